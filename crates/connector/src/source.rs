@@ -1,0 +1,78 @@
+//! The source side of a connector.
+
+use futures::future::BoxFuture;
+use rocketbridge_model::resolved::StartPosition;
+use rocketbridge_model::{Event, PartitionId};
+
+use crate::error::Error;
+
+/// A partition of a source and what its events have in common.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Partition {
+    /// Its identity within the source.
+    pub id: PartitionId,
+    /// RocketMQ: the broker's name.
+    pub broker: String,
+    /// RocketMQ: the queue id.
+    pub queue: u32,
+}
+
+/// A source: the whole topic.
+pub trait Source: Send + Sync {
+    /// The partitions there are now, sorted. Errors: unreachable, unknown topic, refused credentials.
+    fn partitions(&self) -> BoxFuture<'_, Result<Vec<Partition>, Error>>;
+
+    /// The offset of a position in a partition: what a reader that starts there reads first.
+    fn offset_at<'a>(&'a self, partition: &'a Partition, position: StartPosition) -> BoxFuture<'a, Result<u64, Error>>;
+
+    /// Opens a partition. Whatever it holds (connections, tasks) it lets go when both halves are dropped.
+    fn open<'a>(&'a self, partition: &'a Partition) -> BoxFuture<'a, Result<OpenPartition, Error>>;
+}
+
+/// The two halves of an open partition: one task reads while another commits.
+pub struct OpenPartition {
+    /// Reads.
+    pub reader: Box<dyn PartitionReader>,
+    /// Commits.
+    pub committer: Box<dyn PartitionCommitter>,
+}
+
+/// Reads one partition.
+pub trait PartitionReader: Send {
+    /// Reads from an offset: at once if there is something, else after a wait of at most some seconds, then perhaps nothing.
+    /// Not cancel-safe in the sense of work: a dropped future only wastes the read.
+    /// `OffsetOutOfRange` is answered for an offset outside what is stored; it is never moved quietly.
+    fn pull(&mut self, offset: u64, limits: PullLimits) -> BoxFuture<'_, Result<Pulled, Error>>;
+}
+
+/// How much one read may bring.
+#[derive(Clone, Copy, Debug)]
+pub struct PullLimits {
+    /// Events.
+    pub events: u32,
+    /// Bytes, as far as the peer keeps to it.
+    pub bytes: u32,
+}
+
+/// What a read brought.
+#[derive(Debug, Default)]
+pub struct Pulled {
+    /// Events in offset order.
+    pub events: Vec<Event>,
+    /// Where to read next; beyond the last event, also where the peer passed over others.
+    pub next_offset: u64,
+    /// The oldest offset stored.
+    pub minimum_offset: u64,
+    /// One beyond the newest offset stored.
+    pub maximum_offset: u64,
+}
+
+/// Commits the progress of one partition to where the source's own tools see it.
+pub trait PartitionCommitter: Send {
+    /// The committed offset, `None` if the group has none here.
+    fn committed(&mut self) -> BoxFuture<'_, Result<Option<u64>, Error>>;
+
+    /// Commits: every event before `offset` has ended. The peer may forget it in a crash; then events repeat.
+    fn commit(&mut self, offset: u64) -> BoxFuture<'_, Result<(), Error>>;
+}
+

@@ -1,0 +1,36 @@
+//! The words of RocketBridge as types: what a stream is, what an event is, what became of it.
+//!
+//! This crate knows no wire format, no network and no clock. Every other crate of the project speaks in its types:
+//!
+//! - [`name`]: names and identifiers, each its own type;
+//! - [`event`]: an event and its lossless RocketMQ envelope;
+//! - [`properties`]: RocketMQ user and system properties in their own wire form;
+//! - [`stream`]: the definition of a stream as its user wrote it; [`connection`] and [`network`]: what it refers to;
+//! - [`record`]: a definition as it is stored, with revision and desired state;
+//! - [`validate`]: the rules of definitions, answering all violations at once;
+//! - [`resolved`]: a definition after validation, with every reference followed: what the data path works from;
+//! - [`session`]: what the stages say to each other; [`outcome`]: what became of an event;
+//! - [`status`]: what a stream is doing; [`secret`]: a value that never shows itself.
+
+pub mod connection;
+pub mod event;
+pub mod name;
+pub mod network;
+pub mod outcome;
+pub mod properties;
+pub mod record;
+pub mod resolved;
+pub mod secret;
+pub mod session;
+pub mod status;
+pub mod stream;
+pub mod validate;
+pub mod violation;
+
+pub use event::{Attributes, Envelope, Event, Origin};
+pub use name::{Epoch, InstanceId, MemberId, PartitionId, Region, Revision};
+pub use outcome::{Outcome, OutcomeRange};
+pub use properties::Properties;
+pub use secret::Secret;
+pub use stream::StreamDefinition;
+pub use violation::Violation;

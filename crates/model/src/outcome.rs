@@ -1,0 +1,101 @@
+//! What became of an event.
+//!
+//! Outcomes travel as ranges of receipts: almost always neighbours end alike. A receipt is the number of an event within
+//! one session; it resolves once, and a session that ends leaves its open receipts as nacks (invariant I2).
+
+/// The end of one delivery, or of an event when all its deliveries have ended.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Outcome {
+    /// Nothing wanted it: the pattern did not match. Acknowledged.
+    Filtered,
+    /// The target has it. Acknowledged.
+    Delivered,
+    /// It is stored durably for a later attempt. Acknowledged.
+    Parked,
+    /// It is in the dead-letter target. Acknowledged.
+    DeadLettered,
+    /// It failed for good, the stream tolerates errors and names no dead-letter target: given up, counted, and said.
+    Discarded(String),
+    /// It was not delivered: try again. The text says why.
+    Nack(String),
+}
+
+impl Outcome {
+    /// Whether the source may forget the event.
+    pub fn acknowledges(&self) -> bool {
+        !matches!(self, Self::Nack(_))
+    }
+
+    /// The outcome of an event from those of two of its deliveries: the worse one.
+    pub fn join(self, other: Self) -> Self {
+        self.max(other)
+    }
+}
+
+/// Neighbouring receipts with the same outcome.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OutcomeRange {
+    /// The first receipt.
+    pub first: u64,
+    /// How many, at least one.
+    pub count: u32,
+    /// What became of each.
+    pub outcome: Outcome,
+}
+
+/// Collects outcomes in receipt order into ranges.
+#[derive(Debug, Default)]
+pub struct RangeBuilder(Vec<OutcomeRange>);
+
+impl RangeBuilder {
+    /// Adds one outcome.
+    pub fn push(&mut self, receipt: u64, outcome: Outcome) {
+        if let Some(last) = self.0.last_mut()
+            && last.first + u64::from(last.count) == receipt
+            && last.outcome == outcome
+        {
+            last.count += 1;
+            return;
+        }
+        self.0.push(OutcomeRange { first: receipt, count: 1, outcome });
+    }
+
+    /// Whether nothing was added.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The ranges so far; the builder is empty afterwards.
+    pub fn take(&mut self) -> Vec<OutcomeRange> {
+        std::mem::take(&mut self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn neighbours_with_one_outcome_are_one_range() {
+        let mut builder = RangeBuilder::default();
+        for receipt in [1, 2, 3, 5] {
+            builder.push(receipt, Outcome::Delivered);
+        }
+        builder.push(6, Outcome::Filtered);
+        assert_eq!(
+            builder.take(),
+            [
+                OutcomeRange { first: 1, count: 3, outcome: Outcome::Delivered },
+                OutcomeRange { first: 5, count: 1, outcome: Outcome::Delivered },
+                OutcomeRange { first: 6, count: 1, outcome: Outcome::Filtered },
+            ]
+        );
+        assert!(builder.is_empty());
+    }
+
+    #[test]
+    fn the_worse_outcome_wins() {
+        assert_eq!(Outcome::Delivered.join(Outcome::Filtered), Outcome::Delivered);
+        assert_eq!(Outcome::Nack("down".into()).join(Outcome::DeadLettered), Outcome::Nack("down".into()));
+    }
+}

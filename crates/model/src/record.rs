@@ -1,0 +1,80 @@
+//! A definition as it is stored.
+
+use serde::{Deserialize, Serialize};
+
+use crate::name::Revision;
+use crate::stream::StreamDefinition;
+
+/// The layout that this build writes. A reader takes every layout up to its own.
+pub const SCHEMA: u32 = 1;
+
+/// Whether a stream should run.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum Desired {
+    /// Never started.
+    #[default]
+    Ready,
+    /// It should run.
+    Running,
+    /// It was paused.
+    Paused,
+}
+
+/// A stored stream.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct StreamRecord {
+    /// Layout of this record.
+    pub schema: u32,
+    /// Identity of this creation: a stream made anew under the same name has another.
+    pub uid: String,
+    /// Version of the definition: counts what the data path can notice.
+    pub revision: Revision,
+    /// Counts every change, start and pause included; the etag is made from it.
+    pub change: u64,
+    /// Whether it should run.
+    pub desired: Desired,
+    /// When it was made, milliseconds since 1970.
+    pub create_time: i64,
+    /// When it was last changed, milliseconds since 1970.
+    pub update_time: i64,
+    /// Identity of the request that made it, so that a repeated request makes nothing twice.
+    pub create_request_id: String,
+    /// What its user wrote.
+    pub definition: StreamDefinition,
+}
+
+impl StreamRecord {
+    /// The AIP-154 etag: changes with every change of the record.
+    pub fn etag(&self) -> String {
+        let uid: String = self.uid.chars().take(8).collect();
+        format!("\"{uid}-{}\"", self.change)
+    }
+}
+
+/// A stored connection or network.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Record<D> {
+    /// Layout of this record.
+    pub schema: u32,
+    /// Identity of this creation.
+    pub uid: String,
+    /// Counts every change; the etag is made from it.
+    pub change: u64,
+    /// When it was made, milliseconds since 1970.
+    pub create_time: i64,
+    /// When it was last changed, milliseconds since 1970.
+    pub update_time: i64,
+    /// What its user wrote.
+    pub definition: D,
+}
+
+impl<D> Record<D> {
+    /// The AIP-154 etag: changes with every change of the record.
+    pub fn etag(&self) -> String {
+        let uid: String = self.uid.chars().take(8).collect();
+        format!("\"{uid}-{}\"", self.change)
+    }
+}

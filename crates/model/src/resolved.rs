@@ -1,0 +1,160 @@
+//! A definition after validation, with every reference followed: what the data path works from.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::name::{InstanceId, Region, Revision};
+use crate::secret::Secret;
+use crate::stream::TargetParameter;
+
+/// A stream that may run.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Stream {
+    /// Its name.
+    pub name: String,
+    /// Identity of its creation.
+    pub uid: String,
+    /// Version of the definition.
+    pub revision: Revision,
+    /// The pattern, JSON text.
+    pub pattern: String,
+    /// Where events come from.
+    pub source: RocketMqSource,
+    /// Where events go.
+    pub target: RocketMqTarget,
+    /// How it runs.
+    pub run: RunSettings,
+}
+
+/// How a RocketMQ instance is reached over the remoting protocol. Equal values may share a client.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct RocketMqConnection {
+    /// Its region.
+    pub region: Region,
+    /// The instance.
+    pub instance: InstanceId,
+    /// Name servers, `host:port`.
+    pub name_servers: Vec<String>,
+    /// Prefix of topics and groups on the wire; empty for none.
+    pub namespace: String,
+    /// What authenticates to it, if anything.
+    pub credentials: Option<Credentials>,
+}
+
+/// Keys, and the token that temporary ones need.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Credentials {
+    /// Access key.
+    pub access_key: String,
+    /// Secret key, or a reference to it.
+    pub secret_key: Secret,
+    /// Token of temporary credentials, or a reference to it; empty for none.
+    pub security_token: Secret,
+}
+
+impl std::hash::Hash for Credentials {
+    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
+        self.access_key.hash(state);
+        self.secret_key.expose().hash(state);
+        self.security_token.expose().hash(state);
+    }
+}
+
+/// A RocketMQ topic as a source.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RocketMqSource {
+    /// How to reach it.
+    pub connection: RocketMqConnection,
+    /// The topic.
+    pub topic: String,
+    /// Tags that are wanted; empty for all.
+    pub tags: Vec<String>,
+    /// The consumer group that carries the progress.
+    pub group: String,
+    /// Where a partition without progress begins.
+    pub start: StartPosition,
+}
+
+/// Where a partition without progress begins.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StartPosition {
+    /// Behind what is stored.
+    #[default]
+    Latest,
+    /// With the oldest that is stored.
+    Earliest,
+    /// With the first stored at or after this time, milliseconds since 1970.
+    Timestamp(i64),
+}
+
+/// A RocketMQ topic as a target.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RocketMqTarget {
+    /// How to reach it.
+    pub connection: RocketMqConnection,
+    /// The topic.
+    pub topic: String,
+    /// How the message's body is made; `None` keeps the original's.
+    pub body: Option<TargetParameter>,
+    /// How its user properties are made; `None` keeps the original's.
+    pub properties: Option<TargetParameter>,
+    /// How its keys are made; `None` keeps the original's.
+    pub keys: Option<TargetParameter>,
+    /// How its tag is made; `None` keeps the original's.
+    pub tags: Option<TargetParameter>,
+    /// How its sharding key is made; `None` keeps the original's.
+    pub sharding_key: Option<TargetParameter>,
+    /// Whether messages of one sharding key must keep their order across partitions of the source.
+    pub orderly: bool,
+}
+
+/// How a stream runs, with every default filled in.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RunSettings {
+    /// Shards of filters and dispatchers that share the work.
+    pub shards: u32,
+    /// Highest rate, events per second; `None` for no limit.
+    pub throttling: Option<u32>,
+    /// Whether events that cannot be delivered are passed over.
+    pub tolerate_errors: bool,
+    /// Most events in one group of deliveries.
+    pub batch_count: u32,
+    /// Longest wait for a group to fill.
+    pub batch_linger: Duration,
+    /// How failed deliveries are tried again.
+    pub retry: RetrySettings,
+    /// Where events go that cannot be delivered.
+    pub dead_letter: Option<DeadLetterTarget>,
+}
+
+/// How failed deliveries are tried again (strategies of Alibaba Cloud EventBridge).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RetrySettings {
+    /// The strategy.
+    pub strategy: RetryStrategy,
+    /// Most retries.
+    pub attempts: u32,
+    /// Oldest an event may get before it is given up.
+    pub maximum_age: Option<Duration>,
+}
+
+/// How waits between attempts grow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RetryStrategy {
+    /// Each wait is random, 10 to 20 s.
+    Backoff,
+    /// 1, 2, 4 … 256 s, then 512 s each.
+    ExponentialDecay,
+}
+
+/// The topic that takes what cannot be delivered.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct DeadLetterTarget {
+    /// How to reach it.
+    pub connection: RocketMqConnection,
+    /// The topic.
+    pub topic: String,
+}

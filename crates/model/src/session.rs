@@ -1,0 +1,131 @@
+//! What the stages say to each other.
+//!
+//! A session carries one partition of one stream from one stage to the next, under one epoch and one revision. Its
+//! opener numbers what it sends (receipts, from 0, without gaps); the other side answers an outcome for each receipt.
+//! The opener never has more open than the credit it was given.
+
+use bytes::Bytes;
+
+use crate::event::{Event, SharedOrigin};
+use crate::name::{Epoch, Revision};
+use crate::outcome::OutcomeRange;
+use crate::resolved;
+
+/// What may be sent before more is granted. Grants add up.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Credit {
+    /// Events.
+    pub events: u32,
+    /// Bytes of bodies and properties.
+    pub bytes: u64,
+}
+
+/// The first message of a session.
+#[derive(Clone, Debug)]
+pub struct Open {
+    /// The stream, as of the revision that every event of this session is evaluated by.
+    pub stream: std::sync::Arc<resolved::Stream>,
+    /// Where the events come from.
+    pub origin: SharedOrigin,
+    /// Epoch of the opener's ownership of the partition. Lower ones than seen before are refused.
+    pub partition_epoch: Epoch,
+    /// The shard that is asked for.
+    pub shard: u32,
+    /// Epoch of the asked member's ownership of the shard, as the opener knows it.
+    pub shard_epoch: Epoch,
+}
+
+/// Events for a filter, with consecutive receipts.
+#[derive(Clone, Debug)]
+pub struct Batch {
+    /// Receipt of the first event.
+    pub first_receipt: u64,
+    /// Revision that evaluates them.
+    pub revision: Revision,
+    /// The events, in source order.
+    pub events: Vec<Event>,
+}
+
+/// From router to filter.
+#[derive(Clone, Debug)]
+pub enum FilterRequest {
+    /// First, once.
+    Open(Box<Open>),
+    /// Events.
+    Batch(Batch),
+}
+
+/// From dispatcher and filter back to their openers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// The session is accepted; what may be sent at first.
+    Opened(Credit),
+    /// More may be sent.
+    Credit(Credit),
+    /// What became of some receipts.
+    Outcomes(Vec<OutcomeRange>),
+    /// Send nothing more, wait for the open outcomes, close, and look for the shard's next owner.
+    Drain,
+    /// How the far side is faring, when that changes: `None` is well, text is why it waits.
+    Trouble(Option<Trouble>),
+}
+
+/// Why deliveries wait.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Trouble {
+    /// What is wrong and with what.
+    pub reason: String,
+    /// Whether it is something a person must mend (a refused key, a missing topic) rather than wait for.
+    pub permanent: bool,
+}
+
+/// One event for the target of the session.
+#[derive(Clone, Debug)]
+pub struct Delivery {
+    /// Its receipt in this session.
+    pub receipt: u64,
+    /// The event as it came; the target takes from it what no parameter replaces.
+    pub event: Event,
+    /// What transforms made of it.
+    pub parameters: Vec<Parameter>,
+}
+
+impl Delivery {
+    /// What the delivery weighs against byte limits.
+    pub fn size(&self) -> usize {
+        self.event.size() + self.parameters.iter().map(|parameter| parameter.value.as_ref().map_or(0, Bytes::len)).sum::<usize>()
+    }
+}
+
+/// One value that a transform made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Parameter {
+    /// What it is for.
+    pub key: ParameterKey,
+    /// The value; `None` when the transform found nothing: the message goes without it.
+    pub value: Option<Bytes>,
+}
+
+/// What a value that a transform made is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ParameterKey {
+    /// The message's body.
+    Body,
+    /// Its user properties, a JSON object.
+    Properties,
+    /// Its keys.
+    Keys,
+    /// Its tag.
+    Tags,
+    /// Its sharding key.
+    ShardingKey,
+}
+
+/// From filter to dispatcher.
+#[derive(Clone, Debug)]
+pub enum DispatchRequest {
+    /// First, once.
+    Open(Box<Open>),
+    /// Deliveries with consecutive receipts, in source order.
+    Deliveries(Vec<Delivery>),
+}

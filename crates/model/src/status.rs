@@ -1,0 +1,88 @@
+//! What a stream is doing.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+/// States of a stream (names of Alibaba Cloud EventBridge).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum State {
+    /// Defined, not started.
+    #[default]
+    Ready,
+    /// Asked to run; not every partition flows yet.
+    Starting,
+    /// It cannot start for a reason that is told; it is tried again.
+    StartingFailed,
+    /// Every partition flows.
+    Running,
+    /// It ran, and now a partition cannot for a reason that is told; it is tried again.
+    RunningFailed,
+    /// Paused.
+    Paused,
+}
+
+/// What one process tells of its part of a stream.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct StreamReport {
+    /// The stream.
+    pub stream: String,
+    /// Identity of the stream's creation.
+    pub uid: String,
+    /// Partitions this process ingests.
+    pub partitions: Vec<PartitionReport>,
+    /// Set while this process is the one that discovers the source's partitions.
+    pub discovery: Option<DiscoveryReport>,
+}
+
+/// How the discovery of a source's partitions fares.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct DiscoveryReport {
+    /// Why it fails; `None` when it works.
+    pub failure: Option<String>,
+}
+
+/// What a router tells of a partition it owns.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct PartitionReport {
+    /// The partition.
+    pub partition: String,
+    /// Epoch of the ownership.
+    pub epoch: u64,
+    /// Whether its events flow: source read, session open.
+    pub flowing: bool,
+    /// Why they do not, or why they wait.
+    pub failure: Option<String>,
+    /// Next offset that is read.
+    pub read_offset: u64,
+    /// Every event before it has ended; as last committed.
+    pub committed_offset: u64,
+    /// The source's end.
+    pub maximum_offset: u64,
+    /// Events whose outcome is open.
+    pub in_flight: u64,
+    /// Events that ended, by outcome, since the ownership began.
+    pub counts: OutcomeCounts,
+    /// Age of the event that ended last, from when the source stored it until its outcome.
+    pub latency: Duration,
+    /// Events ended per second over the last seconds.
+    pub rate: f64,
+}
+
+/// Events that ended, by outcome.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OutcomeCounts {
+    /// Nothing wanted them.
+    pub filtered: u64,
+    /// Their target has them.
+    pub delivered: u64,
+    /// They wait in durable storage.
+    pub parked: u64,
+    /// They are in the dead-letter target.
+    pub dead_lettered: u64,
+    /// They were given up.
+    pub discarded: u64,
+    /// Attempts that were asked for again.
+    pub redelivered: u64,
+}
