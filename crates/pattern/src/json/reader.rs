@@ -1,0 +1,379 @@
+//! A validating cursor over JSON text (RFC 8259).
+//!
+//! Guarantees: a value that was skipped was checked byte for byte. Nesting is bounded by [`MAX_DEPTH`], so hostile text costs
+//! no stack. It deliberately does not interpret numbers, nor decode a string unless asked to.
+
+use std::borrow::Cow;
+
+/// Objects and arrays inside each other, at most. Deeper text is refused as malformed.
+pub const MAX_DEPTH: u32 = 512;
+
+/// The text is not JSON.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("malformed JSON at byte {at}: {what}")]
+pub struct Malformed {
+    /// Offset of the offending byte, from the start of the text.
+    pub at: usize,
+    /// What was expected there.
+    pub what: &'static str,
+}
+
+/// A string as it stands in the text, without its quotes.
+#[derive(Debug, Clone, Copy)]
+pub struct RawString<'a> {
+    /// The characters between the quotes, escapes unresolved.
+    pub raw: &'a str,
+    /// Whether `raw` contains a backslash.
+    pub escaped: bool,
+}
+
+/// The cursor. Every method leaves it after what it read.
+#[derive(Debug, Clone)]
+pub struct Reader<'a> {
+    text: &'a str,
+    at: usize,
+}
+
+impl<'a> RawString<'a> {
+    /// The string's characters. A lone surrogate escape becomes U+FFFD: Rust strings cannot hold it.
+    #[must_use]
+    pub fn decode(self) -> Cow<'a, str> {
+        if self.escaped { Cow::Owned(unescape(self.raw)) } else { Cow::Borrowed(self.raw) }
+    }
+}
+
+impl<'a> Reader<'a> {
+    /// A cursor at the start of `text`.
+    #[must_use]
+    pub fn new(text: &'a str) -> Self {
+        Self { text, at: 0 }
+    }
+
+    /// Offset of the next byte.
+    #[must_use]
+    pub fn position(&self) -> usize {
+        self.at
+    }
+
+    /// The text from `start` up to the cursor.
+    #[must_use]
+    pub fn since(&self, start: usize) -> &'a str {
+        &self.text[start..self.at]
+    }
+
+    /// The first byte of the next token, after white space; `None` at the end of the text.
+    #[inline]
+    pub fn peek(&mut self) -> Option<u8> {
+        let bytes = self.text.as_bytes();
+        while let Some(&byte) = bytes.get(self.at) {
+            if byte > b' ' || !matches!(byte, b' ' | b'\n' | b'\t' | b'\r') {
+                return Some(byte);
+            }
+            self.at += 1;
+        }
+        None
+    }
+
+    /// Takes the next token if it is this one byte.
+    #[inline]
+    pub fn take(&mut self, byte: u8) -> bool {
+        let found = self.peek() == Some(byte);
+        self.at += usize::from(found);
+        found
+    }
+
+    /// Takes this byte, or says what was expected.
+    #[inline]
+    pub fn expect(&mut self, byte: u8, what: &'static str) -> Result<(), Malformed> {
+        if self.take(byte) { Ok(()) } else { Err(self.malformed(what)) }
+    }
+
+    /// Nothing but white space may follow.
+    pub fn end(&mut self) -> Result<(), Malformed> {
+        if self.peek().is_none() { Ok(()) } else { Err(self.malformed("nothing may follow the value")) }
+    }
+
+    /// An error at the cursor.
+    #[cold]
+    #[must_use]
+    pub fn malformed(&self, what: &'static str) -> Malformed {
+        Malformed { at: self.at, what }
+    }
+
+    /// Reads a string.
+    #[inline]
+    pub fn string(&mut self) -> Result<RawString<'a>, Malformed> {
+        self.expect(b'"', "expected a string")?;
+        let bytes = self.text.as_bytes();
+        let start = self.at;
+        let mut escaped = false;
+        loop {
+            self.at += plain_prefix(&bytes[self.at..]);
+            match bytes.get(self.at) {
+                Some(b'"') => {
+                    let raw = &self.text[start..self.at];
+                    self.at += 1;
+                    return Ok(RawString { raw, escaped });
+                }
+                Some(b'\\') => {
+                    escaped = true;
+                    self.escape()?;
+                }
+                Some(_) => return Err(self.malformed("control character in a string")),
+                None => return Err(self.malformed("string without an end")),
+            }
+        }
+    }
+
+    /// Passes one escape, the cursor being on its backslash.
+    fn escape(&mut self) -> Result<(), Malformed> {
+        let bytes = self.text.as_bytes();
+        match bytes.get(self.at + 1) {
+            Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => self.at += 2,
+            Some(b'u') => match bytes.get(self.at + 2..self.at + 6) {
+                Some(digits) if digits.iter().all(u8::is_ascii_hexdigit) => self.at += 6,
+                _ => return Err(self.malformed("expected four hexadecimal digits after \\u")),
+            },
+            _ => return Err(self.malformed("unknown escape in a string")),
+        }
+        Ok(())
+    }
+
+    /// Reads a number and returns its text.
+    #[inline]
+    pub fn number(&mut self) -> Result<&'a str, Malformed> {
+        let start = self.at;
+        if self.here() == Some(b'-') {
+            self.at += 1;
+        }
+        match self.here() {
+            Some(b'0') => self.at += 1,
+            Some(b'1'..=b'9') => self.digits(),
+            _ => return Err(self.malformed("expected a value")),
+        }
+        if self.here() == Some(b'.') {
+            self.at += 1;
+            self.some_digits()?;
+        }
+        if matches!(self.here(), Some(b'e' | b'E')) {
+            self.at += 1;
+            if matches!(self.here(), Some(b'+' | b'-')) {
+                self.at += 1;
+            }
+            self.some_digits()?;
+        }
+        Ok(self.since(start))
+    }
+
+    /// Reads `true`, `false` or `null`.
+    pub fn word(&mut self, word: &'static str) -> Result<(), Malformed> {
+        if self.text.as_bytes()[self.at..].starts_with(word.as_bytes()) {
+            self.at += word.len();
+            Ok(())
+        } else {
+            Err(self.malformed("expected a value"))
+        }
+    }
+
+    /// Passes one value of any kind, checking all of it; `depth` is how many containers are open around it.
+    pub fn skip(&mut self, depth: u32) -> Result<(), Malformed> {
+        match self.peek() {
+            Some(b'"') => self.string().map(drop),
+            Some(b'{') => {
+                self.open(depth)?;
+                if self.take(b'}') {
+                    return Ok(());
+                }
+                loop {
+                    self.string()?;
+                    self.expect(b':', "expected a colon")?;
+                    self.skip(depth + 1)?;
+                    if !self.next_member()? {
+                        return Ok(());
+                    }
+                }
+            }
+            Some(b'[') => {
+                self.open(depth)?;
+                if self.take(b']') {
+                    return Ok(());
+                }
+                loop {
+                    self.skip(depth + 1)?;
+                    if !self.next_element()? {
+                        return Ok(());
+                    }
+                }
+            }
+            Some(b't') => self.word("true"),
+            Some(b'f') => self.word("false"),
+            Some(b'n') => self.word("null"),
+            _ => self.number().map(drop),
+        }
+    }
+
+    /// Enters the object or array whose bracket is next; `depth` as in [`Reader::skip`].
+    #[inline]
+    pub fn open(&mut self, depth: u32) -> Result<(), Malformed> {
+        if depth >= MAX_DEPTH {
+            return Err(self.malformed("nested too deeply"));
+        }
+        self.at += 1;
+        Ok(())
+    }
+
+    /// After a member: true if another follows, false if the object was closed.
+    #[inline]
+    pub fn next_member(&mut self) -> Result<bool, Malformed> {
+        self.next_of(b'}', "expected a comma or the end of the object")
+    }
+
+    /// After an element: true if another follows, false if the array was closed.
+    #[inline]
+    pub fn next_element(&mut self) -> Result<bool, Malformed> {
+        self.next_of(b']', "expected a comma or the end of the array")
+    }
+
+    #[inline]
+    fn next_of(&mut self, close: u8, what: &'static str) -> Result<bool, Malformed> {
+        match self.peek() {
+            Some(b',') => {
+                self.at += 1;
+                Ok(true)
+            }
+            Some(byte) if byte == close => {
+                self.at += 1;
+                Ok(false)
+            }
+            _ => Err(self.malformed(what)),
+        }
+    }
+
+    #[inline]
+    fn here(&self) -> Option<u8> {
+        self.text.as_bytes().get(self.at).copied()
+    }
+
+    fn digits(&mut self) {
+        while matches!(self.here(), Some(b'0'..=b'9')) {
+            self.at += 1;
+        }
+    }
+
+    fn some_digits(&mut self) -> Result<(), Malformed> {
+        let start = self.at;
+        self.digits();
+        if self.at == start { Err(self.malformed("expected a digit")) } else { Ok(()) }
+    }
+}
+
+/// How many bytes at the start are neither a quote, a backslash nor a control character: eight at a time.
+#[inline]
+fn plain_prefix(bytes: &[u8]) -> usize {
+    const ONES: u64 = 0x0101_0101_0101_0101;
+    const HIGH: u64 = 0x8080_8080_8080_8080;
+    // The lowest set bit marks the first byte below `limit`; bits above it may be wrong, and are not looked at.
+    let below = |word: u64, limit: u64| word.wrapping_sub(ONES * limit) & !word & HIGH;
+    let mut at = 0;
+    while let Some(chunk) = bytes.get(at..at + 8) {
+        let word = u64::from_le_bytes(chunk.try_into().expect("the slice has eight bytes"));
+        let special = below(word, 0x20) | below(word ^ (ONES * u64::from(b'"')), 1) | below(word ^ (ONES * u64::from(b'\\')), 1);
+        if special != 0 {
+            return at + special.trailing_zeros() as usize / 8;
+        }
+        at += 8;
+    }
+    at + bytes[at..].iter().take_while(|&&byte| byte >= 0x20 && byte != b'"' && byte != b'\\').count()
+}
+
+/// Resolves the escapes of a string that [`Reader::string`] has validated.
+fn unescape(raw: &str) -> String {
+    let mut out = String::with_capacity(raw.len());
+    let mut rest = raw;
+    while let Some(at) = rest.find('\\') {
+        out.push_str(&rest[..at]);
+        let code = rest.as_bytes()[at + 1];
+        rest = &rest[at + 2..];
+        out.push(match code {
+            b'b' => '\u{8}',
+            b'f' => '\u{c}',
+            b'n' => '\n',
+            b'r' => '\r',
+            b't' => '\t',
+            b'u' => {
+                let (character, used) = unicode(rest);
+                rest = &rest[used..];
+                character
+            }
+            other => char::from(other),
+        });
+    }
+    out.push_str(rest);
+    out
+}
+
+/// The character that starts with the four digits of `rest`, and how many bytes it takes: a pair of surrogates takes ten.
+fn unicode(rest: &str) -> (char, usize) {
+    let unit = |text: &str| text.get(..4).and_then(|digits| u16::from_str_radix(digits, 16).ok());
+    let first = unit(rest).unwrap_or(0xfffd);
+    let second = rest.get(4..).and_then(|tail| tail.strip_prefix("\\u")).and_then(unit);
+    if let (0xd800..=0xdbff, Some(low @ 0xdc00..=0xdfff)) = (first, second) {
+        let decoded = char::decode_utf16([first, low]).next();
+        if let Some(Ok(character)) = decoded {
+            return (character, 10);
+        }
+    }
+    (char::from_u32(u32::from(first)).unwrap_or(char::REPLACEMENT_CHARACTER), 4)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn skip(text: &str) -> Result<(), Malformed> {
+        let mut reader = Reader::new(text);
+        reader.skip(0)?;
+        reader.end()
+    }
+
+    /// *Scenario*: values of every kind. *Guarantees*: what RFC 8259 allows is passed, and nothing is left over.
+    #[test]
+    fn well_formed_text_is_passed() {
+        for text in ["0", "-0.5e+10", "\"a\\u00e9\\n\"", "[]", "{}", " [1, {\"a\": [true, false, null]}] ", "\"long enough for two words é\""] {
+            assert_eq!(skip(text), Ok(()), "{text}");
+        }
+    }
+
+    /// *Scenario*: broken text. *Guarantees*: it is refused wherever the fault is.
+    #[test]
+    fn malformed_text_is_refused() {
+        for text in [
+            "", "01", "1.", "1e", "-", "+1", "tru", "nul", "\"a", "\"\\x\"", "\"\\u12g4\"", "\"\n\"", "[1,]", "[1 2]", "{\"a\"}", "{\"a\":1,}",
+            "{a:1}", "[1]]", "{} x", "\"12345678\u{1}\"",
+        ] {
+            assert!(skip(text).is_err(), "{text}");
+        }
+        assert!(skip(&"[".repeat(100_000)).is_err());
+    }
+
+    /// *Scenario*: escapes, also pairs and halves of surrogates. *Guarantees*: the characters they stand for.
+    #[test]
+    fn escapes_are_resolved() {
+        let mut reader = Reader::new(r#""a\"\\\/\b\f\n\r\t\u00e9\ud83d\ude00\ud800x""#);
+        let string = reader.string().expect("the text is well formed");
+        assert_eq!(string.decode(), "a\"\\/\u{8}\u{c}\n\r\té😀\u{fffd}x");
+    }
+
+    /// *Scenario*: a special byte at each place of a word. *Guarantees*: it is found there.
+    #[test]
+    fn plain_prefix_stops_at_the_first_special_byte() {
+        for special in [b'"', b'\\', 0x1f, 0] {
+            for at in 0..20 {
+                let mut bytes = vec![b'\x7f'; 24];
+                bytes[at] = special;
+                assert_eq!(plain_prefix(&bytes), at);
+            }
+        }
+        assert_eq!(plain_prefix("éééééééé".as_bytes()), 16);
+    }
+}

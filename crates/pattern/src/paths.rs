@@ -1,0 +1,180 @@
+//! The set of paths somebody wants to read from an event, as a trie.
+//!
+//! A path is a list of names. A dot inside a name separates names, in a pattern and in an event alike: the key `"a.b"` and the
+//! keys `{"a": {"b": …}}` are the same path.
+
+use std::collections::HashMap;
+
+/// A trie over names. Node 0 is the event itself.
+#[derive(Debug, Clone)]
+pub struct Paths {
+    entries: Vec<Entry>,
+}
+
+/// One path of the trie, wanted or on the way to wanted ones.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Node(u32);
+
+#[derive(Debug, Clone, Default)]
+struct Entry {
+    children: Children,
+    wanted: bool,
+    composites: bool,
+}
+
+/// Up to [`FEW`] names are compared one after the other, which is faster than hashing; more are hashed.
+#[derive(Debug, Clone)]
+enum Children {
+    Few(Vec<(Box<str>, Node)>),
+    Many(HashMap<Box<str>, Node>),
+}
+
+const FEW: usize = 8;
+
+impl Default for Paths {
+    fn default() -> Self {
+        Self { entries: vec![Entry::default()] }
+    }
+}
+
+impl Paths {
+    /// The event itself.
+    pub const ROOT: Node = Node(0);
+
+    /// The child of `node` by this name, made if it is not there yet. Dots in `name` separate names.
+    pub fn insert(&mut self, node: Node, name: &str) -> Node {
+        name.split('.').fold(node, |node, name| self.insert_one(node, name))
+    }
+
+    /// Asks for the values at `node`.
+    pub fn want(&mut self, node: Node) {
+        self.entries[node.index()].wanted = true;
+    }
+
+    /// Asks to be told of objects and arrays at `node` too, not only of the values in them.
+    pub fn want_composites(&mut self, node: Node) {
+        self.entries[node.index()].composites = true;
+    }
+
+    /// Whether values at `node` are asked for.
+    #[must_use]
+    pub fn is_wanted(&self, node: Node) -> bool {
+        self.entries[node.index()].wanted
+    }
+
+    /// Whether objects and arrays at `node` are asked for.
+    #[must_use]
+    pub fn wants_composites(&self, node: Node) -> bool {
+        self.entries[node.index()].composites
+    }
+
+    /// Whether any path goes on below `node`.
+    #[must_use]
+    pub fn has_children(&self, node: Node) -> bool {
+        match &self.entries[node.index()].children {
+            Children::Few(children) => !children.is_empty(),
+            Children::Many(_) => true,
+        }
+    }
+
+    /// The names that go on below `node`.
+    pub fn children(&self, node: Node) -> impl Iterator<Item = (&str, Node)> {
+        let (few, many) = match &self.entries[node.index()].children {
+            Children::Few(children) => (Some(children.iter().map(|(name, child)| (&**name, *child))), None),
+            Children::Many(children) => (None, Some(children.iter().map(|(name, child)| (&**name, *child)))),
+        };
+        few.into_iter().flatten().chain(many.into_iter().flatten())
+    }
+
+    /// The node that the event's key `key` leads to from `node`.
+    #[inline]
+    #[must_use]
+    pub fn descend(&self, node: Node, key: &str) -> Option<Node> {
+        match &self.entries[node.index()].children {
+            Children::Few(children) => {
+                for (name, child) in children {
+                    if let Some(rest) = key.strip_prefix(&**name) {
+                        if rest.is_empty() {
+                            return Some(*child);
+                        }
+                        if let Some(rest) = rest.strip_prefix('.') {
+                            return self.descend(*child, rest);
+                        }
+                    }
+                }
+                None
+            }
+            Children::Many(children) => match key.split_once('.') {
+                None => children.get(key).copied(),
+                Some((first, rest)) => self.descend(*children.get(first)?, rest),
+            },
+        }
+    }
+
+    fn insert_one(&mut self, node: Node, name: &str) -> Node {
+        if let Some(child) = self.entries[node.index()].children.get(name) {
+            return child;
+        }
+        let child = Node(u32::try_from(self.entries.len()).expect("limits keep a trie far below 2^32 nodes"));
+        self.entries.push(Entry::default());
+        self.entries[node.index()].children.insert(name, child);
+        child
+    }
+}
+
+impl Node {
+    pub(crate) fn index(self) -> usize {
+        self.0 as usize
+    }
+}
+
+impl Default for Children {
+    fn default() -> Self {
+        Self::Few(Vec::new())
+    }
+}
+
+impl Children {
+    fn get(&self, name: &str) -> Option<Node> {
+        match self {
+            Self::Few(children) => children.iter().find(|(known, _)| &**known == name).map(|(_, child)| *child),
+            Self::Many(children) => children.get(name).copied(),
+        }
+    }
+
+    fn insert(&mut self, name: &str, child: Node) {
+        match self {
+            Self::Few(children) if children.len() < FEW => children.push((name.into(), child)),
+            Self::Few(children) => {
+                let mut many: HashMap<_, _> = std::mem::take(children).into_iter().collect();
+                many.insert(name.into(), child);
+                *self = Self::Many(many);
+            }
+            Self::Many(children) => {
+                children.insert(name.into(), child);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// *Scenario*: dots in keys of the pattern and of the event, few and many names. *Guarantees*: `a.b` and `a` then `b` are one path.
+    #[test]
+    fn a_dot_separates_names() {
+        let mut paths = Paths::default();
+        let a = paths.insert(Paths::ROOT, "a");
+        let nested = paths.insert(a, "b.c");
+        assert_eq!(paths.insert(Paths::ROOT, "a.b.c"), nested);
+        for more in 0..20 {
+            assert_eq!(paths.descend(Paths::ROOT, "a.b.c"), Some(nested));
+            assert_eq!(paths.descend(a, "b.c"), Some(nested));
+            assert_eq!(paths.descend(a, "bc"), None);
+            assert_eq!(paths.descend(Paths::ROOT, "a."), None);
+            paths.insert(Paths::ROOT, &format!("other{more}"));
+            paths.insert(a, &format!("other{more}"));
+        }
+    }
+}

@@ -1,0 +1,34 @@
+//! What a pattern sees of an event, without the event being built as a JSON document.
+
+use crate::json::Malformed;
+use crate::leaves::Leaves;
+use crate::paths::Paths;
+
+/// An event that patterns can look at.
+///
+/// CloudEvents attributes stand at the top, everything else under `data`. An implementation computes only what `paths` asks
+/// for, and may compute it late: most patterns read few paths.
+pub trait View {
+    /// Adds to `leaves` the value at each wanted path of `paths` that the event has.
+    ///
+    /// # Errors
+    /// The event itself cannot be read. A payload inside it that has no such value is no error: it adds nothing.
+    fn read<'e>(&'e self, paths: &Paths, leaves: &mut Leaves<'e>) -> Result<(), EventError>;
+}
+
+/// The event cannot be evaluated.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum EventError {
+    /// Its text is not JSON.
+    #[error("cannot read the event: {0}")]
+    Malformed(Malformed),
+    /// Its text is JSON, but not an object.
+    #[error("cannot read the event: it is not a JSON object")]
+    NotAnObject,
+    /// It repeats keys in a way that leaves too many combinations of array elements to try.
+    #[error("cannot evaluate the event: repeated keys leave more than {limit} combinations of array elements")]
+    Ambiguous {
+        /// [`crate::Limits::combinations_tried`]
+        limit: u32,
+    },
+}
