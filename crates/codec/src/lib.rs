@@ -1,1 +1,15 @@
-//! Placeholder.
+//! Between the words of the model and the forms they travel and are stored in.
+//!
+//! - [`event`] and [`session`]: what the stages send each other, by moving fields, without copying bodies;
+//! - [`report`]: what a process tells of its streams;
+//! - [`definition`]: definitions as protobuf, as stored JSON, and as people write them in files.
+//!
+//! Generated types do not leave this crate and the transport, except into the controller's API and the command line.
+
+pub mod definition;
+pub mod error;
+pub mod event;
+pub mod report;
+pub mod session;
+
+pub use error::Error;

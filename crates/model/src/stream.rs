@@ -353,13 +353,13 @@ fn lenient_integer<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<
     enum Form {
         Number(i64),
         Text(String),
-        Nothing(Option<()>),
+        Nothing(()),
     }
     match Form::deserialize(deserializer)? {
         Form::Number(number) => Ok(Some(number)),
         Form::Text(text) if text.is_empty() => Ok(None),
         Form::Text(text) => text.parse().map(Some).map_err(|_| serde::de::Error::custom(format!("found {text:?}; an integer is needed"))),
-        Form::Nothing(_) => Ok(None),
+        Form::Nothing(()) => Ok(None),
     }
 }
 

@@ -1,1 +1,209 @@
-//! Placeholder.
+//! The rules of definitions.
+//!
+//! [`stream`], [`connection`] and [`network`] answer every violation at once, each with the path of its field in snake_case, what was
+//! found there (never a secret), the rule and the fix. [`resolve`] applies the same rules and follows every reference, so that what
+//! it answers may run. Rules and defaults are those of `CreateEventStreaming` of Alibaba Cloud EventBridge (API version 2020-04-01)
+//! and of Apache RocketMQ's `TopicValidator`.
+//!
+//! Nothing here reads a clock, dials, or compiles a pattern: the caller lends [`References`] and [`Checks`]. What this version does not
+//! serve (functions, SQL filters, networks that must be enforced) is refused in so many words, never ignored.
+
+mod choice;
+mod connection;
+mod dead_letter;
+mod endpoint;
+mod findings;
+mod instance;
+mod name;
+mod network;
+mod run;
+mod sink;
+mod source;
+mod suggest;
+
+use crate::connection::ConnectionDefinition;
+use crate::network::NetworkDefinition;
+use crate::record::StreamRecord;
+use crate::resolved;
+use crate::stream::{StreamDefinition, TargetParameter};
+use crate::violation::Violation;
+use findings::Findings;
+
+pub use endpoint::endpoint;
+pub use suggest::nearest;
+
+/// What a definition may refer to.
+pub trait References {
+    /// The connections there are.
+    fn connections(&self) -> Box<dyn Iterator<Item = &ConnectionDefinition> + '_>;
+
+    /// The networks there are.
+    fn networks(&self) -> Box<dyn Iterator<Item = &NetworkDefinition> + '_>;
+
+    /// The connection of a name.
+    fn connection(&self, name: &str) -> Option<&ConnectionDefinition> {
+        self.connections().find(|connection| connection.name == name)
+    }
+
+    /// The network of a name.
+    fn network(&self, name: &str) -> Option<&NetworkDefinition> {
+        self.networks().find(|network| network.name == name)
+    }
+}
+
+/// Compiles what definitions contain as text. An error is one line for people: what is wrong and where.
+pub trait Checks {
+    /// Whether a pattern compiles.
+    fn pattern(&self, text: &str) -> Result<(), String>;
+
+    /// Whether a transform compiles.
+    fn transform(&self, parameter: &TargetParameter) -> Result<(), String>;
+}
+
+/// References that are held in memory.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Known {
+    /// The connections there are.
+    pub connections: Vec<ConnectionDefinition>,
+    /// The networks there are.
+    pub networks: Vec<NetworkDefinition>,
+}
+
+impl References for Known {
+    fn connections(&self) -> Box<dyn Iterator<Item = &ConnectionDefinition> + '_> {
+        Box::new(self.connections.iter())
+    }
+
+    fn networks(&self) -> Box<dyn Iterator<Item = &NetworkDefinition> + '_> {
+        Box::new(self.networks.iter())
+    }
+}
+
+/// Checks a stream. The error holds every violation there is.
+pub fn stream(definition: &StreamDefinition, references: &dyn References, checks: &dyn Checks) -> Result<(), Vec<Violation>> {
+    let mut findings = Findings::default();
+    assemble(definition, "", references, checks, &mut findings);
+    findings.into_result(())
+}
+
+/// Makes of a stored stream what the data path works from: checked, references followed, defaults filled in.
+///
+/// Patterns and transforms are not compiled here: whoever runs them does, and they were compiled before the record was stored.
+pub fn resolve(record: &StreamRecord, references: &dyn References) -> Result<resolved::Stream, Vec<Violation>> {
+    let mut findings = Findings::default();
+    let parts = assemble(&record.definition, &record.uid, references, &CompiledBefore, &mut findings);
+    let violations = findings.into_violations();
+    match parts {
+        Some((source, target, run)) if violations.is_empty() => Ok(resolved::Stream {
+            name: record.definition.name.clone(),
+            uid: record.uid.clone(),
+            revision: record.revision,
+            pattern: record.definition.filter_pattern.clone(),
+            source,
+            target,
+            run,
+        }),
+        _ => Err(violations),
+    }
+}
+
+/// Checks a connection. The error holds every violation there is.
+pub fn connection(definition: &ConnectionDefinition, references: &dyn References) -> Result<(), Vec<Violation>> {
+    let mut findings = Findings::default();
+    connection::check(definition, references, &mut findings);
+    findings.into_result(())
+}
+
+/// Checks a network. The error holds every violation there is.
+pub fn network(definition: &NetworkDefinition) -> Result<(), Vec<Violation>> {
+    let mut findings = Findings::default();
+    network::check(definition, &mut findings);
+    findings.into_result(())
+}
+
+/// Takes what was compiled when it was stored.
+struct CompiledBefore;
+
+impl Checks for CompiledBefore {
+    fn pattern(&self, _text: &str) -> Result<(), String> {
+        Ok(())
+    }
+
+    fn transform(&self, _parameter: &TargetParameter) -> Result<(), String> {
+        Ok(())
+    }
+}
+
+type Parts = (resolved::RocketMqSource, resolved::RocketMqTarget, resolved::RunSettings);
+
+/// Reads every part, so that every violation is found; the parts are there only when each could be made.
+fn assemble(
+    definition: &StreamDefinition,
+    uid: &str,
+    references: &dyn References,
+    checks: &dyn Checks,
+    findings: &mut Findings,
+) -> Option<Parts> {
+    name::resource("name", &definition.name, findings);
+    check_pattern(&definition.filter_pattern, checks, findings);
+    check_tags(definition, findings);
+    check_transforms(definition, findings);
+    let source = source::read(definition, uid, references, findings);
+    let target = sink::read(&definition.sink, references, checks, findings);
+    let (connections, topics) = match (&source, &target) {
+        (Some(source), Some(target)) => {
+            refuse_loop(source, target, findings);
+            (vec![&target.connection, &source.connection], Some((&source.connection, source.topic.as_str())))
+        }
+        (Some(source), None) => (vec![&source.connection], Some((&source.connection, source.topic.as_str()))),
+        (None, Some(target)) => (vec![&target.connection], None),
+        (None, None) => (Vec::new(), None),
+    };
+    let run = run::read(&definition.run_options, references, &connections, topics, findings);
+    Some((source?, target?, run?))
+}
+
+fn check_pattern(pattern: &str, checks: &dyn Checks, findings: &mut Findings) {
+    if pattern.trim().is_empty() {
+        findings.add("filter_pattern", pattern, "a pattern is needed", "write {} to match every event");
+    } else if let Err(reason) = checks.pattern(pattern) {
+        findings.add("filter_pattern", pattern, reason, "write a pattern as JSON text; {} matches every event");
+    }
+}
+
+fn check_tags(definition: &StreamDefinition, findings: &mut Findings) {
+    for (index, tag) in definition.tags.iter().enumerate() {
+        let field = format!("tags[{index}].key");
+        if tag.key.is_empty() {
+            findings.add(field, "", "a label has a name", "write a key, or remove the label");
+        } else if definition.tags[..index].iter().any(|earlier| earlier.key == tag.key) {
+            findings.add(field, &tag.key, "a label stands once", "remove one of the two");
+        }
+    }
+}
+
+fn check_transforms(definition: &StreamDefinition, findings: &mut Findings) {
+    for (index, transform) in definition.transforms.iter().enumerate() {
+        findings.add(
+            format!("transforms[{index}].arn"),
+            &transform.arn,
+            "functions are not served by this version",
+            "remove the transform; body, properties, keys and tags of the sink can be made with JSONPATH or TEMPLATE",
+        );
+    }
+}
+
+/// A stream that delivers into the topic it reads would route each message for ever.
+fn refuse_loop(source: &resolved::RocketMqSource, target: &resolved::RocketMqTarget, findings: &mut Findings) {
+    if instance::same_topic((&source.connection, &source.topic), (&target.connection, &target.topic)) {
+        findings.add(
+            "sink.sink_rocketmq_parameters.topic",
+            &target.topic,
+            "source and target are the same topic of the same instance, so every message would be routed for ever",
+            "choose another topic, or another instance",
+        );
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,112 @@
+//! What a process tells of its streams.
+
+use std::time::Duration;
+
+use rocketbridge_model::status::{DiscoveryReport, OutcomeCounts, PartitionReport, StreamReport};
+use rocketbridge_proto::admin::v1 as proto;
+
+/// A report to the wire.
+pub fn encode(report: StreamReport) -> proto::StreamReport {
+    proto::StreamReport {
+        stream: report.stream,
+        uid: report.uid,
+        partitions: report.partitions.into_iter().map(encode_partition).collect(),
+        discovery: report.discovery.map(|discovery| proto::DiscoveryReport { failure: discovery.failure.unwrap_or_default() }),
+    }
+}
+
+/// A report from the wire.
+pub fn decode(report: proto::StreamReport) -> StreamReport {
+    StreamReport {
+        stream: report.stream,
+        uid: report.uid,
+        partitions: report.partitions.into_iter().map(decode_partition).collect(),
+        discovery: report.discovery.map(|discovery| DiscoveryReport { failure: non_empty(discovery.failure) }),
+    }
+}
+
+/// A partition's report to the wire.
+pub fn encode_partition(report: PartitionReport) -> proto::PartitionReport {
+    proto::PartitionReport {
+        partition: report.partition,
+        epoch: report.epoch,
+        flowing: report.flowing,
+        failure: report.failure.unwrap_or_default(),
+        read_offset: report.read_offset,
+        committed_offset: report.committed_offset,
+        maximum_offset: report.maximum_offset,
+        in_flight: report.in_flight,
+        counts: Some(encode_counts(report.counts)),
+        latency_us: u64::try_from(report.latency.as_micros()).unwrap_or(u64::MAX),
+        rate: report.rate,
+    }
+}
+
+/// Counts to the wire.
+pub fn encode_counts(counts: OutcomeCounts) -> proto::OutcomeCounts {
+    proto::OutcomeCounts {
+        filtered: counts.filtered,
+        delivered: counts.delivered,
+        parked: counts.parked,
+        dead_lettered: counts.dead_lettered,
+        discarded: counts.discarded,
+        redelivered: counts.redelivered,
+    }
+}
+
+fn decode_partition(report: proto::PartitionReport) -> PartitionReport {
+    let counts = report.counts.unwrap_or_default();
+    PartitionReport {
+        partition: report.partition,
+        epoch: report.epoch,
+        flowing: report.flowing,
+        failure: non_empty(report.failure),
+        read_offset: report.read_offset,
+        committed_offset: report.committed_offset,
+        maximum_offset: report.maximum_offset,
+        in_flight: report.in_flight,
+        counts: OutcomeCounts {
+            filtered: counts.filtered,
+            delivered: counts.delivered,
+            parked: counts.parked,
+            dead_lettered: counts.dead_lettered,
+            discarded: counts.discarded,
+            redelivered: counts.redelivered,
+        },
+        latency: Duration::from_micros(report.latency_us),
+        rate: report.rate,
+    }
+}
+
+fn non_empty(text: String) -> Option<String> {
+    (!text.is_empty()).then_some(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_report_comes_back_whole() {
+        let counts = OutcomeCounts { filtered: 1, delivered: 2, parked: 3, dead_lettered: 4, discarded: 5, redelivered: 6 };
+        let report = StreamReport {
+            stream: "s".into(),
+            uid: "u".into(),
+            partitions: vec![PartitionReport {
+                partition: "b/0".into(),
+                epoch: 7,
+                flowing: true,
+                failure: Some("slow".into()),
+                read_offset: 8,
+                committed_offset: 9,
+                maximum_offset: 10,
+                in_flight: 11,
+                counts,
+                latency: Duration::from_micros(12),
+                rate: 13.5,
+            }],
+            discovery: Some(DiscoveryReport { failure: None }),
+        };
+        assert_eq!(decode(encode(report.clone())), report);
+    }
+}

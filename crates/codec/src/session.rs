@@ -1,0 +1,233 @@
+//! Session messages of both kinds of session.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use rocketbridge_model::session::{Answer, Batch, Credit, Delivery, DispatchRequest, FilterRequest, Open, Parameter, ParameterKey, Trouble};
+use rocketbridge_model::{Epoch, Outcome, OutcomeRange, Revision};
+use rocketbridge_proto::{dispatch::v1 as dispatch, filter::v1 as filter, session::v1 as proto};
+
+use crate::error::Error;
+use crate::event;
+
+/// From router to filter, to the wire.
+pub fn encode_filter_request(request: FilterRequest) -> filter::SessionRequest {
+    use filter::session_request::Request;
+    let request = match request {
+        FilterRequest::Open(open) => Request::Open(encode_open(&open)),
+        FilterRequest::Batch(batch) => Request::Batch(filter::Batch {
+            first_receipt: batch.first_receipt,
+            revision: batch.revision.0,
+            events: batch.events.into_iter().map(event::encode).collect(),
+        }),
+    };
+    filter::SessionRequest { request: Some(request) }
+}
+
+/// From router to filter, from the wire.
+pub fn decode_filter_request(request: filter::SessionRequest) -> Result<FilterRequest, Error> {
+    use filter::session_request::Request;
+    match request.request.ok_or_else(|| Error::absent("filter.SessionRequest", "request"))? {
+        Request::Open(open) => Ok(FilterRequest::Open(Box::new(decode_open(open)?))),
+        Request::Batch(batch) => Ok(FilterRequest::Batch(Batch {
+            first_receipt: batch.first_receipt,
+            revision: Revision(batch.revision),
+            events: batch.events.into_iter().map(event::decode).collect::<Result<_, _>>()?,
+        })),
+    }
+}
+
+/// From filter to dispatcher, to the wire.
+pub fn encode_dispatch_request(request: DispatchRequest) -> dispatch::SessionRequest {
+    use dispatch::session_request::Request;
+    let request = match request {
+        DispatchRequest::Open(open) => Request::Open(encode_open(&open)),
+        DispatchRequest::Deliveries(deliveries) => {
+            Request::Deliveries(dispatch::Deliveries { deliveries: deliveries.into_iter().map(encode_delivery).collect() })
+        }
+    };
+    dispatch::SessionRequest { request: Some(request) }
+}
+
+/// From filter to dispatcher, from the wire.
+pub fn decode_dispatch_request(request: dispatch::SessionRequest) -> Result<DispatchRequest, Error> {
+    use dispatch::session_request::Request;
+    match request.request.ok_or_else(|| Error::absent("dispatch.SessionRequest", "request"))? {
+        Request::Open(open) => Ok(DispatchRequest::Open(Box::new(decode_open(open)?))),
+        Request::Deliveries(deliveries) => {
+            deliveries.deliveries.into_iter().map(decode_delivery).collect::<Result<_, _>>().map(DispatchRequest::Deliveries)
+        }
+    }
+}
+
+/// An answer to the wire.
+pub fn encode_answer(answer: Answer) -> proto::Answer {
+    use proto::answer::Answer as Wire;
+    let answer = match answer {
+        Answer::Opened(credit) => Wire::Opened(proto::Opened { credit: Some(encode_credit(credit)) }),
+        Answer::Credit(credit) => Wire::Credit(encode_credit(credit)),
+        Answer::Outcomes(ranges) => Wire::Outcomes(proto::Outcomes { ranges: ranges.into_iter().map(encode_range).collect() }),
+        Answer::Drain => Wire::Drain(proto::Drain {}),
+        Answer::Trouble(trouble) => {
+            let Trouble { reason, permanent } = trouble.unwrap_or(Trouble { reason: String::new(), permanent: false });
+            Wire::Trouble(proto::Trouble { reason, permanent })
+        }
+    };
+    proto::Answer { answer: Some(answer) }
+}
+
+/// An answer from the wire.
+pub fn decode_answer(answer: Option<proto::Answer>) -> Result<Answer, Error> {
+    use proto::answer::Answer as Wire;
+    match answer.and_then(|answer| answer.answer).ok_or_else(|| Error::absent("Answer", "answer"))? {
+        Wire::Opened(opened) => Ok(Answer::Opened(decode_credit(opened.credit.ok_or_else(|| Error::absent("Opened", "credit"))?))),
+        Wire::Credit(credit) => Ok(Answer::Credit(decode_credit(credit))),
+        Wire::Outcomes(outcomes) => outcomes.ranges.into_iter().map(decode_range).collect::<Result<_, _>>().map(Answer::Outcomes),
+        Wire::Drain(proto::Drain {}) => Ok(Answer::Drain),
+        Wire::Trouble(trouble) if trouble.reason.is_empty() => Ok(Answer::Trouble(None)),
+        Wire::Trouble(trouble) => Ok(Answer::Trouble(Some(Trouble { reason: trouble.reason, permanent: trouble.permanent }))),
+    }
+}
+
+fn encode_open(open: &Open) -> proto::Open {
+    proto::Open {
+        stream: Bytes::from(serde_json::to_vec(&*open.stream).expect("a resolved stream has only string keys")),
+        origin: Some(event::encode_origin(&open.origin)),
+        partition_epoch: open.partition_epoch.0,
+        shard: open.shard,
+        shard_epoch: open.shard_epoch.0,
+    }
+}
+
+fn decode_open(open: proto::Open) -> Result<Open, Error> {
+    let stream = serde_json::from_slice(&open.stream).map_err(|error| Error::new("Open", "stream", error.to_string()))?;
+    Ok(Open {
+        stream: Arc::new(stream),
+        origin: Arc::new(event::decode_origin(open.origin.ok_or_else(|| Error::absent("Open", "origin"))?)),
+        partition_epoch: Epoch(open.partition_epoch),
+        shard: open.shard,
+        shard_epoch: Epoch(open.shard_epoch),
+    })
+}
+
+fn encode_delivery(delivery: Delivery) -> dispatch::Delivery {
+    dispatch::Delivery {
+        receipt: delivery.receipt,
+        event: Some(event::encode(delivery.event)),
+        parameters: delivery
+            .parameters
+            .into_iter()
+            .map(|parameter| dispatch::Parameter { key: encode_key(parameter.key) as i32, value: parameter.value })
+            .collect(),
+    }
+}
+
+fn decode_delivery(delivery: dispatch::Delivery) -> Result<Delivery, Error> {
+    Ok(Delivery {
+        receipt: delivery.receipt,
+        event: event::decode(delivery.event.ok_or_else(|| Error::absent("Delivery", "event"))?)?,
+        parameters: delivery
+            .parameters
+            .into_iter()
+            .map(|parameter| Ok(Parameter { key: decode_key(parameter.key())?, value: parameter.value }))
+            .collect::<Result<_, Error>>()?,
+    })
+}
+
+fn encode_key(key: ParameterKey) -> dispatch::ParameterKey {
+    match key {
+        ParameterKey::Body => dispatch::ParameterKey::Body,
+        ParameterKey::Properties => dispatch::ParameterKey::Properties,
+        ParameterKey::Keys => dispatch::ParameterKey::Keys,
+        ParameterKey::Tags => dispatch::ParameterKey::Tags,
+        ParameterKey::ShardingKey => dispatch::ParameterKey::ShardingKey,
+    }
+}
+
+fn decode_key(key: dispatch::ParameterKey) -> Result<ParameterKey, Error> {
+    match key {
+        dispatch::ParameterKey::Body => Ok(ParameterKey::Body),
+        dispatch::ParameterKey::Properties => Ok(ParameterKey::Properties),
+        dispatch::ParameterKey::Keys => Ok(ParameterKey::Keys),
+        dispatch::ParameterKey::Tags => Ok(ParameterKey::Tags),
+        dispatch::ParameterKey::ShardingKey => Ok(ParameterKey::ShardingKey),
+        dispatch::ParameterKey::Unspecified => Err(Error::new("Parameter", "key", "unknown to this version")),
+    }
+}
+
+fn encode_credit(credit: Credit) -> proto::Credit {
+    proto::Credit { events: credit.events, bytes: credit.bytes }
+}
+
+fn decode_credit(credit: proto::Credit) -> Credit {
+    Credit { events: credit.events, bytes: credit.bytes }
+}
+
+fn encode_range(range: OutcomeRange) -> proto::OutcomeRange {
+    let (kind, reason) = match range.outcome {
+        Outcome::Filtered => (proto::OutcomeKind::Filtered, String::new()),
+        Outcome::Delivered => (proto::OutcomeKind::Delivered, String::new()),
+        Outcome::Parked => (proto::OutcomeKind::Parked, String::new()),
+        Outcome::DeadLettered => (proto::OutcomeKind::DeadLettered, String::new()),
+        Outcome::Discarded(reason) => (proto::OutcomeKind::Discarded, reason),
+        Outcome::Nack(reason) => (proto::OutcomeKind::Nack, reason),
+    };
+    proto::OutcomeRange { first: range.first, count: range.count, kind: kind as i32, reason }
+}
+
+fn decode_range(range: proto::OutcomeRange) -> Result<OutcomeRange, Error> {
+    let outcome = match range.kind() {
+        proto::OutcomeKind::Filtered => Outcome::Filtered,
+        proto::OutcomeKind::Delivered => Outcome::Delivered,
+        proto::OutcomeKind::Parked => Outcome::Parked,
+        proto::OutcomeKind::DeadLettered => Outcome::DeadLettered,
+        proto::OutcomeKind::Discarded => Outcome::Discarded(range.reason),
+        proto::OutcomeKind::Nack => Outcome::Nack(range.reason),
+        proto::OutcomeKind::Unspecified => return Err(Error::new("OutcomeRange", "kind", "unknown to this version")),
+    };
+    if range.count == 0 {
+        return Err(Error::new("OutcomeRange", "count", "0; at least 1 is needed"));
+    }
+    Ok(OutcomeRange { first: range.first, count: range.count, outcome })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_answer_comes_back() {
+        let every = [
+            Outcome::Filtered,
+            Outcome::Delivered,
+            Outcome::Parked,
+            Outcome::DeadLettered,
+            Outcome::Discarded("too old".into()),
+            Outcome::Nack("no route".into()),
+        ];
+        let ranges = every.into_iter().zip(0..).map(|(outcome, first)| OutcomeRange { first, count: 2, outcome }).collect();
+        for answer in [
+            Answer::Opened(Credit { events: 1, bytes: 2 }),
+            Answer::Credit(Credit { events: 3, bytes: u64::MAX }),
+            Answer::Outcomes(ranges),
+            Answer::Drain,
+            Answer::Trouble(None),
+            Answer::Trouble(Some(Trouble { reason: "refused".into(), permanent: true })),
+        ] {
+            assert_eq!(decode_answer(Some(encode_answer(answer.clone()))), Ok(answer));
+        }
+    }
+
+    #[test]
+    fn an_outcome_that_is_not_known_is_an_error_and_never_an_acknowledgement() {
+        let wire = proto::OutcomeRange { first: 0, count: 1, kind: 99, reason: String::new() };
+        assert_eq!(decode_range(wire).expect_err("kind 99").field, "kind");
+    }
+
+    #[test]
+    fn absent_parts_are_named() {
+        assert_eq!(decode_answer(None).expect_err("nothing").field, "answer");
+        let open = proto::Open { stream: Bytes::from_static(b"{}"), ..proto::Open::default() };
+        assert_eq!(decode_open(open).expect_err("no name").field, "stream");
+    }
+}

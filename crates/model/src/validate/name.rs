@@ -1,0 +1,116 @@
+//! Names: of definitions, topics, groups, instances and tags.
+
+use super::findings::Findings;
+
+/// Longest name of a definition (`EventStreamingName`), and of a topic (`TopicValidator.TOPIC_MAX_LENGTH`).
+const NAME: usize = 127;
+/// Longest name of a group (`Validators.CHARACTER_MAX_LENGTH`).
+const GROUP: usize = 255;
+/// Topics that brokers refuse to take messages for (`TopicValidator.NOT_ALLOWED_SEND_TOPIC_SET`).
+const CLOSED_TOPICS: &[&str] = &[
+    "SCHEDULE_TOPIC_XXXX",
+    "RMQ_SYS_TRANS_HALF_TOPIC",
+    "RMQ_SYS_TRANS_OP_HALF_TOPIC",
+    "TRANS_CHECK_MAX_TIME_TOPIC",
+    "SELF_TEST_TOPIC",
+    "OFFSET_MOVED_EVENT",
+];
+
+/// The name of a stream, connection or network.
+pub(super) fn resource(field: &str, name: &str, findings: &mut Findings) {
+    if name.is_empty() {
+        findings.add(field, name, "a name is needed", "write a name of letters, digits, -, _ and .");
+        return;
+    }
+    bounded(field, name, NAME, findings);
+    let allowed = |character: char| character.is_ascii_alphanumeric() || "-_.".contains(character);
+    if !name.chars().all(allowed) {
+        findings.add(field, name, "a name consists of letters, digits, -, _ and .", format!("write {:?}", replaced(name, allowed)));
+    } else if name.chars().all(|character| character == '.') {
+        findings.add(field, name, "a name does not consist of dots alone", "add a letter or a digit");
+    }
+}
+
+/// A topic; `false` if it cannot be used.
+pub(super) fn topic(field: &str, topic: &str, findings: &mut Findings) -> bool {
+    if topic.is_empty() {
+        findings.add(field, topic, "a topic is needed", "write the topic's name");
+        return false;
+    }
+    wire_name(field, topic, "topic", NAME, findings)
+}
+
+/// A topic that messages are sent to; `false` if it cannot be used.
+pub(super) fn target_topic(field: &str, name: &str, findings: &mut Findings) -> bool {
+    if CLOSED_TOPICS.contains(&name) {
+        findings.add(field, name, "RocketMQ keeps this topic for itself and takes no messages for it", "choose another topic");
+        return false;
+    }
+    topic(field, name, findings)
+}
+
+/// A consumer group; `false` if it cannot be used.
+pub(super) fn group(field: &str, group: &str, findings: &mut Findings) -> bool {
+    wire_name(field, group, "group", GROUP, findings)
+}
+
+/// An identity of an instance, which with `Cloud_4` becomes part of topics.
+pub(super) fn instance(field: &str, instance: &str, findings: &mut Findings) {
+    bounded(field, instance, NAME, findings);
+    let allowed = |character: char| character.is_ascii_alphanumeric() || "-_.".contains(character);
+    if !instance.chars().all(allowed) {
+        let fix = format!("write the instance's identity, such as {:?}", replaced(instance, allowed));
+        findings.add(field, instance, "an instance's identity consists of letters, digits, -, _ and .", fix);
+    }
+}
+
+/// A region: a word without spaces.
+pub(super) fn region(field: &str, region: &str, findings: &mut Findings) {
+    bounded(field, region, NAME, findings);
+    if region.chars().any(|character| character.is_whitespace() || character.is_control()) {
+        findings.add(field, region, "a region is one word", "remove the spaces");
+    }
+}
+
+/// A tag expression: the tags that are wanted, none for all.
+pub(super) fn tags(field: &str, expression: &str, findings: &mut Findings) -> Vec<String> {
+    let expression = expression.trim();
+    if expression.is_empty() || expression == "*" {
+        return Vec::new();
+    }
+    let tags: Vec<String> = expression.split("||").map(|tag| tag.trim().to_owned()).collect();
+    let rule = "a tag expression is * or tags joined by ||";
+    for tag in &tags {
+        if tag.is_empty() {
+            findings.add(field, expression, rule, "write a tag between each two ||");
+        } else if tag == "*" {
+            findings.add(field, expression, rule, "write * alone for all tags");
+        } else if tag.chars().any(|character| character.is_whitespace() || character.is_control() || character == '|') {
+            findings.add(field, expression, rule, format!("join tags with ||; {tag:?} is none"));
+        }
+    }
+    tags
+}
+
+/// `^[%|a-zA-Z0-9_-]+$`, as RocketMQ's brokers have it.
+fn wire_name(field: &str, name: &str, what: &str, longest: usize, findings: &mut Findings) -> bool {
+    let before = findings.count();
+    bounded(field, name, longest, findings);
+    let allowed = |character: char| character.is_ascii_alphanumeric() || "%|_-".contains(character);
+    if !name.chars().all(allowed) {
+        let rule = format!("a {what} consists of letters, digits, -, _, % and |");
+        findings.add(field, name, rule, format!("write the {what}'s name as RocketMQ has it; {:?} would be one", replaced(name, allowed)));
+    }
+    findings.count() == before
+}
+
+fn bounded(field: &str, name: &str, longest: usize, findings: &mut Findings) {
+    let length = name.chars().count();
+    if length > longest {
+        findings.add(field, name, format!("at most {longest} characters are allowed"), format!("remove {} characters", length - longest));
+    }
+}
+
+fn replaced(name: &str, allowed: impl Fn(char) -> bool) -> String {
+    name.chars().take(NAME).map(|character| if allowed(character) { character } else { '-' }).collect()
+}
