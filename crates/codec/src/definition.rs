@@ -1,1 +1,86 @@
-//! Placeholder.
+//! Definitions as they travel, as they are stored, and as people write them.
+//!
+//! - [`protobuf`]: to and from the messages of the API, without loss;
+//! - [`mask`]: which fields an update changes (AIP-161);
+//! - [`stored`]: the JSON under a key of the metastore, with its layout number;
+//! - [`read`]: YAML and JSON files, native or the body of a `CreateEventStreaming` request;
+//! - [`secrets`]: stars in answers, and what they mean in requests;
+//! - [`fields`]: the names of all fields, which the others walk.
+//!
+//! Nothing here judges what a definition says: see `rocketbridge_model::validate`.
+
+pub mod fields;
+pub mod mask;
+pub mod protobuf;
+pub mod read;
+pub mod secrets;
+pub mod stored;
+
+use rocketbridge_model::StreamDefinition;
+use rocketbridge_model::connection::ConnectionDefinition;
+use rocketbridge_model::network::NetworkDefinition;
+
+pub use mask::Mask;
+pub use read::{Document, Place, ReadError, read_definitions};
+
+/// A definition of any kind.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Definition {
+    /// A stream.
+    Stream(Box<StreamDefinition>),
+    /// A connection.
+    Connection(Box<ConnectionDefinition>),
+    /// A network.
+    Network(Box<NetworkDefinition>),
+}
+
+impl Definition {
+    /// Its kind.
+    pub fn kind(&self) -> Kind {
+        match self {
+            Self::Stream(_) => Kind::Stream,
+            Self::Connection(_) => Kind::Connection,
+            Self::Network(_) => Kind::Network,
+        }
+    }
+
+    /// Its name.
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Stream(stream) => &stream.name,
+            Self::Connection(connection) => &connection.name,
+            Self::Network(network) => &network.name,
+        }
+    }
+}
+
+/// The kinds of definition. They sort in the order in which they can refer to each other: networks, connections, streams.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Kind {
+    /// A network.
+    Network,
+    /// A connection.
+    Connection,
+    /// A stream.
+    Stream,
+}
+
+impl Kind {
+    /// Every kind.
+    pub const ALL: [Self; 3] = [Self::Network, Self::Connection, Self::Stream];
+
+    /// The word in files: `Stream`, `Connection`, `Network`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Network => "Network",
+            Self::Connection => "Connection",
+            Self::Stream => "Stream",
+        }
+    }
+}
+
+impl std::fmt::Display for Kind {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str(self.as_str())
+    }
+}

@@ -119,6 +119,7 @@ fn encode_delivery(delivery: Delivery) -> dispatch::Delivery {
             .into_iter()
             .map(|parameter| dispatch::Parameter { key: encode_key(parameter.key) as i32, value: parameter.value })
             .collect(),
+        rejected: delivery.rejected.unwrap_or_default(),
     }
 }
 
@@ -131,6 +132,7 @@ fn decode_delivery(delivery: dispatch::Delivery) -> Result<Delivery, Error> {
             .into_iter()
             .map(|parameter| Ok(Parameter { key: decode_key(parameter.key())?, value: parameter.value }))
             .collect::<Result<_, Error>>()?,
+        rejected: (!delivery.rejected.is_empty()).then_some(delivery.rejected),
     })
 }
 

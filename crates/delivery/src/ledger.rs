@@ -64,6 +64,11 @@ impl Ledger {
         self.outbox.has_waiting()
     }
 
+    /// Whether an outcome of the present session is owed.
+    pub fn awaits_outcomes(&self) -> bool {
+        self.outbox.awaits_outcomes()
+    }
+
     /// The next events to send within the allowance, with the receipt of the first; their receipts are consecutive.
     pub fn next_batch(&mut self, allowance: &mut Allowance, most: usize) -> Option<(u64, Vec<Event>)> {
         let first = self.outbox.next_receipt();

@@ -99,6 +99,11 @@ impl<T: Clone> Outbox<T> {
         self.waiting > 0
     }
 
+    /// Whether an outcome of the present session is owed.
+    pub fn awaits_outcomes(&self) -> bool {
+        !self.receipts.is_empty()
+    }
+
     /// Tag of the oldest item without an acknowledgement.
     pub fn oldest(&self) -> Option<u64> {
         self.slots.front().map(|slot| slot.tag)

@@ -2,7 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::name::Revision;
+use crate::name::{PartitionId, Revision};
+use crate::resolved::RocketMqSource;
 use crate::stream::StreamDefinition;
 
 /// The layout that this build writes. A reader takes every layout up to its own.
@@ -67,6 +68,8 @@ pub struct Record<D> {
     pub create_time: i64,
     /// When it was last changed, milliseconds since 1970.
     pub update_time: i64,
+    /// Identity of the request that made it, so that a repeated request makes nothing twice.
+    pub create_request_id: String,
     /// What its user wrote.
     pub definition: D,
 }
@@ -77,4 +80,49 @@ impl<D> Record<D> {
         let uid: String = self.uid.chars().take(8).collect();
         format!("\"{uid}-{}\"", self.change)
     }
+}
+
+/// What a router found of the source of a stream, under `sources/{uid}`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct SourceRecord {
+    /// Layout of this record.
+    pub schema: u32,
+    /// Identity of the stream's creation.
+    pub uid: String,
+    /// Instance, namespace and topic that the offsets belong to: with another source they mean nothing.
+    pub source: String,
+    /// The source's partitions, sorted.
+    pub partitions: Vec<SourcePartition>,
+}
+
+impl SourceRecord {
+    /// A record without partitions.
+    pub fn new(uid: &str, source: &RocketMqSource) -> Self {
+        Self { schema: SCHEMA, uid: uid.to_owned(), source: source.identity(), partitions: Vec::new() }
+    }
+
+    /// Whether the record's offsets belong to this source.
+    pub fn is_of(&self, source: &RocketMqSource) -> bool {
+        self.source == source.identity()
+    }
+
+    /// One partition.
+    pub fn partition(&self, id: &PartitionId) -> Option<&SourcePartition> {
+        self.partitions.iter().find(|partition| &partition.id == id)
+    }
+}
+
+/// A partition of a source.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct SourcePartition {
+    /// Its identity within the source.
+    pub id: PartitionId,
+    /// RocketMQ: the broker's name.
+    pub broker: String,
+    /// RocketMQ: the queue id.
+    pub queue: u32,
+    /// The offset that the stream began with in it.
+    pub origin: u64,
 }

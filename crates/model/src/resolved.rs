@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::name::{InstanceId, Region, Revision};
+use crate::name::{InstanceId, PartitionId, Region, Revision};
 use crate::secret::Secret;
 use crate::stream::TargetParameter;
 
@@ -76,6 +76,13 @@ pub struct RocketMqSource {
     pub start: StartPosition,
 }
 
+impl RocketMqSource {
+    /// What its offsets belong to: instance, namespace and topic. Endpoints and keys may change under it.
+    pub fn identity(&self) -> String {
+        format!("{}|{}|{}", self.connection.instance, self.connection.namespace, self.topic)
+    }
+}
+
 /// Where a partition without progress begins.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -129,6 +136,29 @@ pub struct RunSettings {
     pub dead_letter: Option<DeadLetterTarget>,
 }
 
+impl RunSettings {
+    /// The shard of filters and dispatchers that a partition's events go through. It is the same in every process and version, and the
+    /// queues of one broker, `broker name/queue id`, spread evenly.
+    pub fn shard_of(&self, partition: &PartitionId) -> u32 {
+        let text = partition.as_str();
+        let (broker, queue) = match text.rsplit_once('/') {
+            Some((broker, queue)) => (broker, queue.parse().ok()),
+            None => (text, None),
+        };
+        let place = match queue {
+            Some(queue) => fnv1a(broker).wrapping_add(queue),
+            None => fnv1a(text),
+        };
+        let shards = u64::from(self.shards.max(1));
+        u32::try_from(place % shards).expect("a remainder is below its divisor, which fits")
+    }
+}
+
+/// FNV-1a of 64 bits: fixed for ever, unlike the hashers of the standard library.
+fn fnv1a(text: &str) -> u64 {
+    text.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
+}
+
 /// How failed deliveries are tried again (strategies of Alibaba Cloud EventBridge).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RetrySettings {
@@ -157,4 +187,27 @@ pub struct DeadLetterTarget {
     pub connection: RocketMqConnection,
     /// The topic.
     pub topic: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// *Scenario*: the queues of brokers over some shards. *Guarantees*: each broker's spread evenly, and where one goes never changes.
+    #[test]
+    fn queues_spread_evenly_over_shards() {
+        let run = RunSettings {
+            shards: 4,
+            throttling: None,
+            tolerate_errors: false,
+            batch_count: 1,
+            batch_linger: Duration::ZERO,
+            retry: RetrySettings { strategy: RetryStrategy::Backoff, attempts: 3, maximum_age: None },
+            dead_letter: None,
+        };
+        let shards: Vec<u32> = (0..8).map(|queue| run.shard_of(&PartitionId::new(format!("broker-a/{queue}")))).collect();
+        assert_eq!(shards, [2, 3, 0, 1, 2, 3, 0, 1]);
+        assert_eq!(run.shard_of(&PartitionId::new("no queue")), 1);
+        assert_eq!(RunSettings { shards: 0, ..run }.shard_of(&PartitionId::new("b/1")), 0);
+    }
 }

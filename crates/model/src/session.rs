@@ -88,6 +88,8 @@ pub struct Delivery {
     pub event: Event,
     /// What transforms made of it.
     pub parameters: Vec<Parameter>,
+    /// Set when a transform cannot be applied to this event: it is not for the target, but for the dead-letter target.
+    pub rejected: Option<String>,
 }
 
 impl Delivery {

@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::name::{MemberId, Revision};
+
 /// States of a stream (names of Alibaba Cloud EventBridge).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
@@ -52,6 +54,8 @@ pub struct PartitionReport {
     pub epoch: u64,
     /// Whether its events flow: source read, session open.
     pub flowing: bool,
+    /// Whether its events have flowed at any time since the ownership began.
+    pub flowed: bool,
     /// Why they do not, or why they wait.
     pub failure: Option<String>,
     /// Next offset that is read.
@@ -85,4 +89,58 @@ pub struct OutcomeCounts {
     pub discarded: u64,
     /// Attempts that were asked for again.
     pub redelivered: u64,
+}
+
+impl OutcomeCounts {
+    /// Events that ended, however.
+    pub fn ended(&self) -> u64 {
+        self.filtered + self.delivered + self.parked + self.dead_lettered + self.discarded
+    }
+}
+
+impl std::ops::AddAssign for OutcomeCounts {
+    fn add_assign(&mut self, other: Self) {
+        self.filtered += other.filtered;
+        self.delivered += other.delivered;
+        self.parked += other.parked;
+        self.dead_lettered += other.dead_lettered;
+        self.discarded += other.discarded;
+        self.redelivered += other.redelivered;
+    }
+}
+
+/// What a stream is doing, put together from all its processes.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct StreamStatus {
+    /// The stream.
+    pub name: String,
+    /// Its state.
+    pub state: State,
+    /// Why, where the state is one of failure or something waits.
+    pub reason: Option<String>,
+    /// Events ended per second, over all partitions.
+    pub rate: f64,
+    /// Time from the source's store to the outcome, of the events that ended last; the worst partition.
+    pub delay: Duration,
+    /// Messages stored in the source and not yet committed, over all partitions.
+    pub backlog: u64,
+    /// Events that ended, since the present owners began.
+    pub counts: OutcomeCounts,
+    /// The partitions, sorted.
+    pub partitions: Vec<PartitionStatus>,
+    /// Version of the definition.
+    pub revision: Revision,
+}
+
+/// What one partition is doing.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct PartitionStatus {
+    /// What its owner tells; only `partition` is set if nobody tells anything.
+    pub report: PartitionReport,
+    /// The router that owns it.
+    pub router: Option<MemberId>,
+    /// The filter that owns its shard.
+    pub filter: Option<MemberId>,
+    /// The dispatcher that owns its shard.
+    pub dispatcher: Option<MemberId>,
 }

@@ -236,6 +236,9 @@ pub struct SecretParameter {
     /// `CONSTANT`.
     #[serde(alias = "Form", skip_serializing_if = "String::is_empty")]
     pub form: String,
+    /// Nothing: a constant has no template. Kept so that what was sent can be refused in full.
+    #[serde(alias = "Template", skip_serializing_if = "String::is_empty")]
+    pub template: String,
 }
 
 /// A function applied to events on their way.

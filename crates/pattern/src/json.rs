@@ -5,6 +5,7 @@
 //! once, and errors in them name their place.
 
 mod reader;
+mod scan;
 mod tree;
 mod walk;
 

@@ -1,10 +1,12 @@
 //! What a pattern reads from an event: the leaves at the paths it wants, and where in which arrays each stands.
 
 use std::borrow::Cow;
+use std::cell::Cell;
 
 use smallvec::SmallVec;
 
 use crate::json::{Malformed, Reader, walk};
+use crate::number;
 use crate::paths::{Node, Paths};
 
 /// The value of a leaf.
@@ -25,7 +27,7 @@ pub enum Value<'e> {
 }
 
 /// A value and where it was found.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 pub struct Leaf<'e> {
     /// The path.
     pub node: Node,
@@ -33,6 +35,8 @@ pub struct Leaf<'e> {
     pub value: Value<'e>,
     /// The array elements around it.
     pub place: Place,
+    /// The double nearest to a number, once somebody has asked for it.
+    double: Cell<Option<f64>>,
 }
 
 /// The array elements around a leaf: [`Place::TOP`] is outside of all arrays.
@@ -40,7 +44,7 @@ pub struct Leaf<'e> {
 pub struct Place(u32);
 
 /// One array of the event.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Array(u32);
 
 /// The leaves of one event, in the order of the event.
@@ -64,6 +68,17 @@ impl Place {
     pub const TOP: Self = Self(0);
 }
 
+impl Leaf<'_> {
+    /// The double nearest to the JSON number `text`, which is the leaf's own. It is computed once.
+    pub(crate) fn double(&self, text: &str) -> f64 {
+        self.double.get().unwrap_or_else(|| {
+            let double = number::parse(text);
+            self.double.set(Some(double));
+            double
+        })
+    }
+}
+
 impl<'e> Leaves<'e> {
     /// Adds a value that is not inside an array.
     #[inline]
@@ -74,7 +89,12 @@ impl<'e> Leaves<'e> {
     /// Adds a value at `place`.
     #[inline]
     pub fn push_at(&mut self, node: Node, value: Value<'e>, place: Place) {
-        self.leaves.push(Leaf { node, value, place });
+        self.leaves.push(Leaf {
+            node,
+            value,
+            place,
+            double: Cell::new(None),
+        });
     }
 
     /// Reads the JSON text that is the event's value at `node` and adds its wanted leaves; none, if the text is malformed.
@@ -101,8 +121,15 @@ impl<'e> Leaves<'e> {
     /// The next element of `array`, which itself stands at `around`.
     pub fn element(&mut self, array: Array, around: Place) -> Place {
         let depth = self.depth(around) + 1;
-        self.elements.push(Element { around, array, depth });
-        Place(u32::try_from(self.elements.len()).expect("an event has fewer than 2^32 array elements"))
+        self.elements.push(Element {
+            around,
+            array,
+            depth,
+        });
+        Place(
+            u32::try_from(self.elements.len())
+                .expect("an event has fewer than 2^32 array elements"),
+        )
     }
 
     /// All leaves.
@@ -121,7 +148,10 @@ impl<'e> Leaves<'e> {
         one = self.ancestor(one, common);
         other = self.ancestor(other, common);
         while one != other {
-            let (a, b) = (self.elements[one.0 as usize - 1], self.elements[other.0 as usize - 1]);
+            let (a, b) = (
+                self.elements[one.0 as usize - 1],
+                self.elements[other.0 as usize - 1],
+            );
             if a.array == b.array {
                 return false;
             }
@@ -132,7 +162,11 @@ impl<'e> Leaves<'e> {
 
     /// How many arrays are around `place`.
     pub(crate) fn depth(&self, place: Place) -> u32 {
-        if place == Place::TOP { 0 } else { self.elements[place.0 as usize - 1].depth }
+        if place == Place::TOP {
+            0
+        } else {
+            self.elements[place.0 as usize - 1].depth
+        }
     }
 
     /// The element around `place` that has `depth` arrays around it, which must not be more than `place` has.
@@ -151,7 +185,10 @@ impl<'e> Leaves<'e> {
     /// Which element of its array the one at `place` is, from 0. For explanations: it counts.
     pub(crate) fn index(&self, place: Place) -> usize {
         let own = place.0 as usize - 1;
-        self.elements[..own].iter().filter(|element| element.array == self.elements[own].array).count()
+        self.elements[..own]
+            .iter()
+            .filter(|element| element.array == self.elements[own].array)
+            .count()
     }
 }
 

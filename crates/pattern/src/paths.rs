@@ -33,7 +33,9 @@ const FEW: usize = 8;
 
 impl Default for Paths {
     fn default() -> Self {
-        Self { entries: vec![Entry::default()] }
+        Self {
+            entries: vec![Entry::default()],
+        }
     }
 }
 
@@ -43,7 +45,8 @@ impl Paths {
 
     /// The child of `node` by this name, made if it is not there yet. Dots in `name` separate names.
     pub fn insert(&mut self, node: Node, name: &str) -> Node {
-        name.split('.').fold(node, |node, name| self.insert_one(node, name))
+        name.split('.')
+            .fold(node, |node, name| self.insert_one(node, name))
     }
 
     /// Asks for the values at `node`.
@@ -80,8 +83,14 @@ impl Paths {
     /// The names that go on below `node`.
     pub fn children(&self, node: Node) -> impl Iterator<Item = (&str, Node)> {
         let (few, many) = match &self.entries[node.index()].children {
-            Children::Few(children) => (Some(children.iter().map(|(name, child)| (&**name, *child))), None),
-            Children::Many(children) => (None, Some(children.iter().map(|(name, child)| (&**name, *child)))),
+            Children::Few(children) => (
+                Some(children.iter().map(|(name, child)| (&**name, *child))),
+                None,
+            ),
+            Children::Many(children) => (
+                None,
+                Some(children.iter().map(|(name, child)| (&**name, *child))),
+            ),
         };
         few.into_iter().flatten().chain(many.into_iter().flatten())
     }
@@ -92,14 +101,16 @@ impl Paths {
     pub fn descend(&self, node: Node, key: &str) -> Option<Node> {
         match &self.entries[node.index()].children {
             Children::Few(children) => {
+                // Lengths first: most keys are told apart by them, without a comparison of bytes.
                 for (name, child) in children {
-                    if let Some(rest) = key.strip_prefix(&**name) {
-                        if rest.is_empty() {
+                    if key.len() == name.len() {
+                        if *key == **name {
                             return Some(*child);
                         }
-                        if let Some(rest) = rest.strip_prefix('.') {
-                            return self.descend(*child, rest);
-                        }
+                    } else if key.as_bytes().get(name.len()) == Some(&b'.')
+                        && let Some(rest) = key.strip_prefix(&**name)
+                    {
+                        return self.descend(*child, &rest[1..]);
                     }
                 }
                 None
@@ -111,11 +122,77 @@ impl Paths {
         }
     }
 
+    /// Adds the paths of `other` with what it wants of them, and says which node each of its nodes is here.
+    pub(crate) fn merge(&mut self, other: &Self) -> Vec<Node> {
+        let mut places = vec![Self::ROOT; other.entries.len()];
+        // A node is made before its children, so its place is known when theirs are asked for.
+        for node in other.nodes() {
+            let place = places[node.index()];
+            let wanted = &other.entries[node.index()];
+            self.entries[place.index()].wanted |= wanted.wanted;
+            self.entries[place.index()].composites |= wanted.composites;
+            for (name, child) in other.children(node) {
+                places[child.index()] = self.insert_one(place, name);
+            }
+        }
+        places
+    }
+
+    /// The same without a change, if nothing would change.
+    pub(crate) fn locate(&self, other: &Self) -> Option<Vec<Node>> {
+        let mut places = vec![Self::ROOT; other.entries.len()];
+        for node in other.nodes() {
+            let place = places[node.index()];
+            let (here, wanted) = (&self.entries[place.index()], &other.entries[node.index()]);
+            if (wanted.wanted && !here.wanted) || (wanted.composites && !here.composites) {
+                return None;
+            }
+            for (name, child) in other.children(node) {
+                places[child.index()] = here.children.get(name)?;
+            }
+        }
+        Some(places)
+    }
+
+    /// Asks for everything at every node, objects and arrays too.
+    pub(crate) fn want_everywhere(&mut self) {
+        for entry in &mut self.entries {
+            entry.wanted = true;
+            entry.composites = true;
+        }
+    }
+
+    /// The names and nodes from the root to `node`.
+    pub(crate) fn way(&self, node: Node) -> Vec<(String, Node)> {
+        let mut way = Vec::new();
+        let mut below = node;
+        // A node is made after the one above it, so that one is found among those before.
+        for above in (0..node.0).rev().map(Node) {
+            if let Some((name, _)) = self.children(above).find(|(_, child)| *child == below) {
+                way.push((name.to_owned(), below));
+                below = above;
+            }
+        }
+        way.reverse();
+        way
+    }
+
+    /// Asks no longer for the values at `node`.
+    pub(crate) fn unwant(&mut self, node: Node) {
+        self.entries[node.index()].wanted = false;
+    }
+
+    fn nodes(&self) -> impl Iterator<Item = Node> + use<> {
+        (0..u32::try_from(self.entries.len()).unwrap_or(u32::MAX)).map(Node)
+    }
+
     fn insert_one(&mut self, node: Node, name: &str) -> Node {
         if let Some(child) = self.entries[node.index()].children.get(name) {
             return child;
         }
-        let child = Node(u32::try_from(self.entries.len()).expect("limits keep a trie far below 2^32 nodes"));
+        let child = Node(
+            u32::try_from(self.entries.len()).expect("limits keep a trie far below 2^32 nodes"),
+        );
         self.entries.push(Entry::default());
         self.entries[node.index()].children.insert(name, child);
         child
@@ -123,6 +200,10 @@ impl Paths {
 }
 
 impl Node {
+    pub(crate) fn number(self) -> u32 {
+        self.0
+    }
+
     pub(crate) fn index(self) -> usize {
         self.0 as usize
     }
@@ -137,7 +218,10 @@ impl Default for Children {
 impl Children {
     fn get(&self, name: &str) -> Option<Node> {
         match self {
-            Self::Few(children) => children.iter().find(|(known, _)| &**known == name).map(|(_, child)| *child),
+            Self::Few(children) => children
+                .iter()
+                .find(|(known, _)| &**known == name)
+                .map(|(_, child)| *child),
             Self::Many(children) => children.get(name).copied(),
         }
     }

@@ -26,16 +26,25 @@ impl<'a> Properties<'a> {
 
     /// Every property, in wire order. Bytes that are not UTF-8 are shown as U+FFFD.
     pub fn iter(&self) -> impl Iterator<Item = (Cow<'a, str>, Cow<'a, str>)> + use<'a> {
-        self.iter_bytes().map(|(name, value)| (String::from_utf8_lossy(name), String::from_utf8_lossy(value)))
+        self.iter_bytes().map(|(name, value)| {
+            (
+                String::from_utf8_lossy(name),
+                String::from_utf8_lossy(value),
+            )
+        })
     }
 
     /// The value of the property `name`; the last, as in RocketMQ's map, if it is there twice.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<Cow<'a, str>> {
-        self.iter_bytes().filter(|(known, _)| *known == name.as_bytes()).last().map(|(_, value)| String::from_utf8_lossy(value))
+        self.iter_bytes()
+            .filter(|(known, _)| *known == name.as_bytes())
+            .last()
+            .map(|(_, value)| String::from_utf8_lossy(value))
     }
 
-    fn iter_bytes(&self) -> impl Iterator<Item = (&'a [u8], &'a [u8])> + use<'a> {
+    /// Every property, in wire order, as bytes.
+    pub(crate) fn iter_bytes(&self) -> impl Iterator<Item = (&'a [u8], &'a [u8])> + use<'a> {
         let mut rest = self.wire;
         std::iter::from_fn(move || {
             while !rest.is_empty() {
@@ -55,7 +64,10 @@ impl<'a> Properties<'a> {
 /// `__SHARDINGKEY` and `__STARTDELIVERTIME`, which clients set on a user's behalf.
 #[must_use]
 pub fn is_system(name: &str) -> bool {
-    SYSTEM.binary_search(&name).is_ok()
+    // Names that users choose mostly start with a small letter, which none of these does.
+    let first = name.as_bytes().first().copied().unwrap_or_default();
+    (first.is_ascii_uppercase() || first == b'_' || first == b'1')
+        && SYSTEM.binary_search(&name).is_ok()
 }
 
 /// Sorted by byte value.
@@ -126,3 +138,45 @@ static SYSTEM: [&str; 65] = [
     "__SHARDINGKEY",
     "__STARTDELIVERTIME",
 ];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// *Scenario*: wire texts with an end mark, without one, with empty values and with parts that are no properties. *Guarantees*: every
+    /// property, and nothing else; of equal names the last.
+    #[test]
+    fn wire_text_is_taken_apart() {
+        let properties = Properties::new(b"KEYS\x01k 1\x02broken\x02empty\x01\x02\x02KEYS\x01k2\x02bad\xff\x01v\xff\x02last\x01a\x01b");
+        let all: Vec<(String, String)> = properties
+            .iter()
+            .map(|(name, value)| (name.into_owned(), value.into_owned()))
+            .collect();
+        let expected = [
+            ("KEYS", "k 1"),
+            ("empty", ""),
+            ("KEYS", "k2"),
+            ("bad\u{fffd}", "v\u{fffd}"),
+            ("last", "a\u{1}b"),
+        ];
+        assert_eq!(
+            all,
+            expected.map(|(name, value)| (name.to_owned(), value.to_owned()))
+        );
+        assert_eq!(properties.get("KEYS").as_deref(), Some("k2"));
+        assert_eq!(properties.get("none"), None);
+        assert_eq!(Properties::default().iter().count(), 0);
+    }
+
+    /// *Scenario*: RocketMQ's names and others. *Guarantees*: the list is sorted, and found in whole.
+    #[test]
+    fn system_names_are_known() {
+        assert!(SYSTEM.is_sorted());
+        assert!(SYSTEM.iter().all(|name| is_system(name)));
+        assert!(
+            ["", "keys", "Keys", "KEY", "x", "_"]
+                .iter()
+                .all(|name| !is_system(name))
+        );
+    }
+}

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use tokio::net::TcpListener;
 use tokio_stream::wrappers::TcpListenerStream;
-use tonic::service::Routes;
+use tonic::service::RoutesBuilder;
 use tonic::transport::Server;
 use tonic_health::ServingStatus;
 use tonic_health::server::HealthReporter;
@@ -84,7 +84,7 @@ impl Listener {
             server = server.tls_config(tls.server()).map_err(failed)?;
         }
         let (begin_stop, stopping) = tokio::sync::oneshot::channel::<()>();
-        let serving = server.add_routes(services.routes).serve_with_incoming_shutdown(TcpListenerStream::new(self.listener), async {
+        let serving = server.add_routes(services.routes.routes()).serve_with_incoming_shutdown(TcpListenerStream::new(self.listener), async {
             let _ = stopping.await;
         });
         tokio::pin!(serving, stop);
@@ -103,7 +103,7 @@ impl Listener {
 
 /// The services of a process.
 pub struct Services {
-    routes: Routes,
+    routes: RoutesBuilder,
     health: HealthReporter,
 }
 
@@ -111,16 +111,20 @@ impl Services {
     /// Health and reflection alone.
     pub fn new() -> Result<Self, ServeError> {
         let (health, service) = tonic_health::server::health_reporter();
-        let routes = Routes::new(service)
+        let mut routes = RoutesBuilder::default();
+        routes
+            .add_service(service)
             .add_service(reflection().build_v1().map_err(ServeError::Reflection)?)
             .add_service(reflection().build_v1alpha().map_err(ServeError::Reflection)?);
         Ok(Self { routes, health })
     }
 
-    /// Adds a service by its full name and reports it healthy.
-    pub async fn with(mut self, name: &str, add: impl FnOnce(Routes) -> Routes) -> Self {
-        self.routes = add(self.routes);
-        self.health.set_service_status(name, ServingStatus::Serving).await;
+    /// Adds services and reports them healthy under their full names.
+    pub async fn with(mut self, names: &[&str], add: impl FnOnce(&mut RoutesBuilder)) -> Self {
+        add(&mut self.routes);
+        for name in names {
+            self.health.set_service_status(name, ServingStatus::Serving).await;
+        }
         self
     }
 

@@ -54,8 +54,8 @@ async fn conversation(dialer: Dialer, address: &str) {
 async fn over_grpc() {
     let listener = Listener::bind("127.0.0.1:0").await.expect("loopback");
     let address = listener.address().to_string();
-    let services = Services::new().expect("descriptors").with("rocketbridge.filter.v1.FilterService", |routes| {
-        routes.add_service(grpc::filter_service(Arc::new(echo)))
+    let services = Services::new().expect("descriptors").with(&["rocketbridge.filter.v1.FilterService"], |routes| {
+        routes.add_service(grpc::filter_service(Arc::new(echo)));
     });
     let services = services.await;
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();

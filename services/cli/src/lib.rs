@@ -1,1 +1,29 @@
-//! Placeholder.
+//! The `rocketbridge` command: the four services, standalone, and the verbs that talk to a server.
+//!
+//! - [`arguments`]: the command line; [`dispatch`]: from verb to module; [`config`]: what processes are told;
+//! - [`process`] and [`standalone`]: wire the services together;
+//! - [`client`]: calls to the server; [`apply`], [`get`], [`delete`], [`switch`], [`status`]: the verbs that use it;
+//! - [`pattern`] and [`transform`]: try and check them without a server; [`rocketmq`]: send to and read from topics;
+//! - [`demo`]: what `make demo` shows;
+//! - [`output`]: tables and documents; [`failure`]: how a verb ends when it does not end well.
+//!
+//! Results go to standard output, everything else to standard error. Exit statuses: 0 done, 1 refused or failed, 2 wrong usage.
+
+pub mod apply;
+pub mod arguments;
+pub mod client;
+pub mod config;
+pub mod delete;
+pub mod demo;
+pub mod dispatch;
+pub mod failure;
+pub mod get;
+pub mod node;
+pub mod output;
+pub mod pattern;
+pub mod process;
+pub mod rocketmq;
+pub mod standalone;
+pub mod status;
+pub mod switch;
+pub mod transform;

@@ -1,1 +1,35 @@
-//! Placeholder.
+//! What the end-to-end tests stand on: the real binary, a real etcd, RocketMQ clusters, and a load whose every message can be checked.
+//!
+//! - [`Process`], [`Mesh`], [`Standalone`]: services of the binary under test, as processes that can be killed, frozen and rolled;
+//! - [`Etcd`]: a real etcd of one or three members;
+//! - [`Brokers`]: two RocketMQ clusters, embedded in the test or real Java ones;
+//! - [`Api`], [`Route`]: the stream service, and definitions of streams;
+//! - [`Load`], [`Audit`]: numbered messages with bodies derived from their number, and the account of what arrived.
+//!
+//! Everything here panics with what it wanted and what it saw: a test that cannot go on has failed. Nothing waits for a time, only for
+//! conditions with a deadline. A panic prints the end of the log of each process that still runs.
+
+#![recursion_limit = "256"]
+
+mod api;
+mod audit;
+mod brokers;
+mod condition;
+mod load;
+mod mesh;
+mod message;
+mod process;
+mod skip;
+mod standalone;
+
+pub use api::{Api, Route};
+pub use audit::{Audit, Report};
+pub use brokers::{Brokers, Cluster, Kind, free_port};
+pub use condition::eventually;
+pub use load::Load;
+pub use mesh::{Mesh, Role};
+pub use message::{Numbered, TAGS};
+pub use process::{Process, binary};
+pub use rocketbridge_metastore::testing::Cluster as Etcd;
+pub use skip::skip;
+pub use standalone::Standalone;

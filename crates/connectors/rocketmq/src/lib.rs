@@ -1,1 +1,36 @@
-//! Placeholder.
+//! Apache RocketMQ 4.x and 5.x as source and target, over the remoting protocol.
+//!
+//! - [`Connectors`]: makes sources and targets from definitions; equal connections share one client;
+//! - [`Admin`]: topics, offsets, progress; [`Producer`] and [`Tail`]: send and follow messages by hand and in tests;
+//! - [`ORIGIN_PROPERTY`], [`origin_of`]: the provenance that a routed message carries.
+//!
+//! Guarantees: a message arrives with the same body and properties, plus its origin, less what only the source's broker could say of
+//! it; offsets are always explicit and never moved quietly; a send is confirmed by the broker; a broker that is back is used again at
+//! the next request. It keeps no ledger and repeats nothing by itself. It does not read POP, LMQ or batch-indexed topics, and does not
+//! speak TLS yet.
+
+mod acl;
+mod admin;
+mod client;
+mod committer;
+mod compression;
+mod encode;
+mod error;
+mod message;
+mod presence;
+mod producer;
+mod property;
+mod provenance;
+mod registry;
+mod remoting;
+mod route;
+mod source;
+mod tail;
+mod target;
+
+pub use admin::{Admin, QueueOffsets, QueueProgress};
+pub use producer::{Message, Producer};
+pub use provenance::{ORIGIN_PROPERTY, origin_of};
+pub use registry::Connectors;
+pub use route::Queue;
+pub use tail::{Tail, Tailed};

@@ -17,9 +17,10 @@ pub(super) fn one_of(field: &str, found: &str, allowed: &[&str], findings: &mut 
         [only] => format!("only {only} is allowed"),
         _ => format!("one of {} is allowed", allowed.join(", ")),
     };
-    let fix = match nearest(found, allowed.iter().copied()) {
-        Some(meant) => format!("did you mean {meant}?"),
-        None => "write one of them, or leave the field out".to_owned(),
+    let fix = match (nearest(found, allowed.iter().copied()), allowed) {
+        (Some(meant), _) => format!("did you mean {meant}?"),
+        (None, [only]) => format!("write {only}, or leave the field out"),
+        (None, _) => "write one of them, or leave the field out".to_owned(),
     };
     findings.add(field, found, rule, fix);
     false

@@ -53,7 +53,7 @@ fn check_host(host: &str) -> Result<(), String> {
 
 fn parse_port(port: &str) -> Result<u16, String> {
     match port.parse() {
-        Ok(port) if port > 0 => Ok(port),
+        Ok(number) if number > 0 && port.bytes().all(|byte| byte.is_ascii_digit()) => Ok(number),
         _ => Err("write a port from 1 to 65535".to_owned()),
     }
 }

@@ -12,11 +12,7 @@ pub(super) struct Findings(Vec<Violation>);
 impl Findings {
     /// Notes a violation. A long value is cut.
     pub(super) fn add(&mut self, field: impl Into<String>, value: &str, rule: impl Into<String>, fix: impl Into<String>) {
-        let value = if value.chars().nth(SHOWN).is_some() {
-            value.chars().take(SHOWN).chain(['…']).collect()
-        } else {
-            value.to_owned()
-        };
+        let value = if value.chars().nth(SHOWN).is_some() { value.chars().take(SHOWN).chain(['…']).collect() } else { value.to_owned() };
         self.0.push(Violation::new(field, value, rule, fix));
     }
 

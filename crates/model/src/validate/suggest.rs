@@ -1,6 +1,6 @@
 //! What somebody probably meant.
 
-/// The candidate nearest to a misspelt word, ignoring case; `None` if none is near enough to be meant.
+/// The candidate nearest to a misspelt or unfinished word, ignoring case; `None` if none is near enough to be meant.
 pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let word = fold(word);
     if word.is_empty() || word.len() > LONGEST {
@@ -10,7 +10,8 @@ pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) ->
         .into_iter()
         .filter_map(|candidate| {
             let folded = fold(candidate);
-            let distance = distance(&word, &folded);
+            let begun = word.len() >= 3 && folded.starts_with(&word);
+            let distance = if begun { 1 } else { distance(&word, &folded) };
             (distance <= word.len().max(folded.len()) / 3).then_some((distance, candidate))
         })
         .min_by_key(|(distance, _)| *distance)
@@ -54,6 +55,7 @@ mod tests {
         assert_eq!(nearest("consume_from_frist_offset", words), Some("CONSUME_FROM_FIRST_OFFSET"));
         assert_eq!(nearest("LATEST", words), None);
         assert_eq!(nearest("selfbuild", ["SelfBuilt", "Cloud_4"]), Some("SelfBuilt"));
+        assert_eq!(nearest("public", ["PrivateNetwork", "PublicNetwork"]), Some("PublicNetwork"));
         assert_eq!(nearest("", words), None);
     }
 

@@ -1,12 +1,11 @@
 //! A validating cursor over JSON text (RFC 8259).
 //!
-//! Guarantees: a value that was skipped was checked byte for byte. Nesting is bounded by [`MAX_DEPTH`], so hostile text costs
+//! Guarantees: a value that was skipped was checked byte for byte. Nesting is bounded by [`scan::MAX_DEPTH`], so hostile text costs
 //! no stack. It deliberately does not interpret numbers, nor decode a string unless asked to.
 
 use std::borrow::Cow;
 
-/// Objects and arrays inside each other, at most. Deeper text is refused as malformed.
-pub const MAX_DEPTH: u32 = 512;
+use super::scan;
 
 /// The text is not JSON.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -38,7 +37,11 @@ impl<'a> RawString<'a> {
     /// The string's characters. A lone surrogate escape becomes U+FFFD: Rust strings cannot hold it.
     #[must_use]
     pub fn decode(self) -> Cow<'a, str> {
-        if self.escaped { Cow::Owned(unescape(self.raw)) } else { Cow::Borrowed(self.raw) }
+        if self.escaped {
+            Cow::Owned(unescape(self.raw))
+        } else {
+            Cow::Borrowed(self.raw)
+        }
     }
 }
 
@@ -85,12 +88,20 @@ impl<'a> Reader<'a> {
     /// Takes this byte, or says what was expected.
     #[inline]
     pub fn expect(&mut self, byte: u8, what: &'static str) -> Result<(), Malformed> {
-        if self.take(byte) { Ok(()) } else { Err(self.malformed(what)) }
+        if self.take(byte) {
+            Ok(())
+        } else {
+            Err(self.malformed(what))
+        }
     }
 
     /// Nothing but white space may follow.
     pub fn end(&mut self) -> Result<(), Malformed> {
-        if self.peek().is_none() { Ok(()) } else { Err(self.malformed("nothing may follow the value")) }
+        if self.peek().is_none() {
+            Ok(())
+        } else {
+            Err(self.malformed("nothing may follow the value"))
+        }
     }
 
     /// An error at the cursor.
@@ -104,64 +115,20 @@ impl<'a> Reader<'a> {
     #[inline]
     pub fn string(&mut self) -> Result<RawString<'a>, Malformed> {
         self.expect(b'"', "expected a string")?;
-        let bytes = self.text.as_bytes();
         let start = self.at;
-        let mut escaped = false;
-        loop {
-            self.at += plain_prefix(&bytes[self.at..]);
-            match bytes.get(self.at) {
-                Some(b'"') => {
-                    let raw = &self.text[start..self.at];
-                    self.at += 1;
-                    return Ok(RawString { raw, escaped });
-                }
-                Some(b'\\') => {
-                    escaped = true;
-                    self.escape()?;
-                }
-                Some(_) => return Err(self.malformed("control character in a string")),
-                None => return Err(self.malformed("string without an end")),
-            }
-        }
-    }
-
-    /// Passes one escape, the cursor being on its backslash.
-    fn escape(&mut self) -> Result<(), Malformed> {
-        let bytes = self.text.as_bytes();
-        match bytes.get(self.at + 1) {
-            Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => self.at += 2,
-            Some(b'u') => match bytes.get(self.at + 2..self.at + 6) {
-                Some(digits) if digits.iter().all(u8::is_ascii_hexdigit) => self.at += 6,
-                _ => return Err(self.malformed("expected four hexadecimal digits after \\u")),
-            },
-            _ => return Err(self.malformed("unknown escape in a string")),
-        }
-        Ok(())
+        let (end, escaped) = scan::string(self.text.as_bytes(), start)?;
+        self.at = end;
+        Ok(RawString {
+            raw: &self.text[start..end - 1],
+            escaped,
+        })
     }
 
     /// Reads a number and returns its text.
     #[inline]
     pub fn number(&mut self) -> Result<&'a str, Malformed> {
         let start = self.at;
-        if self.here() == Some(b'-') {
-            self.at += 1;
-        }
-        match self.here() {
-            Some(b'0') => self.at += 1,
-            Some(b'1'..=b'9') => self.digits(),
-            _ => return Err(self.malformed("expected a value")),
-        }
-        if self.here() == Some(b'.') {
-            self.at += 1;
-            self.some_digits()?;
-        }
-        if matches!(self.here(), Some(b'e' | b'E')) {
-            self.at += 1;
-            if matches!(self.here(), Some(b'+' | b'-')) {
-                self.at += 1;
-            }
-            self.some_digits()?;
-        }
+        self.at = scan::number(self.text.as_bytes(), start)?;
         Ok(self.since(start))
     }
 
@@ -176,46 +143,16 @@ impl<'a> Reader<'a> {
     }
 
     /// Passes one value of any kind, checking all of it; `depth` is how many containers are open around it.
+    #[inline]
     pub fn skip(&mut self, depth: u32) -> Result<(), Malformed> {
-        match self.peek() {
-            Some(b'"') => self.string().map(drop),
-            Some(b'{') => {
-                self.open(depth)?;
-                if self.take(b'}') {
-                    return Ok(());
-                }
-                loop {
-                    self.string()?;
-                    self.expect(b':', "expected a colon")?;
-                    self.skip(depth + 1)?;
-                    if !self.next_member()? {
-                        return Ok(());
-                    }
-                }
-            }
-            Some(b'[') => {
-                self.open(depth)?;
-                if self.take(b']') {
-                    return Ok(());
-                }
-                loop {
-                    self.skip(depth + 1)?;
-                    if !self.next_element()? {
-                        return Ok(());
-                    }
-                }
-            }
-            Some(b't') => self.word("true"),
-            Some(b'f') => self.word("false"),
-            Some(b'n') => self.word("null"),
-            _ => self.number().map(drop),
-        }
+        self.at = scan::value(self.text.as_bytes(), self.at, depth)?;
+        Ok(())
     }
 
     /// Enters the object or array whose bracket is next; `depth` as in [`Reader::skip`].
     #[inline]
     pub fn open(&mut self, depth: u32) -> Result<(), Malformed> {
-        if depth >= MAX_DEPTH {
+        if depth >= scan::MAX_DEPTH {
             return Err(self.malformed("nested too deeply"));
         }
         self.at += 1;
@@ -248,42 +185,6 @@ impl<'a> Reader<'a> {
             _ => Err(self.malformed(what)),
         }
     }
-
-    #[inline]
-    fn here(&self) -> Option<u8> {
-        self.text.as_bytes().get(self.at).copied()
-    }
-
-    fn digits(&mut self) {
-        while matches!(self.here(), Some(b'0'..=b'9')) {
-            self.at += 1;
-        }
-    }
-
-    fn some_digits(&mut self) -> Result<(), Malformed> {
-        let start = self.at;
-        self.digits();
-        if self.at == start { Err(self.malformed("expected a digit")) } else { Ok(()) }
-    }
-}
-
-/// How many bytes at the start are neither a quote, a backslash nor a control character: eight at a time.
-#[inline]
-fn plain_prefix(bytes: &[u8]) -> usize {
-    const ONES: u64 = 0x0101_0101_0101_0101;
-    const HIGH: u64 = 0x8080_8080_8080_8080;
-    // The lowest set bit marks the first byte below `limit`; bits above it may be wrong, and are not looked at.
-    let below = |word: u64, limit: u64| word.wrapping_sub(ONES * limit) & !word & HIGH;
-    let mut at = 0;
-    while let Some(chunk) = bytes.get(at..at + 8) {
-        let word = u64::from_le_bytes(chunk.try_into().expect("the slice has eight bytes"));
-        let special = below(word, 0x20) | below(word ^ (ONES * u64::from(b'"')), 1) | below(word ^ (ONES * u64::from(b'\\')), 1);
-        if special != 0 {
-            return at + special.trailing_zeros() as usize / 8;
-        }
-        at += 8;
-    }
-    at + bytes[at..].iter().take_while(|&&byte| byte >= 0x20 && byte != b'"' && byte != b'\\').count()
 }
 
 /// Resolves the escapes of a string that [`Reader::string`] has validated.
@@ -314,16 +215,25 @@ fn unescape(raw: &str) -> String {
 
 /// The character that starts with the four digits of `rest`, and how many bytes it takes: a pair of surrogates takes ten.
 fn unicode(rest: &str) -> (char, usize) {
-    let unit = |text: &str| text.get(..4).and_then(|digits| u16::from_str_radix(digits, 16).ok());
+    let unit = |text: &str| {
+        text.get(..4)
+            .and_then(|digits| u16::from_str_radix(digits, 16).ok())
+    };
     let first = unit(rest).unwrap_or(0xfffd);
-    let second = rest.get(4..).and_then(|tail| tail.strip_prefix("\\u")).and_then(unit);
+    let second = rest
+        .get(4..)
+        .and_then(|tail| tail.strip_prefix("\\u"))
+        .and_then(unit);
     if let (0xd800..=0xdbff, Some(low @ 0xdc00..=0xdfff)) = (first, second) {
         let decoded = char::decode_utf16([first, low]).next();
         if let Some(Ok(character)) = decoded {
             return (character, 10);
         }
     }
-    (char::from_u32(u32::from(first)).unwrap_or(char::REPLACEMENT_CHARACTER), 4)
+    (
+        char::from_u32(u32::from(first)).unwrap_or(char::REPLACEMENT_CHARACTER),
+        4,
+    )
 }
 
 #[cfg(test)]
@@ -339,7 +249,15 @@ mod tests {
     /// *Scenario*: values of every kind. *Guarantees*: what RFC 8259 allows is passed, and nothing is left over.
     #[test]
     fn well_formed_text_is_passed() {
-        for text in ["0", "-0.5e+10", "\"a\\u00e9\\n\"", "[]", "{}", " [1, {\"a\": [true, false, null]}] ", "\"long enough for two words é\""] {
+        for text in [
+            "0",
+            "-0.5e+10",
+            "\"a\\u00e9\\n\"",
+            "[]",
+            "{}",
+            " [1, {\"a\": [true, false, null]}] ",
+            "\"long enough for two words é\"",
+        ] {
             assert_eq!(skip(text), Ok(()), "{text}");
         }
     }
@@ -348,8 +266,26 @@ mod tests {
     #[test]
     fn malformed_text_is_refused() {
         for text in [
-            "", "01", "1.", "1e", "-", "+1", "tru", "nul", "\"a", "\"\\x\"", "\"\\u12g4\"", "\"\n\"", "[1,]", "[1 2]", "{\"a\"}", "{\"a\":1,}",
-            "{a:1}", "[1]]", "{} x", "\"12345678\u{1}\"",
+            "",
+            "01",
+            "1.",
+            "1e",
+            "-",
+            "+1",
+            "tru",
+            "nul",
+            "\"a",
+            "\"\\x\"",
+            "\"\\u12g4\"",
+            "\"\n\"",
+            "[1,]",
+            "[1 2]",
+            "{\"a\"}",
+            "{\"a\":1,}",
+            "{a:1}",
+            "[1]]",
+            "{} x",
+            "\"12345678\u{1}\"",
         ] {
             assert!(skip(text).is_err(), "{text}");
         }
@@ -362,18 +298,5 @@ mod tests {
         let mut reader = Reader::new(r#""a\"\\\/\b\f\n\r\t\u00e9\ud83d\ude00\ud800x""#);
         let string = reader.string().expect("the text is well formed");
         assert_eq!(string.decode(), "a\"\\/\u{8}\u{c}\n\r\té😀\u{fffd}x");
-    }
-
-    /// *Scenario*: a special byte at each place of a word. *Guarantees*: it is found there.
-    #[test]
-    fn plain_prefix_stops_at_the_first_special_byte() {
-        for special in [b'"', b'\\', 0x1f, 0] {
-            for at in 0..20 {
-                let mut bytes = vec![b'\x7f'; 24];
-                bytes[at] = special;
-                assert_eq!(plain_prefix(&bytes), at);
-            }
-        }
-        assert_eq!(plain_prefix("éééééééé".as_bytes()), 16);
     }
 }

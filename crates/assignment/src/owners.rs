@@ -1,0 +1,79 @@
+//! Who owns what, for those who must reach an owner.
+
+use std::sync::Arc;
+
+use rocketbridge_metastore::{Entry, Metastore, Mirror};
+use rocketbridge_model::{Epoch, MemberId};
+use rocketbridge_runtime::Tasks;
+
+use crate::claim::Holder;
+use crate::member::decode;
+use crate::unit::{OWNERS, UnitId};
+
+/// The owner of a unit.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Owner {
+    /// The process.
+    pub member: MemberId,
+    /// Where its sessions are served, `host:port`.
+    pub address: String,
+    /// The number of this ownership. An owner with a lower one is a former owner.
+    pub epoch: Epoch,
+}
+
+/// All owners. Cheap to clone; each clone has its own mark of what it has seen.
+#[derive(Clone, Debug)]
+pub struct Owners(Mirror);
+
+impl Owners {
+    /// Starts to follow the owners.
+    pub fn start(store: Arc<dyn Metastore>, tasks: &Tasks) -> Self {
+        Self(Mirror::start(store, OWNERS, tasks))
+    }
+
+    /// The owner of a unit; `None` while it has none.
+    pub fn owner(&self, unit: &UnitId) -> Option<Owner> {
+        self.0.snapshot().get(&unit.key()).and_then(read)
+    }
+
+    /// All units that have an owner.
+    pub fn all(&self) -> Vec<(UnitId, Owner)> {
+        let snapshot = self.0.snapshot();
+        snapshot
+            .values()
+            .filter_map(|entry| Some((UnitId::from_key(&entry.key)?, read(entry)?)))
+            .collect()
+    }
+
+    /// Waits until owners differ from what this handle has seen. Cancel-safe.
+    pub async fn changed(&mut self) {
+        self.0.changed().await;
+    }
+
+    /// Waits until the owners are known. Cancel-safe.
+    pub async fn ready(&mut self) {
+        self.0.ready().await;
+    }
+
+    /// Whether an ownership that was confirmed at `epoch` is over, as far as this copy reaches.
+    pub(crate) fn is_over(&self, unit: &UnitId, epoch: Epoch) -> bool {
+        let snapshot = self.0.snapshot();
+        let entry = snapshot.get(&unit.key());
+        snapshot.revision >= epoch.0 && entry.is_none_or(|entry| entry.create_revision != epoch.0)
+    }
+
+    /// Whether nobody owns the unit, as far as this copy reaches.
+    pub(crate) fn is_free(&self, unit: &UnitId) -> bool {
+        !self.0.snapshot().contains_key(&unit.key())
+    }
+}
+
+fn read(entry: &Entry) -> Option<Owner> {
+    let Holder { member, address } = decode(entry)?;
+    let epoch = Epoch(entry.create_revision);
+    Some(Owner {
+        member,
+        address,
+        epoch,
+    })
+}

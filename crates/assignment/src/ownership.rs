@@ -1,0 +1,382 @@
+//! Each process's loop: makes what it owns match what is planned for it.
+//!
+//! Guarantees: a unit is started only after its owner key was created under this process's lease, with that key's epoch; it is released only
+//! after it was drained, or its drain ran out of time and was dropped; when the lease is lost everything stops at once, and is claimed
+//! again under the next lease with new epochs. A drain of the process drains and releases everything, then the loop ends.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use futures::stream::{FuturesUnordered, StreamExt};
+use rocketbridge_metastore::Metastore;
+use rocketbridge_model::{Epoch, MemberId};
+use rocketbridge_runtime::tasks::Failure;
+use rocketbridge_runtime::{Backoff, Chain, Shutdown, TaskHandle, TaskKind, Tasks};
+use tokio::sync::watch;
+use tokio::time::{Instant, timeout};
+
+use crate::authority::Authority;
+use crate::claim::Claims;
+use crate::error::Code;
+use crate::lease::{Lease, Term};
+use crate::owners::Owners;
+use crate::plans::{Planned, Plans};
+use crate::unit::UnitId;
+
+/// How many units are claimed and started at once; more wait.
+const CONCURRENT_STARTS: usize = 32;
+
+/// How often all is looked at anew.
+const TICK: Duration = Duration::from_secs(5);
+
+const BACKOFF_BASE: Duration = Duration::from_millis(100);
+const BACKOFF_CAP: Duration = Duration::from_secs(10);
+
+/// What a service does with the units of its stages.
+pub trait Handler: Send + Sync {
+    /// Begins to work on a unit that this process owns now. Before every effect on the outside the claim's authority must be valid, and
+    /// whatever leaves must carry the claim's epoch.
+    ///
+    /// # Errors
+    ///
+    /// Any: the unit is released, and claimed again after a backoff while it is still planned. Nothing of it may go on.
+    fn start<'a>(&'a self, unit: &'a UnitId, claim: Claim) -> BoxFuture<'a, Result<(), Failure>>;
+
+    /// Ends the work on a unit in good order: takes nothing new, finishes what was taken, commits. When this future is dropped, because
+    /// its deadline passed, the work must stop at once.
+    fn drain<'a>(&'a self, unit: &'a UnitId) -> BoxFuture<'a, ()>;
+
+    /// Stops the work on all units at once, and forgets them: the lease is lost. Must not block.
+    fn abandon(&self);
+}
+
+/// The right to work on a unit.
+#[derive(Clone, Debug)]
+pub struct Claim {
+    /// The number of this ownership, greater than that of any before.
+    pub epoch: Epoch,
+    /// Whether it can still be trusted.
+    pub authority: Authority,
+}
+
+/// What the loop works with.
+#[derive(Clone)]
+pub struct Parts {
+    /// Where owner keys are.
+    pub store: Arc<dyn Metastore>,
+    /// The lease to own under.
+    pub lease: Lease,
+    /// This process.
+    pub member: MemberId,
+    /// Where its sessions are served, `host:port`.
+    pub address: String,
+    /// What is planned.
+    pub plans: Plans,
+    /// What is owned.
+    pub owners: Owners,
+    /// Who does the work.
+    pub handler: Arc<dyn Handler>,
+    /// How long the drain of one unit may take.
+    pub drain_deadline: Duration,
+}
+
+/// The loop of this process. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Ownership {
+    owned: watch::Receiver<Arc<BTreeMap<UnitId, Epoch>>>,
+    task: TaskHandle,
+}
+
+impl Ownership {
+    /// Starts the loop. When `tasks` drain, it drains and releases all units and ends.
+    pub fn start(parts: Parts, tasks: &Tasks) -> Self {
+        let (sender, owned) = watch::channel(Arc::default());
+        let claims = Claims::new(
+            Arc::clone(&parts.store),
+            parts.member.clone(),
+            parts.address.clone(),
+        );
+        let reconciler = Reconciler {
+            parts,
+            claims,
+            shutdown: tasks.shutdown().clone(),
+            units: BTreeMap::new(),
+            retries: BTreeMap::new(),
+            work: FuturesUnordered::new(),
+            owned: sender,
+        };
+        let task = tasks.spawn("ownership", TaskKind::Worker, async move {
+            reconciler.run().await;
+            Ok::<(), std::convert::Infallible>(())
+        });
+        Self { owned, task }
+    }
+
+    /// The units that are being worked on.
+    pub fn owned(&self) -> Arc<BTreeMap<UnitId, Epoch>> {
+        Arc::clone(&self.owned.borrow())
+    }
+
+    /// Waits until the owned units differ from what this handle has seen. Cancel-safe.
+    pub async fn changed(&mut self) {
+        if self.owned.changed().await.is_err() {
+            std::future::pending().await
+        }
+    }
+
+    /// Ends when a drain of the process has released everything. Cancel-safe.
+    pub async fn ended(&self) {
+        self.task.ended().await;
+    }
+}
+
+struct Reconciler {
+    parts: Parts,
+    claims: Claims,
+    shutdown: Shutdown,
+    units: BTreeMap<UnitId, Phase>,
+    retries: BTreeMap<UnitId, Retry>,
+    work: FuturesUnordered<BoxFuture<'static, Done>>,
+    owned: watch::Sender<Arc<BTreeMap<UnitId, Epoch>>>,
+}
+
+/// What is happening to a unit; one that is not listed is not ours.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    Starting,
+    Owned(Epoch),
+    Draining,
+}
+
+/// When a unit that could not be started is tried again.
+#[derive(Debug)]
+struct Retry {
+    at: Instant,
+    backoff: Backoff,
+}
+
+/// The end of a piece of work on a unit.
+enum Done {
+    Started(UnitId, Epoch),
+    Held(UnitId),
+    NotStarted(UnitId),
+    Drained(UnitId),
+}
+
+enum End {
+    /// The lease was lost.
+    Lost,
+    /// The process drained.
+    Drained,
+}
+
+impl Retry {
+    fn new(at: Instant) -> Self {
+        let backoff = Backoff::new(BACKOFF_BASE, BACKOFF_CAP);
+        Self { at, backoff }
+    }
+}
+
+impl Reconciler {
+    async fn run(mut self) {
+        let shutdown = self.shutdown.clone();
+        loop {
+            let term = tokio::select! {
+                biased;
+                () = shutdown.draining() => return,
+                term = self.begin() => term,
+            };
+            match self.own(&term).await {
+                End::Drained => return,
+                End::Lost => self.abandon(),
+            }
+        }
+    }
+
+    /// Plans and owners must be known: acting on empty copies would drain everything.
+    async fn begin(&mut self) -> Term {
+        self.parts.plans.ready().await;
+        self.parts.owners.ready().await;
+        self.parts.lease.term().await
+    }
+
+    /// Owns units under one term.
+    async fn own(&mut self, term: &Term) -> End {
+        let shutdown = self.shutdown.clone();
+        loop {
+            let draining = shutdown.is_draining();
+            let planned = if draining {
+                Planned::default()
+            } else {
+                self.parts.plans.planned_for(&self.parts.member)
+            };
+            self.drain_unplanned(&planned);
+            self.start_planned(&planned, term);
+            if draining && self.units.is_empty() {
+                return End::Drained;
+            }
+            let next_retry = self.retries.values().map(|retry| retry.at).min();
+            let wake = next_retry.map_or(Instant::now() + TICK, |at| at.min(Instant::now() + TICK));
+            tokio::select! {
+                biased;
+                () = term.lost() => return End::Lost,
+                () = shutdown.draining(), if !draining => {}
+                Some(done) = self.work.next() => self.finish(done),
+                () = self.parts.plans.changed() => {}
+                () = self.parts.owners.changed() => {}
+                () = tokio::time::sleep_until(wake) => {}
+            }
+        }
+    }
+
+    fn drain_unplanned(&mut self, planned: &Planned) {
+        let over = |unit: &UnitId, epoch: Epoch| {
+            let is_planned =
+                planned.units.contains(unit) || planned.unreadable.contains(&unit.stream);
+            !is_planned || self.parts.owners.is_over(unit, epoch)
+        };
+        let ended: Vec<(UnitId, Epoch)> = self
+            .units
+            .iter()
+            .filter_map(|(unit, phase)| match phase {
+                Phase::Owned(epoch) if over(unit, *epoch) => Some((unit.clone(), *epoch)),
+                _ => None,
+            })
+            .collect();
+        for (unit, epoch) in ended {
+            self.units.insert(unit.clone(), Phase::Draining);
+            self.work
+                .push(drain(self.parts.clone(), self.claims.clone(), unit, epoch).boxed());
+        }
+        self.retries.retain(|unit, _| planned.units.contains(unit));
+    }
+
+    fn start_planned(&mut self, planned: &Planned, term: &Term) {
+        let now = Instant::now();
+        let mut starting = self
+            .units
+            .values()
+            .filter(|phase| **phase == Phase::Starting)
+            .count();
+        for unit in &planned.units {
+            if starting == CONCURRENT_STARTS {
+                return;
+            }
+            let waits = self.retries.get(unit).is_some_and(|retry| now < retry.at);
+            if !waits && !self.units.contains_key(unit) && self.parts.owners.is_free(unit) {
+                self.units.insert(unit.clone(), Phase::Starting);
+                let work = start(
+                    Arc::clone(&self.parts.handler),
+                    self.claims.clone(),
+                    term.clone(),
+                    unit.clone(),
+                );
+                self.work.push(work.boxed());
+                starting += 1;
+            }
+        }
+    }
+
+    fn finish(&mut self, done: Done) {
+        match done {
+            Done::Started(unit, epoch) => {
+                self.retries.remove(&unit);
+                self.units.insert(unit, Phase::Owned(epoch));
+            }
+            Done::Held(unit) => {
+                self.units.remove(&unit);
+                // The copy of the owners is behind; it will tell when the unit is free.
+                let at = Instant::now() + BACKOFF_BASE;
+                self.retries
+                    .entry(unit)
+                    .or_insert_with(|| Retry::new(at))
+                    .at = at;
+            }
+            Done::NotStarted(unit) => {
+                self.units.remove(&unit);
+                let retry = self
+                    .retries
+                    .entry(unit)
+                    .or_insert_with(|| Retry::new(Instant::now()));
+                retry.at = Instant::now() + retry.backoff.next_delay();
+            }
+            Done::Drained(unit) => drop(self.units.remove(&unit)),
+        }
+        self.show();
+    }
+
+    fn abandon(&mut self) {
+        // First what is under way, so that nothing starts after all was stopped.
+        self.work = FuturesUnordered::new();
+        self.parts.handler.abandon();
+        self.units.clear();
+        self.retries.clear();
+        self.show();
+    }
+
+    fn show(&self) {
+        let owned: BTreeMap<UnitId, Epoch> = self
+            .units
+            .iter()
+            .filter_map(|(unit, phase)| match phase {
+                Phase::Owned(epoch) => Some((unit.clone(), *epoch)),
+                Phase::Starting | Phase::Draining => None,
+            })
+            .collect();
+        self.owned.send_if_modified(|shown| {
+            let differs = **shown != owned;
+            if differs {
+                *shown = Arc::new(owned);
+            }
+            differs
+        });
+    }
+}
+
+async fn start(handler: Arc<dyn Handler>, claims: Claims, term: Term, unit: UnitId) -> Done {
+    let epoch = match claims.claim(&term, &unit).await {
+        Ok(epoch) => epoch,
+        // The normal course of a handoff.
+        Err(error) if error.code() == Code::Held => return Done::Held(unit),
+        Err(error) => {
+            tracing::warn!(%unit, error = %Chain(&error), "claim is tried again");
+            return Done::NotStarted(unit);
+        }
+    };
+    let claim = Claim {
+        epoch,
+        authority: term.authority().clone(),
+    };
+    match handler.start(&unit, claim).await {
+        Ok(()) => {
+            tracing::info!(%unit, %epoch, "owned");
+            Done::Started(unit, epoch)
+        }
+        Err(error) => {
+            tracing::warn!(%unit, %epoch, error = %Chain(&*error), "unit does not start, it is tried again");
+            release(&claims, &unit, epoch).await;
+            Done::NotStarted(unit)
+        }
+    }
+}
+
+async fn drain(parts: Parts, claims: Claims, unit: UnitId, epoch: Epoch) -> Done {
+    if timeout(parts.drain_deadline, parts.handler.drain(&unit))
+        .await
+        .is_err()
+    {
+        tracing::warn!(%unit, %epoch, deadline = ?parts.drain_deadline, "drain took too long, the unit was stopped");
+    }
+    release(&claims, &unit, epoch).await;
+    tracing::info!(%unit, %epoch, "released");
+    Done::Drained(unit)
+}
+
+async fn release(claims: &Claims, unit: &UnitId, epoch: Epoch) {
+    if let Err(error) = claims.release(unit, epoch).await {
+        tracing::error!(%unit, error = %Chain(&error), "unit is not released before the lease ends");
+    }
+}

@@ -1,0 +1,153 @@
+//! Files of definitions: YAML or JSON, one or several documents, native or the body of a `CreateEventStreaming` request.
+//!
+//! Native documents say their `kind` beside the fields of the API's messages in snake_case; what only the server writes (`uid`, `state`,
+//! times …) is passed over, so that what `get` printed can be applied. A body of `CreateEventStreaming` is taken unchanged, also where
+//! the SDKs write `Source`, `Sink`, `RunOptions`, `Tags` and `Transforms` as JSON text. Every error names file, document and field.
+
+mod text;
+mod walk;
+
+use std::fmt;
+
+use rocketbridge_model::Violation;
+use rocketbridge_model::validate::nearest;
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
+
+use super::fields::{CONNECTION, Described, Field, NETWORK, STREAM};
+use super::{Definition, Kind};
+use walk::{Style, Walk};
+
+/// A definition as it stood in a file.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Document {
+    /// The definition.
+    pub definition: Definition,
+    /// The etag that was written beside it; empty for none. An update with it is refused if the definition has changed since.
+    pub etag: String,
+    /// Where it stood.
+    pub place: Place,
+}
+
+/// Where something stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// The file's name as given.
+    pub file: String,
+    /// The document, from 1.
+    pub document: usize,
+    /// The document's first line, from 1, where it is known.
+    pub line: Option<usize>,
+}
+
+/// Why a file cannot be taken.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ReadError {
+    /// The text is neither YAML nor JSON, or holds nothing.
+    #[error("{place}: {reason}")]
+    Syntax {
+        /// Where.
+        place: Place,
+        /// What is wrong, with line and column of the file where they are known.
+        reason: String,
+    },
+    /// A field is unknown or holds the wrong kind of value.
+    #[error("{place}: {violation}")]
+    Refused {
+        /// Where.
+        place: Place,
+        /// What is wrong. The field's path is as it was written.
+        violation: Violation,
+    },
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{}, document {}", self.file, self.document)?;
+        match self.line {
+            Some(line) => write!(formatter, " (line {line})"),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Reads the definitions of a file, in their order. `file_name` only names the places. The error holds everything that is wrong.
+pub fn read_definitions(text: &str, file_name: &str) -> Result<Vec<Document>, Vec<ReadError>> {
+    let documents = text::documents(text, file_name).map_err(|error| vec![*error])?;
+    let mut read: Vec<Document> = Vec::new();
+    let mut errors = Vec::new();
+    for (place, value) in documents {
+        match document(value) {
+            Ok((definition, etag)) => {
+                let same =
+                    |earlier: &&Document| earlier.definition.kind() == definition.kind() && earlier.definition.name() == definition.name();
+                if let Some(earlier) = read.iter().find(same).filter(|_| !definition.name().is_empty()) {
+                    let rule =
+                        format!("document {} defines the same {}", earlier.place.document, definition.kind().as_str().to_lowercase());
+                    let violation = Violation::new("name", definition.name(), rule, "remove one of the two, or rename it");
+                    errors.push(ReadError::Refused { place, violation });
+                } else {
+                    read.push(Document { definition, etag, place });
+                }
+            }
+            Err(violations) => {
+                errors.extend(violations.into_iter().map(|violation| ReadError::Refused { place: place.clone(), violation }));
+            }
+        }
+    }
+    if errors.is_empty() { Ok(read) } else { Err(errors) }
+}
+
+fn document(value: Value) -> Result<(Definition, String), Vec<Violation>> {
+    let Value::Object(mut object) = value else {
+        let fix = "write kind: Stream and the stream's fields";
+        return Err(vec![Violation::new("kind", walk::describe(&value), "a document is an object with a kind", fix)]);
+    };
+    let Some(kind) = object.shift_remove("kind") else {
+        if object.contains_key("EventStreamingName") {
+            let stream = definition::<rocketbridge_model::StreamDefinition>(STREAM, object, Style::Original)?;
+            return Ok((Definition::Stream(Box::new(stream)), String::new()));
+        }
+        let rule = "a document has a kind, or is the body of a CreateEventStreaming request, with EventStreamingName";
+        return Err(vec![Violation::new("kind", "", rule, "write kind: Stream, kind: Connection or kind: Network")]);
+    };
+    let etag = match object.shift_remove("etag") {
+        None | Some(Value::Null) => String::new(),
+        Some(Value::String(etag)) => etag,
+        Some(other) => return Err(vec![Violation::new("etag", walk::describe(&other), "text is needed", "write it in quotes")]),
+    };
+    let definition = match read_kind(&kind)? {
+        Kind::Stream => Definition::Stream(Box::new(definition(STREAM, object, Style::Native)?)),
+        Kind::Connection => Definition::Connection(Box::new(definition(CONNECTION, object, Style::Native)?)),
+        Kind::Network => Definition::Network(Box::new(definition(NETWORK, object, Style::Native)?)),
+    };
+    Ok((definition, etag))
+}
+
+fn read_kind(value: &Value) -> Result<Kind, Vec<Violation>> {
+    let words = Kind::ALL.map(Kind::as_str);
+    let text = value.as_str().unwrap_or_default();
+    if let Some(kind) = Kind::ALL.into_iter().find(|kind| kind.as_str() == text) {
+        return Ok(kind);
+    }
+    let fix = match nearest(text, words) {
+        Some(meant) => format!("did you mean {meant}?"),
+        None => "write one of them".to_owned(),
+    };
+    let found = value.as_str().map_or_else(|| walk::describe(value), str::to_owned);
+    Err(vec![Violation::new("kind", found, "one of Stream, Connection, Network is allowed", fix)])
+}
+
+fn definition<D: Described + DeserializeOwned>(
+    fields: &'static [Field],
+    object: Map<String, Value>,
+    style: Style,
+) -> Result<D, Vec<Violation>> {
+    let object = Walk::new(style).finish(fields, object)?;
+    // The walk has left only what the model takes; a test holds the two together.
+    serde_json::from_value(Value::Object(object))
+        .map_err(|error| vec![Violation::new("", "", error.to_string(), "report this: the reader should have said it better")])
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,79 @@
+//! Stars in answers, and what they mean in requests.
+
+use rocketbridge_model::connection::ConnectionDefinition;
+use rocketbridge_model::network::NetworkDefinition;
+use rocketbridge_model::secret::REDACTED;
+use rocketbridge_model::{Secret, StreamDefinition};
+
+/// A definition that may hold secrets.
+pub trait Guarded {
+    /// Its places for secrets, always the same ones in the same order; `None` where the part that would hold one is absent.
+    fn secrets(&mut self) -> Vec<Option<&mut Secret>>;
+
+    /// Puts stars in place of secrets. References stay: they show nothing.
+    fn redact(&mut self) {
+        for secret in self.secrets().into_iter().flatten() {
+            *secret = Secret::new(secret.redacted());
+        }
+    }
+
+    /// Puts what is stored in place of stars. Stars without anything stored stay, for validation to refuse.
+    fn restore(&mut self, stored: &Self)
+    where
+        Self: Clone,
+    {
+        let mut stored = stored.clone();
+        for (secret, kept) in self.secrets().into_iter().zip(stored.secrets()) {
+            if let (Some(secret), Some(kept)) = (secret, kept)
+                && secret.expose() == REDACTED
+                && !kept.is_empty()
+            {
+                *secret = kept.clone();
+            }
+        }
+    }
+}
+
+impl Guarded for StreamDefinition {
+    fn secrets(&mut self) -> Vec<Option<&mut Secret>> {
+        let source = self.source.source_rocketmq_parameters.as_mut().map(|source| &mut source.instance_password);
+        let sink = self.sink.sink_rocketmq_parameters.as_mut();
+        vec![source, sink.and_then(|sink| sink.instance_password.as_mut()).map(|password| &mut password.value)]
+    }
+}
+
+impl Guarded for ConnectionDefinition {
+    fn secrets(&mut self) -> Vec<Option<&mut Secret>> {
+        vec![Some(&mut self.secret_key), Some(&mut self.security_token)]
+    }
+}
+
+impl Guarded for NetworkDefinition {
+    fn secrets(&mut self) -> Vec<Option<&mut Secret>> {
+        Vec::new()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn connection(secret_key: &str, security_token: &str) -> ConnectionDefinition {
+        ConnectionDefinition { secret_key: Secret::new(secret_key), security_token: Secret::new(security_token), ..Default::default() }
+    }
+
+    /// *Scenario*: a definition is shown, changed and sent back. *Guarantees*: no secret is shown, none is lost, a new one is taken.
+    #[test]
+    fn stars_go_out_and_secrets_come_back() {
+        let stored = connection("hidden", "env:TOKEN");
+        let mut shown = stored.clone();
+        shown.redact();
+        assert_eq!((shown.secret_key.expose(), shown.security_token.expose()), ("******", "env:TOKEN"));
+        shown.restore(&stored);
+        assert_eq!(shown, stored);
+        let mut changed = connection("new", "******");
+        changed.restore(&connection("hidden", ""));
+        assert_eq!(changed.secret_key.expose(), "new");
+        assert_eq!(changed.security_token.expose(), "******", "nothing is stored that stars could stand for");
+    }
+}

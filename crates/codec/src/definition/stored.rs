@@ -1,0 +1,146 @@
+//! Records as they are stored: JSON with the number of its layout.
+//!
+//! A reader takes every layout up to its own and brings it up to date. It refuses a newer one rather than lose what it does not know:
+//! the process that meets it was not yet upgraded.
+
+use rocketbridge_model::record::{Record, SCHEMA, SourceRecord, StreamRecord};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+/// A record that is stored under a key of its own.
+pub trait Stored: Serialize + DeserializeOwned {
+    /// Stamps the layout that this build writes.
+    fn stamp(&mut self);
+}
+
+impl Stored for StreamRecord {
+    fn stamp(&mut self) {
+        self.schema = SCHEMA;
+    }
+}
+
+impl Stored for SourceRecord {
+    fn stamp(&mut self) {
+        self.schema = SCHEMA;
+    }
+}
+
+impl<D: Serialize + DeserializeOwned + Default> Stored for Record<D> {
+    fn stamp(&mut self) {
+        self.schema = SCHEMA;
+    }
+}
+
+/// Why a stored record cannot be read. Both name the key.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Error {
+    /// A newer version wrote it.
+    #[error("cannot read {key}: its layout is {found}, this version reads up to {supported}; upgrade this process")]
+    Newer {
+        /// The key.
+        key: String,
+        /// Layout of the record.
+        found: u64,
+        /// Newest layout that this version reads.
+        supported: u32,
+    },
+    /// It is not a record.
+    #[error("cannot read {key}: {reason}")]
+    Malformed {
+        /// The key.
+        key: String,
+        /// What is wrong, without values.
+        reason: String,
+    },
+}
+
+/// A record in the layout that this version writes.
+pub fn encode<R: Stored>(mut record: R) -> Vec<u8> {
+    record.stamp();
+    serde_json::to_vec(&record).expect("records are structs of text, numbers, lists and structs")
+}
+
+/// A record of any layout up to this version's. `key` is only for the error.
+pub fn decode<R: Stored>(key: &str, bytes: &[u8]) -> Result<R, Error> {
+    let malformed = |reason: String| Error::Malformed { key: key.to_owned(), reason };
+    let value: Value = serde_json::from_slice(bytes).map_err(|error| malformed(place(&error)))?;
+    match value.get("schema").and_then(Value::as_u64) {
+        Some(1) => {}
+        Some(newer) if newer > SCHEMA.into() => {
+            return Err(Error::Newer { key: key.to_owned(), found: newer, supported: SCHEMA });
+        }
+        _ => return Err(malformed("it does not say its layout (schema)".to_owned())),
+    }
+    let mut record: R = serde_json::from_value(value).map_err(|error| malformed(error.to_string()))?;
+    record.stamp();
+    Ok(record)
+}
+
+/// A parser's message may quote what it met, which may be a secret.
+fn place(error: &serde_json::Error) -> String {
+    format!("it is not JSON at line {}, column {}", error.line(), error.column())
+}
+
+#[cfg(test)]
+mod tests {
+    use rocketbridge_model::connection::ConnectionDefinition;
+    use rocketbridge_model::record::Desired;
+    use rocketbridge_model::{Revision, Secret};
+
+    use super::*;
+
+    /// As the first version wrote it. Never edit it: clusters hold such records.
+    const LAYOUT_1: &str = include_str!("layout-1.golden.json");
+
+    #[test]
+    fn what_the_first_version_wrote_is_read() {
+        let record: StreamRecord = decode("definitions/streams/orders", LAYOUT_1.as_bytes()).expect("layout 1");
+        assert_eq!((record.schema, record.revision, record.change), (1, Revision(3), 5));
+        assert_eq!((record.desired, record.etag().as_str()), (Desired::Running, "\"0b54a8a9-5\""));
+        assert_eq!((record.create_time, record.update_time), (1_700_000_000_000, 1_700_000_100_000));
+        let source = record.definition.source.source_rocketmq_parameters.as_ref().expect("given");
+        assert_eq!((source.topic.as_str(), source.timestamp, source.instance_password.expose()), ("orders", Some(5), "env:PW"));
+        let sink = record.definition.sink.sink_rocketmq_parameters.as_ref().expect("given");
+        assert_eq!(sink.body.as_ref().map(|body| body.form.as_str()), Some("JSONPATH"));
+        assert_eq!(record.definition.run_options.maximum_tasks, Some(2));
+        let again: Value = serde_json::from_slice(&encode(record)).expect("JSON");
+        assert_eq!(again, serde_json::from_str::<Value>(LAYOUT_1).expect("JSON"), "it is written as it was");
+    }
+
+    #[test]
+    fn a_newer_layout_is_refused() {
+        let error = decode::<StreamRecord>("definitions/streams/s", br#"{"schema":2,"new":true}"#).expect_err("newer");
+        assert_eq!(
+            error.to_string(),
+            "cannot read definitions/streams/s: its layout is 2, this version reads up to 1; upgrade this process"
+        );
+    }
+
+    #[test]
+    fn what_is_no_record_is_refused_without_showing_it() {
+        for (text, expected) in [
+            ("pass;word", "cannot read k: it is not JSON at line 1, column 1"),
+            ("{}", "cannot read k: it does not say its layout (schema)"),
+            (r#"{"schema":0}"#, "cannot read k: it does not say its layout (schema)"),
+        ] {
+            assert_eq!(decode::<StreamRecord>("k", text.as_bytes()).expect_err(text).to_string(), expected);
+        }
+    }
+
+    #[test]
+    fn what_routers_write_of_sources_is_read() {
+        let text = br#"{"schema":1,"uid":"u","partitions":[{"id":"broker/0","broker":"broker","queue":0,"origin":123}]}"#;
+        let record: SourceRecord = decode("sources/u", text).expect("layout 1");
+        assert_eq!((record.partitions[0].id.as_str(), record.partitions[0].origin), ("broker/0", 123));
+        assert_eq!(encode(record), text);
+    }
+
+    #[test]
+    fn a_record_comes_back_whole() {
+        let definition = ConnectionDefinition { name: "c".into(), secret_key: Secret::new("hidden"), ..Default::default() };
+        let record =
+            Record { schema: SCHEMA, uid: "u".into(), change: 2, create_time: 3, update_time: 4, definition, ..Default::default() };
+        assert_eq!(decode::<Record<ConnectionDefinition>>("k", &encode(record.clone())).expect("reads"), record);
+    }
+}

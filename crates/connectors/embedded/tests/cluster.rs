@@ -1,0 +1,59 @@
+//! Two embedded clusters in one process, and a restart on the same directory.
+
+use anyhow::{Context, Result};
+use rocketbridge_connector_rocketmq::{Admin, Connectors, Message};
+use rocketbridge_embedded_rocketmq::{Embedded, EmbeddedConfig, Error};
+use rocketbridge_model::resolved::{RocketMqConnection, StartPosition};
+
+fn admin(connectors: &Connectors, cluster: &Embedded) -> Admin {
+    connectors.admin(&RocketMqConnection { name_servers: vec![cluster.name_server()], ..RocketMqConnection::default() })
+}
+
+async fn bodies(admin: &Admin, topic: &str, count: usize) -> Result<Vec<Vec<u8>>> {
+    let mut tail = admin.tail(topic, &[], StartPosition::Earliest).await?;
+    let mut bodies = Vec::new();
+    while bodies.len() < count {
+        bodies.push(tail.next().await?.event.envelope.body.to_vec());
+    }
+    bodies.sort();
+    Ok(bodies)
+}
+
+/// *Scenario*: two clusters start, each gets a topic and messages; one is stopped and started again on its directory, on other ports.
+/// *Guarantees*: they do not see each other's topics, and the restarted one has its topic, messages and free ports.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_cluster_outlives_its_restart() -> Result<()> {
+    let directory = tempfile::tempdir()?;
+    let qingdao = Embedded::start(EmbeddedConfig::new("qingdao", directory.path().join("qingdao"))).await?;
+    let hohhot = Embedded::start(EmbeddedConfig::new("hohhot", directory.path().join("hohhot"))).await?;
+    let connectors = Connectors::new();
+    qingdao.create_topic("orders", 4).await?;
+    qingdao.create_topic("orders", 4).await.context("a second time")?;
+    hohhot.create_topic("bills", 1).await?;
+    let expected: Vec<Vec<u8>> = (0..=255).map(|byte| vec![byte; 3]).collect();
+    let messages: Vec<_> = expected.iter().map(|body| Message { body: body.clone().into(), ..Message::default() }).collect();
+    for result in admin(&connectors, &qingdao).producer("orders").send(&messages).await {
+        result?;
+    }
+    assert_eq!(bodies(&admin(&connectors, &qingdao), "orders", 256).await?, expected);
+    admin(&connectors, &hohhot).queues("orders").await.expect_err("the other cluster's topic");
+
+    qingdao.stop().await;
+    let qingdao = Embedded::start(EmbeddedConfig::new("qingdao", directory.path().join("qingdao"))).await?;
+    assert_eq!(bodies(&admin(&connectors, &qingdao), "orders", 256).await?, expected);
+    qingdao.stop().await;
+    hohhot.stop().await;
+    Ok(())
+}
+
+/// *Scenario*: a second cluster on a directory in use. *Guarantees*: refused, and the first goes on.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_directory_belongs_to_one_cluster() -> Result<()> {
+    let directory = tempfile::tempdir()?;
+    let first = Embedded::start(EmbeddedConfig::new("first", directory.path())).await?;
+    let second = Embedded::start(EmbeddedConfig::new("second", directory.path())).await;
+    assert!(matches!(second, Err(Error::DataDirectoryInUse { .. })));
+    first.create_topic("orders", 1).await?;
+    first.stop().await;
+    Ok(())
+}

@@ -1,0 +1,152 @@
+//! What people and tests ask of a cluster: topics, queues, offsets, progress.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use futures::future::try_join_all;
+use rocketbridge_connector::{Code, Error};
+use rocketbridge_model::resolved::StartPosition;
+use serde::Deserialize;
+
+use crate::client::Client;
+use crate::committer::committed;
+use crate::error::Failure;
+use crate::producer::Producer;
+use crate::remoting::code::request;
+use crate::remoting::{Request, json};
+use crate::route::{BrokerData, Queue};
+use crate::source::Offsets;
+use crate::tail::Tail;
+
+/// Readable and writable.
+const PERMISSION: u32 = 6;
+
+/// Asks one instance.
+#[derive(Clone)]
+pub struct Admin {
+    client: Arc<Client>,
+}
+
+/// What a queue holds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct QueueOffsets {
+    /// The queue.
+    pub queue: Queue,
+    /// The oldest offset stored.
+    pub minimum: u64,
+    /// One beyond the newest offset stored.
+    pub maximum: u64,
+}
+
+/// How far a consumer group is in a queue.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct QueueProgress {
+    /// The queue.
+    pub queue: Queue,
+    /// The offset the group has committed, if any.
+    pub committed: Option<u64>,
+    /// One beyond the newest offset stored.
+    pub maximum: u64,
+}
+
+impl Admin {
+    pub(crate) fn new(client: Arc<Client>) -> Self {
+        Self { client }
+    }
+
+    /// Creates a topic with so many queues at every master of the instance, or changes their number.
+    pub async fn create_topic(&self, topic: &str, queues: u32) -> Result<(), Error> {
+        let attempt = || format!("create topic {topic} by name server {}", self.client.name_servers());
+        let masters = self.masters().await.map_err(|failure| failure.during(attempt()))?;
+        if masters.is_empty() {
+            return Err(Error::new(Code::Unavailable, attempt(), "the name server knows no master broker now"));
+        }
+        for address in masters {
+            let request = Request::new(request::UPDATE_AND_CREATE_TOPIC)
+                .field("topic", self.client.wire_name(topic))
+                .field("defaultTopic", "TBW102")
+                .number("readQueueNums", queues)
+                .number("writeQueueNums", queues)
+                .number("perm", PERMISSION)
+                .field("topicFilterType", "SINGLE_TAG")
+                .field("topicSysFlag", "0")
+                .field("order", "false");
+            self.client.ask(&address, request).await.map_err(|failure| failure.during(attempt()))?;
+        }
+        Ok(())
+    }
+
+    /// All topics, RocketMQ's own included, sorted, as they are called on the wire.
+    pub async fn topics(&self) -> Result<Vec<String>, Error> {
+        let attempt = || format!("list the topics of name server {}", self.client.name_servers());
+        let asked = self.client.ask_name_server(Request::new(request::GET_ALL_TOPICS)).await;
+        let (address, response) = asked.map_err(|failure| failure.during(attempt()))?;
+        let list: TopicList =
+            json::read(&response.body).map_err(|error| Failure::nonsense(&address, error.to_string()).during(attempt()))?;
+        Ok(list.topic_list.into_iter().collect())
+    }
+
+    /// The readable queues of a topic, sorted. `NotFound` if no name server knows it.
+    pub async fn queues(&self, topic: &str) -> Result<Vec<Queue>, Error> {
+        let route = self.client.fresh_route(&self.client.wire_name(topic)).await;
+        let attempt = || format!("find the queues of topic {topic} by name server {}", self.client.name_servers());
+        Ok(route.map_err(|failure| failure.during(attempt()))?.readable().to_vec())
+    }
+
+    /// What each queue of a topic holds.
+    pub async fn offsets(&self, topic: &str) -> Result<Vec<QueueOffsets>, Error> {
+        let wire = &self.client.wire_name(topic);
+        let queues = self.queues(topic).await?;
+        try_join_all(queues.into_iter().map(|queue| async move {
+            let offsets = Offsets { client: &self.client, topic: wire, queue: &queue };
+            let (minimum, maximum) = (offsets.minimum().await?, offsets.maximum().await?);
+            Ok(QueueOffsets { minimum, maximum, queue })
+        }))
+        .await
+        .map_err(|failure: Failure| failure.during(format!("read the offsets of topic {topic}")))
+    }
+
+    /// How far a consumer group is in each queue of a topic.
+    pub async fn progress(&self, topic: &str, group: &str) -> Result<Vec<QueueProgress>, Error> {
+        let (wire, wire_group) = (&self.client.wire_name(topic), &self.client.wire_name(group));
+        let queues = self.queues(topic).await?;
+        try_join_all(queues.into_iter().map(|queue| async move {
+            let committed = committed(&self.client, wire, wire_group, &queue).await?;
+            let maximum = Offsets { client: &self.client, topic: wire, queue: &queue }.maximum().await?;
+            Ok(QueueProgress { queue, committed, maximum })
+        }))
+        .await
+        .map_err(|failure: Failure| failure.during(format!("read the progress of group {group} in topic {topic}")))
+    }
+
+    /// Sends messages to a topic.
+    pub fn producer(&self, topic: &str) -> Producer {
+        Producer::new(Arc::clone(&self.client), topic)
+    }
+
+    /// Follows a topic from a position, all its queues as they are now, only messages with one of the tags unless there are none. It
+    /// commits nothing and is no group's member.
+    pub async fn tail(&self, topic: &str, tags: &[String], start: StartPosition) -> Result<Tail, Error> {
+        Tail::begin(Arc::clone(&self.client), topic, tags, start).await
+    }
+
+    async fn masters(&self) -> Result<Vec<String>, Failure> {
+        let (address, response) = self.client.ask_name_server(Request::new(request::GET_BROKER_CLUSTER_INFO)).await?;
+        let cluster: Cluster = json::read(&response.body).map_err(|error| Failure::nonsense(&address, error.to_string()))?;
+        Ok(cluster.broker_addr_table.into_values().filter_map(|mut broker| broker.broker_addrs.remove(&0)).collect())
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct TopicList {
+    #[serde(default)]
+    topic_list: BTreeSet<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Cluster {
+    #[serde(default)]
+    broker_addr_table: BTreeMap<String, BrokerData>,
+}

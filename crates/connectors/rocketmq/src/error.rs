@@ -1,0 +1,138 @@
+//! From what a peer or the network said to the connector's [`Error`].
+
+use rocketbridge_connector::{Code, Error};
+use rocketbridge_model::secret::Unresolvable;
+
+use crate::remoting::code::response;
+use crate::remoting::{Lost, Response};
+
+/// A failed exchange, before it is said what it was for.
+#[derive(Clone, Debug)]
+pub(crate) enum Failure {
+    /// The peer was not reached or did not answer.
+    Lost {
+        /// The peer.
+        address: String,
+        /// Why.
+        reason: String,
+    },
+    /// The peer answered no.
+    Refused {
+        /// The peer.
+        address: String,
+        /// Response code.
+        code: i32,
+        /// The peer's words.
+        remark: String,
+    },
+    /// A reference to a secret leads nowhere.
+    Secret(Unresolvable),
+    /// The peer's answer makes no sense.
+    Nonsense {
+        /// The peer.
+        address: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+}
+
+/// Longest remark that is shown: brokers answer whole stack traces.
+const REMARK: usize = 400;
+
+impl Failure {
+    pub(crate) fn lost(address: &str, lost: Lost) -> Self {
+        Self::Lost { address: address.to_owned(), reason: lost.0 }
+    }
+
+    pub(crate) fn nonsense(address: &str, reason: impl Into<String>) -> Self {
+        Self::Nonsense { address: address.to_owned(), reason: reason.into() }
+    }
+
+    /// The response, if its code is success.
+    pub(crate) fn unless_success(address: &str, response: Response) -> Result<Response, Self> {
+        if response.code == response::SUCCESS { Ok(response) } else { Err(Self::refused(address, &response)) }
+    }
+
+    pub(crate) fn refused(address: &str, response: &Response) -> Self {
+        Self::Refused { address: address.to_owned(), code: response.code, remark: response.remark.clone() }
+    }
+
+    /// The kind of failure.
+    pub(crate) fn code(&self) -> Code {
+        match self {
+            Self::Lost { .. } => Code::Unavailable,
+            Self::Secret(_) => Code::Denied,
+            Self::Nonsense { .. } => Code::Internal,
+            Self::Refused { code, remark, .. } => refusal(*code, remark),
+        }
+    }
+
+    /// The error: what was attempted, and why it failed.
+    pub(crate) fn during(self, attempt: impl Into<String>) -> Error {
+        let code = self.code();
+        let reason = match self {
+            Self::Lost { address, reason } | Self::Nonsense { address, reason } => format!("{address}: {reason}"),
+            Self::Secret(unresolvable) => unresolvable.to_string(),
+            Self::Refused { address, code, remark } => format!("{address} answered {code}: {}", shorten(&remark)),
+        };
+        Error::new(code, attempt, reason)
+    }
+}
+
+/// What a response code means. Access control 1.0 (RocketMQ 4.x) answers "system error" and names its exception in the remark.
+fn refusal(code: i32, remark: &str) -> Code {
+    if ["AclException", "AuthenticationException", "AuthorizationException"].iter().any(|name| remark.contains(name)) {
+        return Code::Denied;
+    }
+    // Brokers of 5.x answer a batch with a message that is too long with an exception of their encoder.
+    if remark.contains("size exceeded") {
+        return Code::Rejected;
+    }
+    match code {
+        response::NO_PERMISSION => Code::Denied,
+        response::TOPIC_NOT_EXIST | response::SUBSCRIPTION_GROUP_NOT_EXIST | response::QUERY_NOT_FOUND => Code::NotFound,
+        response::MESSAGE_ILLEGAL => Code::Rejected,
+        response::PULL_OFFSET_MOVED => Code::OffsetOutOfRange,
+        response::SYSTEM_ERROR
+        | response::SYSTEM_BUSY
+        | response::SERVICE_NOT_AVAILABLE
+        | response::FLUSH_DISK_TIMEOUT
+        | response::FLUSH_SLAVE_TIMEOUT => Code::Unavailable,
+        _ => Code::Internal,
+    }
+}
+
+/// The first line of a remark, cut.
+fn shorten(remark: &str) -> String {
+    let line = remark.lines().next().unwrap_or_default().trim();
+    if line.is_empty() {
+        return "no reason given".to_owned();
+    }
+    if line.chars().count() <= REMARK { line.to_owned() } else { line.chars().take(REMARK).chain("…".chars()).collect() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refused(code: i32, remark: &str) -> Error {
+        Failure::Refused { address: "127.0.0.1:10911".into(), code, remark: remark.into() }.during("send to topic orders")
+    }
+
+    /// *Scenario*: refusals as brokers of 4.9 and 5.x word them. *Guarantees*: their kinds, and an error that shows the first line.
+    #[test]
+    fn refusals_keep_their_reason() {
+        let error = refused(1, "org.apache.rocketmq.acl.common.AclException: Check signature failed for accessKey=ak\njava.lang…");
+        assert_eq!(error.code(), Code::Denied);
+        assert_eq!(
+            error.to_string(),
+            "send to topic orders: 127.0.0.1:10911 answered 1: org.apache.rocketmq.acl.common.AclException: Check signature failed for accessKey=ak"
+        );
+        assert_eq!(refused(1, "java.lang.RuntimeException: message body size exceeded, org.apache…").code(), Code::Rejected);
+        assert_eq!(refused(16, "check signature failed").code(), Code::Denied);
+        assert_eq!(refused(17, "topic not exist").code(), Code::NotFound);
+        assert_eq!(refused(13, "the message is illegal").code(), Code::Rejected);
+        assert_eq!(refused(2, "[TIMEOUT_CLEAN_QUEUE]broker busy").code(), Code::Unavailable);
+        assert_eq!(refused(999, "").code(), Code::Internal);
+    }
+}

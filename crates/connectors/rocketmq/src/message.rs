@@ -1,0 +1,236 @@
+//! Messages as brokers store them and send them: from the body of a pull response to [`Event`]s.
+//!
+//! The layout is that of `MessageDecoder` of Apache RocketMQ. Body and properties of an event are slices of the response: nothing is
+//! copied unless the body was compressed. The memory of a response is let go with the last of its events.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+
+use bytes::{Buf, Bytes};
+use rocketbridge_model::{Envelope, Event, Properties};
+
+use crate::{compression, property};
+
+/// Flags in a message's system flag (`MessageSysFlag` of Apache RocketMQ).
+pub(crate) mod system_flag {
+    /// The body is compressed.
+    pub(crate) const COMPRESSED: i32 = 1;
+    /// The address of the producer is IPv6.
+    pub(crate) const BORN_HOST_V6: i32 = 1 << 4;
+    /// The address of the broker is IPv6.
+    pub(crate) const STORE_HOST_V6: i32 = 1 << 5;
+    /// How the body is compressed.
+    pub(crate) const COMPRESSION_KIND: i32 = 7 << 8;
+}
+
+/// The stored form, and the one for topics of more than 127 bytes.
+const MAGIC: u32 = 0xDAA3_20A7;
+const MAGIC_LONG_TOPIC: u32 = 0xDAA3_20AB;
+/// Bytes of a message without addresses, body, topic and properties.
+const FIXED: usize = 4 * 6 + 8 * 5 + 4 * 2;
+
+/// A response that does not hold whole messages.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Malformed(pub(crate) &'static str);
+
+/// Reads all messages of a response. Those whose tag is not wanted are left out: brokers compare hashes of tags, which collide.
+/// `offset_delta` is what the broker says must be added to queue offsets (topics that moved between brokers); else 0.
+pub(crate) fn read(mut body: Bytes, offset_delta: i64, wanted: &[String], events: &mut Vec<Event>) -> Result<(), Malformed> {
+    while !body.is_empty() {
+        if body.len() < 4 {
+            return Err(Malformed("a message without a length"));
+        }
+        let length = u32::from_be_bytes([body[0], body[1], body[2], body[3]]) as usize;
+        if length < FIXED || length > body.len() {
+            return Err(Malformed("a message longer than its response"));
+        }
+        let event = read_one(body.split_to(length), offset_delta)?;
+        if wanted.is_empty()
+            || event.envelope.properties.get(property::TAGS).is_some_and(|tag| wanted.iter().any(|wanted| wanted == tag))
+        {
+            events.push(event);
+        }
+    }
+    Ok(())
+}
+
+fn read_one(mut message: Bytes, offset_delta: i64) -> Result<Event, Malformed> {
+    message.advance(4);
+    let magic = message.get_u32();
+    if magic != MAGIC && magic != MAGIC_LONG_TOPIC {
+        return Err(Malformed("a message of an unknown form"));
+    }
+    message.advance(4 + 4); // Checksum of the body, queue id.
+    let flag = message.get_i32();
+    let queue_offset = message.get_i64();
+    let commit_log_offset = message.get_u64();
+    let system_flag = message.get_i32();
+    let born_timestamp = message.get_i64();
+    let born_host = host(&mut message, system_flag & system_flag::BORN_HOST_V6 != 0)?;
+    need(&message, 8)?;
+    let store_timestamp = message.get_i64();
+    let store_host = host(&mut message, system_flag & system_flag::STORE_HOST_V6 != 0)?;
+    need(&message, 4 + 8 + 4)?;
+    let reconsume_times = message.get_u32();
+    message.advance(8); // Offset of the prepared half of a transaction.
+    let body_length = message.get_u32() as usize;
+    let body = part(&mut message, body_length)?;
+    let topic_length = if magic == MAGIC {
+        need(&message, 1)?;
+        usize::from(message.get_u8())
+    } else {
+        need(&message, 2)?;
+        usize::from(message.get_u16())
+    };
+    need(&message, topic_length + 2)?;
+    message.advance(topic_length);
+    let properties_length = usize::from(message.get_u16());
+    let properties = part(&mut message, properties_length)?;
+    let (body, system_flag) = plain(body, system_flag);
+    let offset = u64::try_from(queue_offset + offset_delta).map_err(|_| Malformed("a negative queue offset"))?;
+    let envelope = Envelope {
+        body,
+        properties: Properties::from_wire(properties),
+        flag,
+        system_flag,
+        born_timestamp,
+        store_timestamp,
+        born_host,
+        store_host,
+        commit_log_offset,
+        reconsume_times,
+    };
+    Ok(Event { offset, envelope, attributes: None })
+}
+
+/// Decompresses a compressed body and clears its flag, so that the flag always describes the body. A body that cannot be decompressed
+/// stays as it is, flag and all: it can still be routed, and its consumer may know better.
+fn plain(body: Bytes, system_flag: i32) -> (Bytes, i32) {
+    if system_flag & system_flag::COMPRESSED == 0 {
+        return (body, system_flag);
+    }
+    match compression::decompress(&body, system_flag) {
+        Ok(plain) => (plain, system_flag & !(system_flag::COMPRESSED | system_flag::COMPRESSION_KIND)),
+        Err(error) => {
+            tracing::warn!(%error, length = body.len(), "a message body is routed compressed, as it cannot be decompressed");
+            (body, system_flag)
+        }
+    }
+}
+
+fn host(message: &mut Bytes, version_6: bool) -> Result<Option<SocketAddr>, Malformed> {
+    let address: IpAddr = if version_6 {
+        need(message, 20)?;
+        Ipv6Addr::from(message.get_u128()).into()
+    } else {
+        need(message, 8)?;
+        Ipv4Addr::from(message.get_u32()).into()
+    };
+    Ok(u16::try_from(message.get_u32()).ok().map(|port| SocketAddr::new(address, port)))
+}
+
+fn part(message: &mut Bytes, length: usize) -> Result<Bytes, Malformed> {
+    need(message, length)?;
+    Ok(message.split_to(length))
+}
+
+fn need(message: &Bytes, length: usize) -> Result<(), Malformed> {
+    if message.len() < length { Err(Malformed("a message shorter than its parts")) } else { Ok(()) }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use bytes::{BufMut, BytesMut};
+
+    use super::*;
+
+    /// A message as a broker would send it.
+    pub(crate) fn stored(offset: i64, body: &[u8], properties: &str, system_flag: i32) -> Bytes {
+        let mut message = BytesMut::new();
+        message.put_u32(0);
+        message.put_u32(MAGIC);
+        message.put_u32(0);
+        message.put_u32(3);
+        message.put_i32(9);
+        message.put_i64(offset);
+        message.put_u64(4096);
+        message.put_i32(system_flag);
+        message.put_i64(1000);
+        if system_flag & system_flag::BORN_HOST_V6 != 0 {
+            message.put_u128(1);
+        } else {
+            message.put_slice(&[127, 0, 0, 1]);
+        }
+        message.put_u32(5555);
+        message.put_i64(2000);
+        message.put_slice(&[10, 0, 0, 1]);
+        message.put_u32(10911);
+        message.put_u32(2);
+        message.put_i64(0);
+        message.put_u32(u32::try_from(body.len()).expect("short"));
+        message.put_slice(body);
+        message.put_u8(6);
+        message.put_slice(b"orders");
+        message.put_u16(u16::try_from(properties.len()).expect("short"));
+        message.put_slice(properties.as_bytes());
+        let length = u32::try_from(message.len()).expect("short");
+        message[..4].copy_from_slice(&length.to_be_bytes());
+        message.freeze()
+    }
+
+    fn response(messages: &[Bytes]) -> Bytes {
+        messages.concat().into()
+    }
+
+    /// *Scenario*: a response of two messages, one from an IPv6 producer. *Guarantees*: every field, nothing copied.
+    #[test]
+    fn messages_are_read_whole() {
+        let body: Vec<u8> = (0..=255).collect();
+        let messages = [stored(5, &body, "KEYS\u{1}k\u{2}a\u{1}b\u{2}", 0), stored(6, b"", "", system_flag::BORN_HOST_V6)];
+        let response = response(&messages);
+        let mut events = Vec::new();
+        read(response.clone(), 0, &[], &mut events).expect("whole messages");
+        assert_eq!(events.iter().map(|event| event.offset).collect::<Vec<_>>(), [5, 6]);
+        let envelope = &events[0].envelope;
+        assert_eq!(envelope.body, body);
+        assert!(response.as_ptr_range().contains(&envelope.body.as_ptr()));
+        assert_eq!(envelope.properties.get("a"), Some("b"));
+        assert_eq!((envelope.flag, envelope.born_timestamp, envelope.store_timestamp), (9, 1000, 2000));
+        assert_eq!(envelope.born_host, "127.0.0.1:5555".parse().ok());
+        assert_eq!(envelope.store_host, "10.0.0.1:10911".parse().ok());
+        assert_eq!((envelope.commit_log_offset, envelope.reconsume_times), (4096, 2));
+        assert_eq!(events[1].envelope.born_host, "[::1]:5555".parse().ok());
+        assert!(events[1].envelope.body.is_empty() && events[1].envelope.properties.is_empty());
+    }
+
+    /// *Scenario*: messages of wanted, unwanted and no tags. *Guarantees*: only wanted ones; a tag is compared whole.
+    #[test]
+    fn tags_are_compared_here_too() {
+        let messages = ["TAGS\u{1}a\u{2}", "TAGS\u{1}ab\u{2}", "x\u{1}a\u{2}", "TAGS\u{1}b\u{2}"];
+        let messages: Vec<_> = (0..).zip(messages).map(|(offset, properties)| stored(offset, b"", properties, 0)).collect();
+        let mut events = Vec::new();
+        read(response(&messages), 0, &["a".into(), "b".into()], &mut events).expect("whole messages");
+        assert_eq!(events.iter().map(|event| event.offset).collect::<Vec<_>>(), [0, 3]);
+    }
+
+    /// *Scenario*: every truncation of a message, and lengths that lie. *Guarantees*: an error, never a panic.
+    #[test]
+    fn nonsense_is_an_error() {
+        let message = stored(1, b"body", "a\u{1}b\u{2}", 0);
+        for length in 1..message.len() {
+            assert!(read(message.slice(..length), 0, &[], &mut Vec::new()).is_err(), "{length}");
+        }
+        for position in 0..message.len() {
+            let mut wrong = message.to_vec();
+            wrong[position] = 0xFF;
+            read(wrong.into(), 0, &[], &mut Vec::new()).ok();
+        }
+    }
+
+    /// *Scenario*: a body that claims to be compressed and is not. *Guarantees*: routed as it is, with its flag.
+    #[test]
+    fn a_body_that_does_not_decompress_stays() {
+        let mut events = Vec::new();
+        read(stored(1, b"not zlib", "", system_flag::COMPRESSED), 0, &[], &mut events).expect("a whole message");
+        assert_eq!((events[0].envelope.body.as_ref(), events[0].envelope.system_flag), (&b"not zlib"[..], system_flag::COMPRESSED));
+    }
+}

@@ -1,0 +1,66 @@
+//! Makes sources and targets; keeps one client per connection.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Weak};
+
+use parking_lot::Mutex;
+use rocketbridge_connector::{Registry, Source, Target};
+use rocketbridge_model::resolved::{DeadLetterTarget, RocketMqConnection, RocketMqSource, RocketMqTarget};
+use rocketbridge_runtime::{Shutdown, Tasks};
+
+use crate::admin::Admin;
+use crate::client::Client;
+use crate::source::TopicSource;
+use crate::target::TopicTarget;
+
+/// The RocketMQ connectors of a process. Must be made and used within a tokio runtime.
+///
+/// A client lives for as long as something made from it does, beyond the registry itself; then its connections close. So a drain needs
+/// no word here: sources and targets work until their owners drop them.
+pub struct Connectors {
+    tasks: Tasks,
+    clients: Mutex<HashMap<RocketMqConnection, Weak<Client>>>,
+}
+
+impl Connectors {
+    /// Connectors without clients.
+    pub fn new() -> Self {
+        Self { tasks: Tasks::new(Shutdown::new()), clients: Mutex::default() }
+    }
+
+    /// Topics, offsets and messages of an instance.
+    pub fn admin(&self, connection: &RocketMqConnection) -> Admin {
+        Admin::new(self.client(connection))
+    }
+
+    fn client(&self, connection: &RocketMqConnection) -> Arc<Client> {
+        let mut clients = self.clients.lock();
+        if let Some(client) = clients.get(connection).and_then(Weak::upgrade) {
+            return client;
+        }
+        clients.retain(|_, client| client.strong_count() > 0);
+        let client = Client::new(connection.clone(), self.tasks.clone());
+        clients.insert(connection.clone(), Arc::downgrade(&client));
+        client
+    }
+}
+
+impl Default for Connectors {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Registry for Connectors {
+    fn source(&self, definition: &RocketMqSource) -> Arc<dyn Source> {
+        Arc::new(TopicSource::new(self.client(&definition.connection), definition.clone()))
+    }
+
+    fn target(&self, definition: &RocketMqTarget) -> Arc<dyn Target> {
+        Arc::new(TopicTarget::new(self.client(&definition.connection), &definition.topic, definition.orderly))
+    }
+
+    fn dead_letter(&self, definition: &DeadLetterTarget) -> Arc<dyn Target> {
+        Arc::new(TopicTarget::new(self.client(&definition.connection), &definition.topic, false))
+    }
+}

@@ -1,0 +1,247 @@
+//! One TCP connection that carries many requests at once, told apart by number.
+//!
+//! Guarantees: every request ends, with its response, at its deadline, or when the connection is lost; a slow response blocks no
+//! other. It never reconnects: a lost connection stays lost, its owner dials a new one. Dropping it closes it.
+
+use std::collections::HashMap;
+use std::convert::Infallible;
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI32, Ordering};
+use std::time::Duration;
+
+use bytes::{Buf, Bytes, BytesMut};
+use parking_lot::Mutex;
+use rocketbridge_runtime::{TaskKind, Tasks};
+use tokio::io::{AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::net::TcpStream;
+use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::{Instant, timeout, timeout_at};
+use tokio_util::sync::CancellationToken;
+
+use super::frame::{self, Incoming, MAX_FRAME, Request, Response};
+
+/// How long a dial may take.
+const DIAL: Duration = Duration::from_secs(3);
+/// Requests that may wait to be written; when full, callers wait.
+const OUTGOING: usize = 256;
+/// Small requests are written together up to this many bytes.
+const COALESCE: usize = 16 * 1024;
+
+/// The peer cannot be reached, or the connection to it broke. The text is for people.
+#[derive(Clone, Debug)]
+pub(crate) struct Lost(pub(crate) String);
+
+/// A connection.
+pub(crate) struct Connection {
+    outgoing: mpsc::Sender<Outgoing>,
+    shared: Arc<Shared>,
+}
+
+/// A request that is under way.
+pub(crate) struct Answer {
+    receiver: oneshot::Receiver<Result<Response, Lost>>,
+    opaque: i32,
+    shared: Arc<Shared>,
+}
+
+struct Outgoing {
+    head: Bytes,
+    body: Bytes,
+}
+
+struct Shared {
+    next: AtomicI32,
+    pending: Mutex<Pending>,
+    closed: CancellationToken,
+}
+
+#[derive(Default)]
+struct Pending {
+    answers: HashMap<i32, oneshot::Sender<Result<Response, Lost>>>,
+    lost: Option<Lost>,
+}
+
+impl Connection {
+    /// Dials, and starts the two tasks that read and write.
+    pub(crate) async fn dial(address: &str, tasks: &Tasks) -> Result<Self, Lost> {
+        let stream = match timeout(DIAL, TcpStream::connect(address)).await {
+            Ok(Ok(stream)) => stream,
+            Ok(Err(error)) => return Err(Lost(reason(&error))),
+            Err(_) => return Err(Lost(format!("no connection within {} s", DIAL.as_secs()))),
+        };
+        stream.set_nodelay(true).map_err(|error| Lost(reason(&error)))?;
+        let (read, write) = stream.into_split();
+        let (outgoing, queue) = mpsc::channel(OUTGOING);
+        let shared = Arc::new(Shared { next: AtomicI32::new(1), pending: Mutex::default(), closed: CancellationToken::new() });
+        tasks.spawn(format!("rocketmq read {address}"), TaskKind::Worker, {
+            let (shared, outgoing) = (Arc::clone(&shared), outgoing.downgrade());
+            async move {
+                let error = tokio::select! {
+                    biased;
+                    () = shared.closed.cancelled() => Lost("the connection was closed".to_owned()),
+                    error = read_frames(read, &shared, &outgoing) => error,
+                };
+                shared.lose(error);
+                Ok::<_, Infallible>(())
+            }
+        });
+        tasks.spawn(format!("rocketmq write {address}"), TaskKind::Worker, {
+            let shared = Arc::clone(&shared);
+            async move {
+                let written = tokio::select! {
+                    biased;
+                    () = shared.closed.cancelled() => Ok(()),
+                    written = write_frames(write, queue) => written,
+                };
+                if let Err(error) = written {
+                    shared.lose(Lost(reason(&error)));
+                }
+                Ok::<_, Infallible>(())
+            }
+        });
+        Ok(Self { outgoing, shared })
+    }
+
+    /// Whether it can still carry requests.
+    pub(crate) fn is_open(&self) -> bool {
+        !self.shared.closed.is_cancelled()
+    }
+
+    /// Sends a request, waiting for room to write. Its answer is waited for apart.
+    pub(crate) async fn submit(&self, request: Request) -> Result<Answer, Lost> {
+        let opaque = self.shared.next.fetch_add(1, Ordering::Relaxed);
+        let (sender, receiver) = oneshot::channel();
+        {
+            let mut pending = self.shared.pending.lock();
+            if let Some(lost) = &pending.lost {
+                return Err(lost.clone());
+            }
+            pending.answers.insert(opaque, sender);
+        }
+        let answer = Answer { receiver, opaque, shared: Arc::clone(&self.shared) };
+        let head = request.head(opaque);
+        // A failure to send shows in the answer: the tasks that took the other end have marked the connection lost.
+        self.outgoing.send(Outgoing { head, body: request.body }).await.ok();
+        Ok(answer)
+    }
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        self.shared.lose(Lost("the connection was closed".to_owned()));
+    }
+}
+
+impl Answer {
+    /// Waits for the response. At the deadline the whole connection is given up: a peer that does not answer in time is taken for
+    /// hung, and the next request dials anew.
+    pub(crate) async fn wait(&mut self, deadline: Instant, limit: Duration) -> Result<Response, Lost> {
+        match timeout_at(deadline, &mut self.receiver).await {
+            Ok(Ok(answer)) => answer,
+            Ok(Err(_)) => Err(Lost("the connection was closed".to_owned())),
+            Err(_) => {
+                let lost = Lost(format!("no answer within {:.1} s", limit.as_secs_f32()));
+                self.shared.lose(lost.clone());
+                Err(lost)
+            }
+        }
+    }
+}
+
+impl Drop for Answer {
+    fn drop(&mut self) {
+        self.shared.pending.lock().answers.remove(&self.opaque);
+    }
+}
+
+impl Shared {
+    fn lose(&self, lost: Lost) {
+        self.closed.cancel();
+        let answers = {
+            let mut pending = self.pending.lock();
+            pending.lost.get_or_insert_with(|| lost.clone());
+            std::mem::take(&mut pending.answers)
+        };
+        for sender in answers.into_values() {
+            sender.send(Err(lost.clone())).ok();
+        }
+    }
+}
+
+async fn read_frames(read: OwnedReadHalf, shared: &Shared, outgoing: &mpsc::WeakSender<Outgoing>) -> Lost {
+    let mut reader = BufReader::with_capacity(64 * 1024, read);
+    loop {
+        let frame = match read_frame(&mut reader).await {
+            Ok(frame) => frame,
+            Err(error) => return Lost(reason(&error)),
+        };
+        match frame::read(frame) {
+            Ok(Incoming::Response(opaque, response)) => {
+                let waiting = shared.pending.lock().answers.remove(&opaque);
+                if let Some(sender) = waiting {
+                    sender.send(Ok(response)).ok();
+                }
+            }
+            Ok(Incoming::Request(opaque)) => {
+                if let Some(outgoing) = outgoing.upgrade() {
+                    // When full the peer goes without an answer, as it would from a client that is gone.
+                    outgoing.try_send(Outgoing { head: frame::not_supported(opaque), body: Bytes::new() }).ok();
+                }
+            }
+            Ok(Incoming::Notice) => {}
+            Err(malformed) => return Lost(format!("the peer does not speak RocketMQ remoting: {}", malformed.0)),
+        }
+    }
+}
+
+async fn read_frame(reader: &mut BufReader<OwnedReadHalf>) -> io::Result<Bytes> {
+    let length = reader.read_u32().await? as usize;
+    if length > MAX_FRAME {
+        return Err(io::Error::new(io::ErrorKind::InvalidData, "the peer does not speak RocketMQ remoting: a frame is too long"));
+    }
+    let mut frame = BytesMut::with_capacity(length);
+    let mut limited = reader.take(length as u64);
+    while frame.len() < length {
+        if limited.read_buf(&mut frame).await? == 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+    }
+    Ok(frame.freeze())
+}
+
+async fn write_frames(mut write: OwnedWriteHalf, mut queue: mpsc::Receiver<Outgoing>) -> io::Result<()> {
+    let mut small = BytesMut::with_capacity(COALESCE);
+    while let Some(mut next) = queue.recv().await {
+        loop {
+            if next.head.len() + next.body.len() > COALESCE {
+                write.write_all_buf(&mut small).await?;
+                write.write_all_buf(&mut next.head.chain(next.body)).await?;
+            } else {
+                small.extend_from_slice(&next.head);
+                small.extend_from_slice(&next.body);
+            }
+            match queue.try_recv() {
+                Ok(more) if small.len() < COALESCE => next = more,
+                Ok(more) => {
+                    write.write_all_buf(&mut small).await?;
+                    next = more;
+                }
+                Err(_) => break,
+            }
+        }
+        write.write_all_buf(&mut small).await?;
+        small.clear();
+        small.reserve(COALESCE);
+    }
+    Ok(())
+}
+
+fn reason(error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::UnexpectedEof => "the peer closed the connection".to_owned(),
+        io::ErrorKind::ConnectionRefused => "connection refused".to_owned(),
+        _ => error.to_string(),
+    }
+}

@@ -1,0 +1,100 @@
+//! Follows a topic: every message of every queue, from now or from a position.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rocketbridge_connector::{Error, Partition, PartitionReader, PullLimits, Source};
+use rocketbridge_model::Event;
+use rocketbridge_model::resolved::{RocketMqSource, StartPosition};
+use rocketbridge_runtime::{Backoff, TaskHandle, TaskKind};
+use tokio::sync::mpsc;
+
+use crate::client::Client;
+use crate::source::TopicSource;
+
+/// Messages that may wait to be taken; when full, reading waits.
+const WAITING: usize = 1024;
+/// RocketMQ's own group for tools: every broker has it, also one that makes no groups.
+const GROUP: &str = "TOOLS_CONSUMER";
+const LIMITS: PullLimits = PullLimits { events: 256, bytes: 1024 * 1024 };
+
+/// A topic being followed. Dropping it ends the reading.
+pub struct Tail {
+    messages: mpsc::Receiver<Result<Tailed, Error>>,
+    readers: Vec<TaskHandle>,
+}
+
+/// A message and where it was.
+#[derive(Clone, Debug)]
+pub struct Tailed {
+    /// Its partition.
+    pub partition: Partition,
+    /// The message.
+    pub event: Event,
+}
+
+impl Tail {
+    pub(crate) async fn begin(client: Arc<Client>, topic: &str, tags: &[String], start: StartPosition) -> Result<Self, Error> {
+        let definition = RocketMqSource {
+            connection: client.settings().clone(),
+            topic: topic.to_owned(),
+            tags: tags.to_vec(),
+            group: GROUP.to_owned(),
+            start,
+        };
+        let tasks = client.tasks().clone();
+        let source = TopicSource::new(client, definition);
+        let (sender, messages) = mpsc::channel(WAITING);
+        let mut readers = Vec::new();
+        for partition in source.partitions().await? {
+            let offset = source.offset_at(&partition, start).await?;
+            let follow = follow(source.reader(&partition), partition, offset, sender.clone());
+            readers.push(tasks.spawn(format!("rocketmq tail {topic}"), TaskKind::Worker, follow));
+        }
+        Ok(Self { messages, readers })
+    }
+
+    /// The next message of any queue; those of one queue come in order. An error is told once and reading goes on after it. Cancel-safe.
+    pub async fn next(&mut self) -> Result<Tailed, Error> {
+        match self.messages.recv().await {
+            Some(message) => message,
+            // Without queues nothing ever comes.
+            None => std::future::pending().await,
+        }
+    }
+}
+
+impl Drop for Tail {
+    fn drop(&mut self) {
+        self.readers.iter().for_each(TaskHandle::cancel);
+    }
+}
+
+async fn follow(
+    mut reader: impl PartitionReader,
+    partition: Partition,
+    mut offset: u64,
+    messages: mpsc::Sender<Result<Tailed, Error>>,
+) -> Result<(), Infallible> {
+    let mut backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(2));
+    loop {
+        match reader.pull(offset, LIMITS).await {
+            Ok(pulled) => {
+                backoff.reset();
+                offset = pulled.next_offset;
+                for event in pulled.events {
+                    if messages.send(Ok(Tailed { partition: partition.clone(), event })).await.is_err() {
+                        return Ok(());
+                    }
+                }
+            }
+            Err(error) => {
+                if backoff.attempts() == 0 && messages.send(Err(error)).await.is_err() {
+                    return Ok(());
+                }
+                tokio::time::sleep(backoff.next_delay()).await;
+            }
+        }
+    }
+}

@@ -1,0 +1,92 @@
+//! What the connector promises, against each broker it is made for: the embedded one, and real Apache RocketMQ 5.3 and 4.9.
+//!
+//! The Java brokers run when `ROCKETBRIDGE_TEST_JAVA=1` (it needs Java, Maven and a C compiler); otherwise a line says they were skipped.
+
+mod cases;
+mod cluster;
+mod session;
+
+use std::time::Instant;
+
+use anyhow::{Context, Result};
+
+use crate::cluster::{Cluster, Java};
+
+macro_rules! contract {
+    ($($case:ident),* $(,)?) => {
+        mod embedded {
+            use super::*;
+            $(
+                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                async fn $case() -> Result<()> {
+                    let mut cluster = Cluster::embedded("embedded").await?;
+                    let outcome = cases::$case(&mut cluster).await;
+                    cluster.stop().await;
+                    outcome
+                }
+            )*
+        }
+
+        /// Every case on one cluster, in order: a Java broker takes seconds to start.
+        async fn all(cluster: &mut Cluster) -> Result<()> {
+            $(
+                let began = Instant::now();
+                cases::$case(cluster).await.context(stringify!($case))?;
+                println!("{}: {} {:.1} s", cluster.name(), stringify!($case), began.elapsed().as_secs_f32());
+            )*
+            Ok(())
+        }
+    };
+}
+
+contract![
+    messages_keep_everything,
+    compressed_bodies_arrive_plain,
+    positions_are_found,
+    commits_are_kept_by_the_broker,
+    tags_are_filtered,
+    unknown_topics_and_groups_are_said,
+    unreachable_name_servers_are_said,
+    offsets_out_of_range_are_said,
+    refused_messages_stand_alone,
+    delayed_messages_are_delayed,
+    sharding_keys_keep_their_order,
+    namespaces_are_prefixes,
+    a_waiting_pull_sees_the_next_message,
+    a_broker_that_is_back_is_used_at_once,
+];
+
+async fn java(version: &'static str) -> Result<()> {
+    if !cluster::java_wanted() {
+        println!("skipped: RocketMQ {version} (Java) is not tested unless ROCKETBRIDGE_TEST_JAVA=1");
+        return Ok(());
+    }
+    let mut cluster = Cluster::Java(Java::start(version, false)?);
+    all(&mut cluster).await?;
+    drop(cluster);
+    let mut cluster = Cluster::Java(Java::start(version, true)?);
+    cases::credentials_decide(&mut cluster).await.context("credentials_decide")
+}
+
+/// *Scenario*: the whole contract on Apache RocketMQ 5.3.3. *Guarantees*: it holds.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn java_5() -> Result<()> {
+    java("5.3.3").await
+}
+
+/// *Scenario*: the whole contract on Apache RocketMQ 4.9.7. *Guarantees*: it holds.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn java_4() -> Result<()> {
+    java("4.9.7").await
+}
+
+/// *Scenario*: two embedded clusters in this process, one set of connectors; a message goes from one to the other while the first is
+/// stopped. *Guarantees*: each connection is its own; the end of one does not touch the other.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_clusters_at_once() -> Result<()> {
+    let (qingdao, hohhot) = (Cluster::embedded("qingdao").await?, Cluster::embedded("hohhot").await?);
+    let outcome = cases::two_clusters(&qingdao, &hohhot).await;
+    qingdao.stop().await;
+    hohhot.stop().await;
+    outcome
+}

@@ -1,0 +1,61 @@
+//! Connections.
+
+use super::findings::Findings;
+use super::instance::{self, InstanceType};
+use super::suggest::nearest;
+use super::{References, endpoint, name};
+use crate::connection::ConnectionDefinition;
+
+/// Notes every violation of a connection.
+pub(super) fn check(definition: &ConnectionDefinition, references: &dyn References, findings: &mut Findings) {
+    name::resource("name", &definition.name, findings);
+    name::region("region", &definition.region, findings);
+    name::instance("instance_id", &definition.instance_id, findings);
+    name::instance("namespace", &definition.namespace, findings);
+    let kind = InstanceType::read("instance_type", &definition.instance_type, findings);
+    if matches!(kind, Some(InstanceType::Cloud4 | InstanceType::Cloud5)) && definition.instance_id.is_empty() {
+        let rule = format!("an instance of type {} has an identity", definition.instance_type);
+        findings.add("instance_id", "", rule, "write the instance's identity");
+    }
+    check_endpoints(definition, findings);
+    check_credentials(definition, findings);
+    check_network(definition, references, findings);
+}
+
+fn check_endpoints(definition: &ConnectionDefinition, findings: &mut Findings) {
+    if definition.endpoints.is_empty() {
+        findings.add("endpoints", "", "at least one name server is needed", "write host:port");
+    }
+    for (index, text) in definition.endpoints.iter().enumerate() {
+        if let Err(fix) = endpoint::endpoint(text) {
+            let fix = if text.contains([';', ',']) { "write each name server as an entry of its own".to_owned() } else { fix };
+            findings.add(format!("endpoints[{index}]"), text, "a name server is host:port", fix);
+        }
+    }
+}
+
+fn check_credentials(definition: &ConnectionDefinition, findings: &mut Findings) {
+    instance::check_secret("secret_key", &definition.secret_key, findings);
+    instance::check_secret("security_token", &definition.security_token, findings);
+    instance::check_pair(("access_key", &definition.access_key), ("secret_key", &definition.secret_key), findings);
+    if definition.access_key.is_empty() && !definition.security_token.is_empty() {
+        let fix = "write access_key and secret_key, or remove the token";
+        findings.add("security_token", &definition.security_token.redacted(), "a token belongs to an access key", fix);
+    }
+}
+
+fn check_network(definition: &ConnectionDefinition, references: &dyn References, findings: &mut Findings) {
+    if definition.network.is_empty() {
+        return;
+    }
+    let network = references.network(&definition.network);
+    if network.is_none() {
+        let names: Vec<&str> = references.networks().map(|network| network.name.as_str()).collect();
+        let fix = match nearest(&definition.network, names) {
+            Some(meant) => format!("did you mean {meant}?"),
+            None => "make the network first, or leave it out to dial directly".to_owned(),
+        };
+        findings.add("network", &definition.network, "there is no network of this name", fix);
+    }
+    instance::refuse_enforced("network", &definition.network, network, findings);
+}

@@ -1,0 +1,280 @@
+//! How an instance is reached: what a definition says, over what its connection says.
+
+use super::choice::{self, NETWORKS};
+use super::findings::Findings;
+use super::suggest::nearest;
+use super::{References, endpoint, name};
+use crate::connection::ConnectionDefinition;
+use crate::name::{InstanceId, Region};
+use crate::network::NetworkDefinition;
+use crate::resolved::{Credentials, RocketMqConnection};
+use crate::secret::{REDACTED, Secret};
+
+/// Kinds of instance, as calls write them.
+const TYPES: &[&str] = &["SelfBuilt", "Cloud_4", "Cloud_5"];
+
+/// A kind of instance.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum InstanceType {
+    /// Anybody's own cluster.
+    SelfBuilt,
+    /// ApsaraMQ for RocketMQ 4.0: the instance is the namespace.
+    Cloud4,
+    /// ApsaraMQ for RocketMQ 5.0.
+    Cloud5,
+}
+
+impl InstanceType {
+    /// Reads both spellings of Alibaba's API, that of calls and that of lists; nothing is `SelfBuilt`.
+    pub(super) fn read(field: &str, text: &str, findings: &mut Findings) -> Option<Self> {
+        Some(match text {
+            "" | "SelfBuilt" | "SELF_BUILT" => Self::SelfBuilt,
+            "Cloud_4" | "CLOUD_4" => Self::Cloud4,
+            "Cloud_5" | "CLOUD_5" => Self::Cloud5,
+            _ => {
+                choice::one_of(field, text, TYPES, findings);
+                return None;
+            }
+        })
+    }
+}
+
+/// What one side of a stream says of its instance, and under which field names.
+pub(super) struct Said<'a> {
+    /// Path of the parameters, such as `source.source_rocketmq_parameters`.
+    pub(super) path: &'a str,
+    /// What follows a constant's field name: `.value` in a sink.
+    pub(super) suffix: &'a str,
+    /// Name of a connection.
+    pub(super) connection: &'a str,
+    /// Region; a sink has none of its own.
+    pub(super) region: &'a str,
+    /// The instance.
+    pub(super) instance: &'a str,
+    /// Its kind.
+    pub(super) instance_type: &'a str,
+    /// Name servers.
+    pub(super) endpoint: &'a str,
+    /// Access key.
+    pub(super) username: &'a str,
+    /// Secret key.
+    pub(super) password: &'a Secret,
+}
+
+impl Said<'_> {
+    fn field(&self, field: &str) -> String {
+        format!("{}.{field}{}", self.path, self.suffix)
+    }
+
+    /// Merges what is said with what the connection says. `None` if a violation was noted that leaves nothing to dial.
+    pub(super) fn reach(&self, references: &dyn References, findings: &mut Findings) -> Option<RocketMqConnection> {
+        let before = findings.count();
+        let named = self.find(references, findings);
+        if !self.instance.is_empty() {
+            name::instance(&self.field("instance_id"), self.instance, findings);
+        }
+        name::region(&self.field("region_id"), self.region, findings);
+        let instance = first(self.instance, named.map(|connection| connection.instance_id.as_str()));
+        let type_text = first(self.instance_type, named.map(|connection| connection.instance_type.as_str()));
+        let kind = InstanceType::read(&self.field("instance_type"), type_text, findings);
+        if matches!(kind, Some(InstanceType::Cloud4 | InstanceType::Cloud5)) && instance.is_empty() {
+            let rule = format!("an instance of type {type_text} has an identity");
+            findings.add(self.field("instance_id"), "", rule, "write the instance's identity");
+        }
+        let namespace = match named.map(|connection| connection.namespace.as_str()) {
+            Some(namespace) if !namespace.is_empty() => namespace,
+            _ if kind == Some(InstanceType::Cloud4) => instance,
+            _ => "",
+        };
+        let name_servers = self.name_servers(named, findings);
+        let credentials = self.credentials(named, findings);
+        if let Some(connection) = named {
+            refuse_enforced(&self.field("connection"), &connection.name, references.network(&connection.network), findings);
+        }
+        (findings.count() == before).then(|| RocketMqConnection {
+            region: Region::new(first(self.region, named.map(|connection| connection.region.as_str()))),
+            instance: InstanceId::new(instance),
+            name_servers,
+            namespace: namespace.to_owned(),
+            credentials,
+        })
+    }
+
+    /// The connection that is named; with neither a name nor an endpoint the one that is registered for the instance.
+    fn find<'a>(&self, references: &'a dyn References, findings: &mut Findings) -> Option<&'a ConnectionDefinition> {
+        if self.connection.is_empty() {
+            return if self.endpoint.is_empty() { registered(self.instance, self.region, references) } else { None };
+        }
+        let found = references.connection(self.connection);
+        if found.is_none() {
+            let names: Vec<&str> = references.connections().map(|connection| connection.name.as_str()).collect();
+            let fix = match nearest(self.connection, names) {
+                Some(meant) => format!("did you mean {meant}?"),
+                None => "make the connection first, or write instance_endpoint".to_owned(),
+            };
+            findings.add(self.field("connection"), self.connection, "there is no connection of this name", fix);
+        }
+        found
+    }
+
+    fn name_servers(&self, named: Option<&ConnectionDefinition>, findings: &mut Findings) -> Vec<String> {
+        let field = self.field("instance_endpoint");
+        let listed: Vec<&str> = if self.endpoint.is_empty() {
+            named.map(|connection| connection.endpoints.iter().map(String::as_str).collect()).unwrap_or_default()
+        } else {
+            endpoint::split(self.endpoint).collect()
+        };
+        if listed.is_empty() && (self.connection.is_empty() || named.is_some()) {
+            let fix = "write the name servers as host:port, several separated by ;, or name a connection that has them";
+            findings.add(field, self.endpoint, "it must be said how the instance is reached", fix);
+            return Vec::new();
+        }
+        let mut servers = Vec::new();
+        for text in listed {
+            match endpoint::endpoint(text) {
+                Ok(server) if servers.contains(&server) => {}
+                Ok(server) => servers.push(server),
+                Err(fix) => findings.add(&field, text, "a name server is host:port", fix),
+            }
+        }
+        servers
+    }
+
+    fn credentials(&self, named: Option<&ConnectionDefinition>, findings: &mut Findings) -> Option<Credentials> {
+        let username = self.field("instance_username");
+        let password = self.field("instance_password");
+        check_secret(&password, self.password, findings);
+        check_pair((&username, self.username), (&password, self.password), findings);
+        if !self.username.is_empty() {
+            return Some(Credentials {
+                access_key: self.username.to_owned(),
+                secret_key: self.password.clone(),
+                security_token: Secret::default(),
+            });
+        }
+        named.filter(|connection| !connection.access_key.is_empty()).map(credentials_of)
+    }
+}
+
+/// The way to the instance of a registered connection, without any word of a stream.
+pub(super) fn of_connection(definition: &ConnectionDefinition) -> RocketMqConnection {
+    let cloud4 = matches!(definition.instance_type.as_str(), "Cloud_4" | "CLOUD_4");
+    let namespace = if definition.namespace.is_empty() && cloud4 { &definition.instance_id } else { &definition.namespace };
+    RocketMqConnection {
+        region: Region::new(definition.region.as_str()),
+        instance: InstanceId::new(definition.instance_id.as_str()),
+        name_servers: definition.endpoints.iter().filter_map(|text| endpoint::endpoint(text).ok()).collect(),
+        namespace: namespace.clone(),
+        credentials: (!definition.access_key.is_empty()).then(|| credentials_of(definition)),
+    }
+}
+
+fn credentials_of(definition: &ConnectionDefinition) -> Credentials {
+    Credentials {
+        access_key: definition.access_key.clone(),
+        secret_key: definition.secret_key.clone(),
+        security_token: definition.security_token.clone(),
+    }
+}
+
+/// The one connection registered for an instance, if there is exactly one.
+pub(super) fn registered<'a>(instance: &str, region: &str, references: &'a dyn References) -> Option<&'a ConnectionDefinition> {
+    if instance.is_empty() {
+        return None;
+    }
+    let mut matching = references.connections().filter(|connection| {
+        connection.instance_id == instance && (region.is_empty() || connection.region.is_empty() || connection.region == region)
+    });
+    let found = matching.next()?;
+    matching.next().is_none().then_some(found)
+}
+
+/// Keys come in pairs.
+pub(super) fn check_pair((key_field, key): (&str, &str), (secret_field, secret): (&str, &Secret), findings: &mut Findings) {
+    if key.is_empty() && !secret.is_empty() {
+        findings.add(key_field, "", "a secret key belongs to an access key", "write the access key, or remove the secret key");
+    }
+    if !key.is_empty() && secret.is_empty() {
+        findings.add(secret_field, "", "an access key needs its secret key", "write env:NAME or file:/path of the secret key");
+    }
+}
+
+/// A secret may be anything but the stars that stand for one, and a reference must name something.
+pub(super) fn check_secret(field: &str, secret: &Secret, findings: &mut Findings) {
+    let text = secret.expose();
+    if text == REDACTED {
+        let fix = "write the secret, or env:NAME or file:/path";
+        findings.add(field, REDACTED, "stars keep a secret that is stored, and none is", fix);
+    } else if text == "env:" {
+        findings.add(field, text, "a reference names an environment variable", "write env:NAME");
+    } else if text.starts_with("file:") && !text.starts_with("file:/") {
+        findings.add(field, text, "a reference to a file has an absolute path", "write file:/path");
+    }
+}
+
+/// What one side of a stream says of networks, by the names of its fields.
+pub(super) struct Placement<'a> {
+    /// `PublicNetwork` or `PrivateNetwork`.
+    pub(super) network: (String, &'a str),
+    /// VPC.
+    pub(super) vpc: (String, &'a str),
+    /// vSwitches, comma-separated.
+    pub(super) vswitches: (String, &'a str),
+    /// Security group.
+    pub(super) security_group: (String, &'a str),
+}
+
+impl Placement<'_> {
+    /// Networks are kept as information, unless a registered network would have to be enforced, which this version cannot.
+    pub(super) fn check(&self, references: &dyn References, findings: &mut Findings) {
+        choice::one_of(&self.network.0, self.network.1, NETWORKS, findings);
+        if self.network.1 == "PublicNetwork" {
+            return;
+        }
+        if !self.vpc.1.is_empty() {
+            let network = references.networks().find(|network| network.vpc_id == self.vpc.1);
+            refuse_enforced(&self.vpc.0, self.vpc.1, network, findings);
+            return;
+        }
+        for id in self.vswitches.1.split(',').map(str::trim).filter(|id| !id.is_empty()) {
+            let network = references.networks().find(|network| network.vswitches.iter().any(|vswitch| vswitch.id == id));
+            refuse_enforced(&self.vswitches.0, id, network, findings);
+        }
+        if !self.security_group.1.is_empty() {
+            let id = self.security_group.1;
+            let network = references.networks().find(|network| network.security_groups.iter().any(|group| group.id == id));
+            refuse_enforced(&self.security_group.0, id, network, findings);
+        }
+    }
+}
+
+/// Notes a violation if dialling through this network would need more than dialling.
+pub(super) fn refuse_enforced(field: &str, found: &str, network: Option<&NetworkDefinition>, findings: &mut Findings) {
+    let Some(network) = network else { return };
+    let parts = [
+        ("an egress proxy", !network.egress_proxy.is_empty()),
+        ("vSwitches", !network.vswitches.is_empty()),
+        ("security groups", !network.security_groups.is_empty()),
+    ];
+    let parts: Vec<&str> = parts.into_iter().filter_map(|(part, there)| there.then_some(part)).collect();
+    if !parts.is_empty() {
+        let rule = format!("network {} has {}, and this version does not serve that yet", network.name, parts.join(" and "));
+        findings.add(field, found, rule, "use an instance that is reached directly, or a network without these");
+    }
+}
+
+/// Whether two topics are one: the same name, namespace included, on the same instance.
+pub(super) fn same_topic((left, left_topic): (&RocketMqConnection, &str), (right, right_topic): (&RocketMqConnection, &str)) -> bool {
+    let same_servers = left.name_servers.iter().any(|server| right.name_servers.contains(server));
+    let same_identity = !left.instance.is_empty() && left.instance == right.instance && left.region == right.region;
+    (same_servers || same_identity) && on_wire(&left.namespace, left_topic) == on_wire(&right.namespace, right_topic)
+}
+
+fn on_wire(namespace: &str, topic: &str) -> String {
+    let prefix = format!("{namespace}%");
+    if namespace.is_empty() || topic.starts_with(&prefix) { topic.to_owned() } else { prefix + topic }
+}
+
+fn first<'a>(said: &'a str, otherwise: Option<&'a str>) -> &'a str {
+    if said.is_empty() { otherwise.unwrap_or_default() } else { said }
+}

@@ -1,0 +1,114 @@
+//! The source of a stream.
+
+use super::choice;
+use super::findings::Findings;
+use super::instance::{Placement, Said};
+use super::{References, name};
+use crate::resolved::{RocketMqSource, StartPosition};
+use crate::stream::{SourceRocketMqParameters, StreamDefinition};
+
+const PATH: &str = "source.source_rocketmq_parameters";
+const OFFSETS: &[&str] = &["CONSUME_FROM_LAST_OFFSET", "CONSUME_FROM_FIRST_OFFSET", "CONSUME_FROM_TIMESTAMP"];
+/// Longest part of a stream's name in the name of its own group, so that the group stays within what Alibaba's consoles take.
+const NAME_IN_GROUP: usize = 64;
+
+/// Reads the source; `None` if it cannot be made.
+pub(super) fn read(
+    definition: &StreamDefinition,
+    uid: &str,
+    references: &dyn References,
+    findings: &mut Findings,
+) -> Option<RocketMqSource> {
+    let Some(parameters) = &definition.source.source_rocketmq_parameters else {
+        findings.add("source", "", "exactly one source is needed", "write source_rocketmq_parameters with the topic to read");
+        return None;
+    };
+    let said = Said {
+        path: PATH,
+        suffix: "",
+        connection: &parameters.connection,
+        region: &parameters.region_id,
+        instance: &parameters.instance_id,
+        instance_type: &parameters.instance_type,
+        endpoint: &parameters.instance_endpoint,
+        username: &parameters.instance_username,
+        password: &parameters.instance_password,
+    };
+    let connection = said.reach(references, findings);
+    let readable = name::topic(&field("topic"), &parameters.topic, findings);
+    let tags = name::tags(&field("tag"), &parameters.tag, findings);
+    let start = start(parameters, findings);
+    let group = group(parameters, &definition.name, uid, findings);
+    check_words(parameters, findings);
+    check_placement(parameters, references, findings);
+    // A connection and a topic are enough to look for loops, whatever else is wrong.
+    connection.filter(|_| readable).map(|connection| RocketMqSource { connection, topic: parameters.topic.clone(), tags, group, start })
+}
+
+fn field(name: &str) -> String {
+    format!("{PATH}.{name}")
+}
+
+fn start(parameters: &SourceRocketMqParameters, findings: &mut Findings) -> StartPosition {
+    let known = choice::one_of(&field("offset"), &parameters.offset, OFFSETS, findings);
+    match (parameters.offset.as_str(), parameters.timestamp) {
+        ("CONSUME_FROM_TIMESTAMP", None) => {
+            let fix = "write the milliseconds since 1970, such as 1700000000000";
+            findings.add(field("timestamp"), "", "CONSUME_FROM_TIMESTAMP needs a timestamp", fix);
+        }
+        ("CONSUME_FROM_TIMESTAMP", Some(timestamp)) if timestamp < 0 => {
+            let fix = "write the milliseconds since 1970, such as 1700000000000";
+            findings.add(field("timestamp"), &timestamp.to_string(), "a timestamp is not negative", fix);
+        }
+        ("CONSUME_FROM_TIMESTAMP", Some(timestamp)) => return StartPosition::Timestamp(timestamp),
+        (_, Some(timestamp)) if known => {
+            let fix = "write offset: CONSUME_FROM_TIMESTAMP, or remove the timestamp";
+            findings.add(field("timestamp"), &timestamp.to_string(), "a timestamp belongs to CONSUME_FROM_TIMESTAMP alone", fix);
+        }
+        ("CONSUME_FROM_FIRST_OFFSET", None) => return StartPosition::Earliest,
+        _ => {}
+    }
+    StartPosition::Latest
+}
+
+/// The group that is named, or one of the stream's own. A new stream of the same name gets another, so that it starts anew.
+fn group(parameters: &SourceRocketMqParameters, stream: &str, uid: &str, findings: &mut Findings) -> String {
+    if !parameters.group_id.is_empty() {
+        name::group(&field("group_id"), &parameters.group_id, findings);
+        return parameters.group_id.clone();
+    }
+    let stream: String = stream.chars().take(NAME_IN_GROUP).map(|character| if character == '.' { '-' } else { character }).collect();
+    let uid: String = uid.chars().take(8).collect();
+    format!("GID_rocketbridge_{stream}_{uid}")
+}
+
+fn check_words(parameters: &SourceRocketMqParameters, findings: &mut Findings) {
+    choice::one_of(&field("auth_type"), &parameters.auth_type, &["ACL"], findings);
+    if parameters.auth_type == "ACL" && parameters.connection.is_empty() && parameters.instance_username.is_empty() {
+        let fix = "write the access key, name a connection that has one, or remove auth_type";
+        findings.add(field("instance_username"), "", "ACL needs an access key", fix);
+    }
+    choice::one_of(&field("filter_type"), &parameters.filter_type, &["Tag"], findings);
+    choice::one_of(&field("body_data_type"), &parameters.body_data_type, &["Json"], findings);
+    if !parameters.filter_sql.is_empty() {
+        let fix = "remove filter_sql and write filter_pattern, which can test $.data.userProperties";
+        findings.add(field("filter_sql"), &parameters.filter_sql, "SQL filters are not served by this version", fix);
+    }
+}
+
+fn check_placement(parameters: &SourceRocketMqParameters, references: &dyn References, findings: &mut Findings) {
+    let instance = Placement {
+        network: (field("instance_network"), &parameters.instance_network),
+        vpc: (field("instance_vpc_id"), &parameters.instance_vpc_id),
+        vswitches: (field("instance_vswitch_ids"), &parameters.instance_vswitch_ids),
+        security_group: (field("instance_security_group_id"), &parameters.instance_security_group_id),
+    };
+    let task = Placement {
+        network: (field("network"), &parameters.network),
+        vpc: (field("vpc_id"), &parameters.vpc_id),
+        vswitches: (field("vswitch_ids"), &parameters.vswitch_ids),
+        security_group: (field("security_group_id"), &parameters.security_group_id),
+    };
+    instance.check(references, findings);
+    task.check(references, findings);
+}

@@ -1,0 +1,419 @@
+//! The rules, by what they say.
+
+use std::time::Duration;
+
+use super::*;
+use crate::name::{InstanceId, Revision};
+use crate::network::{SecurityGroup, Vswitch};
+use crate::record::Desired;
+use crate::resolved::{DeadLetterTarget, RetryStrategy, StartPosition};
+use crate::secret::{REDACTED, Secret};
+use crate::stream::{
+    BatchWindow, DeadLetterQueue, RetryStrategy as RetryDefinition, RunOptions, SecretParameter, SinkDefinition, SinkRocketMqParameters,
+    SourceDefinition, SourceRocketMqParameters, Tag, TransformDefinition,
+};
+
+/// Finds fault with one word.
+struct FindsFault;
+
+impl Checks for FindsFault {
+    fn pattern(&self, text: &str) -> Result<(), String> {
+        if text.contains("bad") { Err("the operator \"bad\" is unknown".to_owned()) } else { Ok(()) }
+    }
+
+    fn transform(&self, parameter: &TargetParameter) -> Result<(), String> {
+        if parameter.value.contains("bad") { Err("the path does not parse".to_owned()) } else { Ok(()) }
+    }
+}
+
+fn parameter(form: &str, value: &str, template: &str) -> Option<TargetParameter> {
+    Some(TargetParameter { value: value.into(), form: form.into(), template: template.into() })
+}
+
+fn constant(value: &str) -> Option<TargetParameter> {
+    Some(TargetParameter::constant(value))
+}
+
+/// A stream that nothing is wrong with.
+fn sound() -> StreamDefinition {
+    StreamDefinition {
+        name: "orders.copy".into(),
+        filter_pattern: "{}".into(),
+        source: SourceDefinition {
+            source_rocketmq_parameters: Some(SourceRocketMqParameters {
+                topic: "orders".into(),
+                instance_endpoint: "127.0.0.1:9876;127.0.0.2:9876".into(),
+                ..Default::default()
+            }),
+        },
+        sink: SinkDefinition {
+            sink_rocketmq_parameters: Some(SinkRocketMqParameters {
+                topic: constant("copy"),
+                instance_endpoint: constant("127.0.0.1:9876"),
+                body: parameter("JSONPATH", "$.data.body", ""),
+                properties: parameter("JSONPATH", "$.data.userProperties", ""),
+                keys: parameter("JSONPATH", "$.data.systemProperties.KEYS", ""),
+                tags: parameter("JSONPATH", "$.data.systemProperties.TAGS", ""),
+                ..Default::default()
+            }),
+        },
+        ..Default::default()
+    }
+}
+
+fn record(definition: StreamDefinition) -> StreamRecord {
+    StreamRecord {
+        schema: 1,
+        uid: "0123456789abcdef".into(),
+        revision: Revision(7),
+        desired: Desired::Running,
+        definition,
+        ..Default::default()
+    }
+}
+
+fn source(definition: &mut StreamDefinition) -> &mut SourceRocketMqParameters {
+    definition.source.source_rocketmq_parameters.as_mut().expect("given")
+}
+
+fn sink(definition: &mut StreamDefinition) -> &mut SinkRocketMqParameters {
+    definition.sink.sink_rocketmq_parameters.as_mut().expect("given")
+}
+
+/// Every violation, a line each.
+fn said(definition: &StreamDefinition, references: &dyn References) -> String {
+    lines(stream(definition, references, &FindsFault))
+}
+
+fn lines(result: Result<(), Vec<Violation>>) -> String {
+    let violations = result.err().unwrap_or_default();
+    violations.iter().map(|violation| format!("{violation}\n")).collect()
+}
+
+fn cloud(name: &str, instance_type: &str, instance: &str) -> ConnectionDefinition {
+    ConnectionDefinition {
+        name: name.into(),
+        region: "cn-qingdao".into(),
+        instance_type: instance_type.into(),
+        instance_id: instance.into(),
+        endpoints: vec!["ns.example:80".into()],
+        access_key: "ak".into(),
+        secret_key: Secret::new("hidden"),
+        ..Default::default()
+    }
+}
+
+/// *Scenario*: a sound stream without options. *Guarantees*: every default is filled in, and copies of what a message has anyway
+/// become nothing at all.
+#[test]
+fn a_sound_stream_resolves_with_every_default() {
+    let resolved = resolve(&record(sound()), &Known::default()).expect("nothing is wrong with it");
+    assert_eq!(resolved.revision, Revision(7));
+    assert_eq!(resolved.source.group, "GID_rocketbridge_orders-copy_01234567");
+    assert_eq!(resolved.source.start, StartPosition::Latest);
+    assert_eq!(resolved.source.connection.name_servers, ["127.0.0.1:9876", "127.0.0.2:9876"]);
+    assert!(resolved.source.tags.is_empty());
+    let target = &resolved.target;
+    assert_eq!((&target.body, &target.properties, &target.keys, &target.tags, &target.sharding_key), (&None, &None, &None, &None, &None));
+    assert!(!target.orderly);
+    assert_eq!((resolved.run.shards, resolved.run.throttling, resolved.run.tolerate_errors), (4, None, false));
+    assert_eq!((resolved.run.retry.strategy, resolved.run.retry.attempts), (RetryStrategy::Backoff, 3));
+    assert_eq!((resolved.run.batch_count, resolved.run.batch_linger), (256, Duration::from_millis(1)));
+    assert_eq!(resolved.run.dead_letter, None);
+    assert_eq!(said(&sound(), &Known::default()), "");
+}
+
+#[test]
+fn options_and_positions_resolve() {
+    let mut definition = sound();
+    source(&mut definition).offset = "CONSUME_FROM_TIMESTAMP".into();
+    source(&mut definition).timestamp = Some(5);
+    source(&mut definition).tag = "a || b".into();
+    source(&mut definition).group_id = "GID_mine".into();
+    sink(&mut definition).body = parameter("JSONPATH", "$.data.body.order", "");
+    sink(&mut definition).delivery_order_type = constant("Orderly");
+    definition.run_options = RunOptions {
+        maximum_tasks: Some(1_000),
+        throttling: Some(10),
+        errors_tolerance: "ALL".into(),
+        batch_window: Some(BatchWindow { count_based_window: Some(10_000), time_based_window: Some(15) }),
+        retry_strategy: Some(RetryDefinition {
+            push_retry_strategy: "EXPONENTIAL_DECAY_RETRY".into(),
+            maximum_event_age_in_seconds: Some(60),
+            maximum_retry_attempts: None,
+        }),
+        ..Default::default()
+    };
+    let resolved = resolve(&record(definition), &Known::default()).expect("sound");
+    assert_eq!(resolved.source.start, StartPosition::Timestamp(5));
+    assert_eq!((resolved.source.tags.as_slice(), resolved.source.group.as_str()), (&["a".to_owned(), "b".into()][..], "GID_mine"));
+    assert_eq!(resolved.target.body, parameter("JSONPATH", "$.data.body.order", ""));
+    assert!(resolved.target.orderly);
+    assert_eq!((resolved.run.shards, resolved.run.throttling, resolved.run.tolerate_errors), (64, Some(10), true));
+    assert_eq!((resolved.run.batch_count, resolved.run.batch_linger), (10_000, Duration::from_secs(15)));
+    assert_eq!((resolved.run.retry.attempts, resolved.run.retry.maximum_age), (176, Some(Duration::from_secs(60))));
+}
+
+/// *Scenario*: a definition in which everything is wrong. *Guarantees*: all of it is said at once, and no secret is.
+#[test]
+fn every_violation_is_said_at_once() {
+    let definition = StreamDefinition {
+        name: "orders copy!".into(),
+        description: String::new(),
+        filter_pattern: r#"{"bad":1}"#.into(),
+        tags: vec![Tag::default(), Tag { key: "a".into(), ..Default::default() }, Tag { key: "a".into(), ..Default::default() }],
+        source: SourceDefinition {
+            source_rocketmq_parameters: Some(SourceRocketMqParameters {
+                connection: "hohot".into(),
+                topic: "orders/new".into(),
+                tag: "a |b".into(),
+                offset: "CONSUME_FROM_FRIST_OFFSET".into(),
+                group_id: "my group".into(),
+                instance_type: "SelfBuild".into(),
+                instance_network: "Public".into(),
+                instance_endpoint: "http://ns.example:80".into(),
+                instance_password: Secret::new("hunter2"),
+                auth_type: "acl".into(),
+                filter_type: "SQL".into(),
+                filter_sql: "a > 1".into(),
+                ..Default::default()
+            }),
+        },
+        sink: SinkDefinition {
+            sink_rocketmq_parameters: Some(SinkRocketMqParameters {
+                topic: parameter("JSONPATH", "$.data.topic", ""),
+                body: parameter("JSON_PATH", "$.data.body", ""),
+                keys: parameter("JSONPATH", "data.keys", ""),
+                tags: parameter("JSONPATH", "$.bad", ""),
+                properties: parameter("TEMPLATE", "{}", ""),
+                instance_username: constant("ak"),
+                instance_password: Some(SecretParameter { value: Secret::new(REDACTED), form: "TEMPLATE".into(), ..Default::default() }),
+                delivery_order_type: constant("Ordered"),
+                ..Default::default()
+            }),
+        },
+        transforms: vec![TransformDefinition { arn: "acs:fc:f".into() }],
+        run_options: RunOptions {
+            maximum_tasks: Some(0),
+            throttling: Some(0),
+            errors_tolerance: "SOME".into(),
+            batch_window: Some(BatchWindow { count_based_window: Some(10_001), time_based_window: Some(16) }),
+            retry_strategy: Some(RetryDefinition { push_retry_strategy: "BACKOF_RETRY".into(), ..Default::default() }),
+            dead_letter_queue: Some(DeadLetterQueue { arn: "acs:mns:cn:1:/queues/q".into(), ..Default::default() }),
+            business_option: None,
+        },
+    };
+    let references = Known { connections: vec![cloud("hohhot", "", "")], networks: Vec::new() };
+    let text = said(&definition, &references);
+    assert!(!text.contains("hunter2"), "{text}");
+    assert_eq!(text, include_str!("violations.golden"));
+}
+
+#[test]
+fn an_empty_definition_says_what_is_needed() {
+    assert_eq!(
+        said(&StreamDefinition::default(), &Known::default()),
+        "name: found \"\"; a name is needed; write a name of letters, digits, -, _ and .\n\
+         filter_pattern: found \"\"; a pattern is needed; write {} to match every event\n\
+         source: found \"\"; exactly one source is needed; write source_rocketmq_parameters with the topic to read\n\
+         sink: found \"\"; exactly one sink is needed; write sink_rocketmq_parameters with the topic to write to\n"
+    );
+}
+
+#[test]
+fn a_start_position_and_its_timestamp_belong_together() {
+    for (offset, timestamp, expected) in [
+        ("CONSUME_FROM_TIMESTAMP", None, "found \"\"; CONSUME_FROM_TIMESTAMP needs a timestamp"),
+        ("CONSUME_FROM_TIMESTAMP", Some(-1), "found \"-1\"; a timestamp is not negative"),
+        ("", Some(5), "found \"5\"; a timestamp belongs to CONSUME_FROM_TIMESTAMP alone"),
+        ("CONSUME_FROM_LAST_OFFSET", Some(5), "found \"5\"; a timestamp belongs to CONSUME_FROM_TIMESTAMP alone"),
+    ] {
+        let mut definition = sound();
+        source(&mut definition).offset = offset.into();
+        source(&mut definition).timestamp = timestamp;
+        let text = said(&definition, &Known::default());
+        assert!(text.starts_with(&format!("source.source_rocketmq_parameters.timestamp: {expected}")), "{text}");
+    }
+}
+
+/// *Scenario*: source and target are one topic, told in different ways. *Guarantees*: it is noticed each time.
+#[test]
+fn a_stream_into_its_own_topic_is_refused() {
+    let mut definition = sound();
+    sink(&mut definition).topic = constant("orders");
+    assert!(said(&definition, &Known::default()).contains("same topic of the same instance"));
+    sink(&mut definition).instance_endpoint = constant("other:9876");
+    assert_eq!(said(&definition, &Known::default()), "");
+
+    let references = Known { connections: vec![cloud("q", "Cloud_4", "MQ_INST_1")], networks: Vec::new() };
+    *source(&mut definition) = SourceRocketMqParameters { topic: "MQ_INST_1%orders".into(), connection: "q".into(), ..Default::default() };
+    *sink(&mut definition) = SinkRocketMqParameters { topic: constant("orders"), instance_id: constant("MQ_INST_1"), ..Default::default() };
+    assert!(said(&definition, &references).contains("same topic of the same instance"));
+}
+
+#[test]
+fn the_namespace_follows_from_the_kind_of_instance() {
+    let namespace = |connection: ConnectionDefinition| {
+        let mut definition = sound();
+        *source(&mut definition) = SourceRocketMqParameters { topic: "t".into(), connection: "c".into(), ..Default::default() };
+        let references = Known { connections: vec![connection], networks: Vec::new() };
+        let source = resolve(&record(definition), &references).expect("sound").source;
+        assert_eq!(source.connection.credentials.expect("the connection has keys").access_key, "ak");
+        source.connection.namespace
+    };
+    assert_eq!(namespace(cloud("c", "Cloud_4", "MQ_INST_1")), "MQ_INST_1");
+    assert_eq!(namespace(cloud("c", "CLOUD_4", "MQ_INST_1")), "MQ_INST_1");
+    assert_eq!(namespace(cloud("c", "Cloud_5", "rmq-1")), "");
+    assert_eq!(namespace(cloud("c", "", "anything")), "");
+    assert_eq!(namespace(ConnectionDefinition { namespace: "own".into(), ..cloud("c", "Cloud_4", "MQ_INST_1") }), "own");
+}
+
+#[test]
+fn an_instance_without_an_endpoint_is_found_by_its_registered_connection() {
+    let mut definition = sound();
+    *source(&mut definition) = SourceRocketMqParameters {
+        topic: "t".into(),
+        instance_id: "MQ_INST_1".into(),
+        instance_type: "Cloud_4".into(),
+        region_id: "cn-qingdao".into(),
+        ..Default::default()
+    };
+    let references = Known { connections: vec![cloud("c", "Cloud_4", "MQ_INST_1")], networks: Vec::new() };
+    let resolved = resolve(&record(definition.clone()), &references).expect("found");
+    assert_eq!(resolved.source.connection.name_servers, ["ns.example:80"]);
+    let text = said(&definition, &Known::default());
+    assert!(text.contains("instance_endpoint: found \"\"; it must be said how the instance is reached"), "{text}");
+}
+
+#[test]
+fn dead_letters_go_to_an_instance_of_the_stream_or_to_a_connection() {
+    let references = Known { connections: vec![cloud("q", "Cloud_4", "MQ_INST_1"), cloud("h", "Cloud_5", "rmq-2")], networks: Vec::new() };
+    let dead_letter = |arn: &str| {
+        let mut definition = sound();
+        sink(&mut definition).instance_id = constant("own");
+        definition.run_options.dead_letter_queue = Some(DeadLetterQueue { arn: arn.into(), ..Default::default() });
+        resolve(&record(definition), &references).map(|resolved| resolved.run.dead_letter.expect("given"))
+    };
+    let reached = |result: Result<DeadLetterTarget, Vec<Violation>>| {
+        let target = result.expect("known");
+        (target.connection.instance, target.connection.name_servers[0].clone(), target.topic)
+    };
+    let own = reached(dead_letter("acs:mq:cn-qingdao:1:/instances/own/topic/dead"));
+    assert_eq!(own, (InstanceId::new("own"), "127.0.0.1:9876".into(), "dead".into()));
+    let registered = reached(dead_letter("acs:mq:cn-qingdao::/instances/rmq-2/topic/dead"));
+    assert_eq!(registered, (InstanceId::new("rmq-2"), "ns.example:80".into(), "dead".into()));
+    let named = reached(dead_letter("q/dead"));
+    assert_eq!(named, (InstanceId::new("MQ_INST_1"), "ns.example:80".into(), "dead".into()));
+    for (arn, expected) in [
+        ("acs:mq:cn:1:/instances/none/topic/dead", "no connection is registered for the instance none"),
+        ("acs:mq:cn:1:/topic/dead", "end it with /instances/{instance}/topic/{topic}"),
+        ("dead", "name a connection and a topic, with / between them"),
+        ("r/dead", "there is no connection named r"),
+        ("acs:mns:cn:1:/queues/q", "dead letters to acs:mns are not served by this version"),
+    ] {
+        let violations = dead_letter(arn).expect_err("refused");
+        assert_eq!(violations.len(), 1);
+        assert!(violations[0].to_string().contains(expected), "{}", violations[0]);
+    }
+}
+
+#[test]
+fn dead_letters_do_not_flow_back_into_the_source() {
+    let mut definition = sound();
+    source(&mut definition).instance_id = "one".into();
+    definition.run_options.dead_letter_queue =
+        Some(DeadLetterQueue { arn: "acs:mq:::/instances/one/topic/orders".into(), ..Default::default() });
+    assert!(said(&definition, &Known::default()).contains("dead letters would flow back into the source"));
+}
+
+/// *Scenario*: a VPC is named, and is or is not one whose egress must be enforced. *Guarantees*: information is kept, and what
+/// would have to be enforced is refused.
+#[test]
+fn a_network_that_must_be_enforced_is_refused() {
+    let network = NetworkDefinition {
+        name: "vpc".into(),
+        vpc_id: "vpc-1".into(),
+        vswitches: vec![Vswitch { id: "vsw-1".into(), address: "10.0.0.1".into() }],
+        security_groups: vec![SecurityGroup { id: "sg-1".into(), egress: Vec::new() }],
+        ..Default::default()
+    };
+    let plain = NetworkDefinition { name: "plain".into(), vpc_id: "vpc-2".into(), ..Default::default() };
+    let connection = ConnectionDefinition { network: "vpc".into(), ..cloud("c", "", "") };
+    let references = Known { connections: vec![connection.clone()], networks: vec![network, plain] };
+    let with = |vpc: &str, network: &str| {
+        let mut definition = sound();
+        source(&mut definition).instance_vpc_id = vpc.into();
+        source(&mut definition).instance_network = network.into();
+        said(&definition, &references)
+    };
+    assert_eq!(with("vpc-0", "PrivateNetwork"), "");
+    assert_eq!(with("vpc-1", "PublicNetwork"), "");
+    assert_eq!(with("vpc-2", "PrivateNetwork"), "");
+    let refused = "found \"vpc-1\"; network vpc has vSwitches and security groups, and this version does not serve that yet; \
+                   use an instance that is reached directly, or a network without these\n";
+    assert_eq!(with("vpc-1", ""), format!("source.source_rocketmq_parameters.instance_vpc_id: {refused}"));
+
+    let mut definition = sound();
+    sink(&mut definition).security_group_id = constant("sg-1");
+    source(&mut definition).vswitch_ids = "vsw-0, vsw-1".into();
+    let text = said(&definition, &references);
+    assert!(text.contains("source_rocketmq_parameters.vswitch_ids: found \"vsw-1\"; network vpc has"), "{text}");
+    assert!(text.contains("sink_rocketmq_parameters.security_group_id.value: found \"sg-1\"; network vpc has"), "{text}");
+
+    assert!(lines(super::connection(&connection, &references)).starts_with("network: found \"vpc\"; network vpc has"));
+    let mut definition = sound();
+    *source(&mut definition) = SourceRocketMqParameters { topic: "t".into(), connection: "c".into(), ..Default::default() };
+    assert!(said(&definition, &references).starts_with("source.source_rocketmq_parameters.connection: found \"c\"; network vpc has"));
+}
+
+#[test]
+fn connections_and_networks_have_rules_of_their_own() {
+    let connection = ConnectionDefinition {
+        name: "a/b".into(),
+        instance_type: "Cloud-4".into(),
+        endpoints: vec!["a:1;b:2".into(), "c".into()],
+        secret_key: Secret::new(REDACTED),
+        security_token: Secret::new("hunter2"),
+        network: "vpx".into(),
+        ..Default::default()
+    };
+    let references = Known { connections: Vec::new(), networks: vec![NetworkDefinition { name: "vpc".into(), ..Default::default() }] };
+    assert_eq!(
+        lines(super::connection(&connection, &references)),
+        "name: found \"a/b\"; a name consists of letters, digits, -, _ and .; write \"a-b\"\n\
+         instance_type: found \"Cloud-4\"; one of SelfBuilt, Cloud_4, Cloud_5 is allowed; did you mean Cloud_4?\n\
+         endpoints[0]: found \"a:1;b:2\"; a name server is host:port; write each name server as an entry of its own\n\
+         endpoints[1]: found \"c\"; a name server is host:port; write a port, such as c:9876\n\
+         secret_key: found \"******\"; stars keep a secret that is stored, and none is; write the secret, or env:NAME or file:/path\n\
+         access_key: found \"\"; a secret key belongs to an access key; write the access key, or remove the secret key\n\
+         security_token: found \"******\"; a token belongs to an access key; write access_key and secret_key, or remove the token\n\
+         network: found \"vpx\"; there is no network of this name; did you mean vpc?\n"
+    );
+    let network = NetworkDefinition {
+        name: "vpc".into(),
+        egress_proxy: "https://me:hunter2@proxy:1".into(),
+        vswitches: vec![Vswitch { id: "v".into(), address: "10.0.0".into() }],
+        security_groups: vec![SecurityGroup {
+            id: String::new(),
+            egress: vec![crate::network::EgressRule { cidr: "10.0.0.1".into(), port_from: 9, port_to: 8 }],
+        }],
+        ..Default::default()
+    };
+    assert_eq!(
+        lines(super::network(&network)),
+        "egress_proxy: found \"https://******@proxy:1\"; an egress proxy is socks5://host:port or http://host:port; write socks5:// or http://\n\
+         vswitches[0].address: found \"10.0.0\"; a vSwitch is a local address; write an IPv4 or IPv6 address of this host, without a port\n\
+         security_groups[0].id: found \"\"; an identity is needed; write the identity, such as the one your cloud gave it\n\
+         security_groups[0].egress[0].cidr: found \"10.0.0.1\"; addresses are given in CIDR form; write 10.0.0.1/32 for this one address\n\
+         security_groups[0].egress[0].port_to: found \"8\"; the last port is not below the first; write at least 9\n"
+    );
+}
+
+#[test]
+fn empty_objects_that_kits_write_are_nothing() {
+    let mut definition = sound();
+    sink(&mut definition).body = Some(TargetParameter::default());
+    definition.run_options.dead_letter_queue = Some(DeadLetterQueue::default());
+    let resolved = resolve(&record(definition), &Known::default()).expect("sound");
+    assert_eq!((resolved.target.body, resolved.run.dead_letter), (None, None));
+}

@@ -1,0 +1,159 @@
+//! Many patterns at once.
+//!
+//! Each combination of a rule is filed under the one of its fields that is expected to let the fewest events through: under its
+//! exact values, prefixes, or pieces of its wildcards, in one hash table of all rules ([`table`]); [`access`] is the choice. An
+//! event looks up what its leaves could be filed under, and only the rules found there are evaluated. So the cost follows the
+//! event and the rules that nearly match it.
+//!
+//! Guarantees: a [`Snapshot`] never changes, and taking one never waits, neither for an update nor for another reader. An update
+//! copies the few parts of the structure it changes. Updates wait for each other.
+
+mod access;
+mod snapshot;
+mod table;
+
+pub use snapshot::Snapshot;
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use arc_swap::ArcSwap;
+
+use crate::paths::Node;
+use crate::pattern::{Ask, Logic, Pattern};
+use access::Key;
+
+/// Rules by name, matched together, added and removed one by one.
+#[derive(Debug)]
+pub struct Index {
+    published: ArcSwap<Snapshot>,
+    /// What only updates need.
+    ledger: Mutex<Ledger>,
+}
+
+/// A rule as it is filed.
+#[derive(Debug)]
+pub(crate) struct Rule {
+    pub(crate) name: Arc<str>,
+    pub(crate) logic: Logic,
+    /// Where it is filed.
+    keys: Box<[Key]>,
+}
+
+#[derive(Debug, Default)]
+struct Ledger {
+    numbers: HashMap<Arc<str>, u32>,
+    /// Numbers of removed rules, to be given again.
+    free: Vec<u32>,
+    /// How many rules read each path.
+    readers: HashMap<Node, u32>,
+}
+
+impl Default for Index {
+    fn default() -> Self {
+        Self {
+            published: ArcSwap::from_pointee(Snapshot::default()),
+            ledger: Mutex::default(),
+        }
+    }
+}
+
+impl Index {
+    /// The rules as they are now. Later updates do not change what it answers.
+    #[must_use]
+    pub fn snapshot(&self) -> Arc<Snapshot> {
+        self.published.load_full()
+    }
+
+    /// Adds a rule, in place of one of the same name.
+    pub fn insert(&self, name: &str, pattern: &Pattern) {
+        let mut ledger = self.ledger.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut next = Snapshot::clone(&self.published.load());
+        ledger.take(name, &mut next);
+        ledger.put(name, pattern, &mut next);
+        self.published.store(Arc::new(next));
+    }
+
+    /// Removes the rule of this name and says whether there was one.
+    pub fn remove(&self, name: &str) -> bool {
+        let mut ledger = self.ledger.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut next = Snapshot::clone(&self.published.load());
+        let found = ledger.take(name, &mut next);
+        if found {
+            self.published.store(Arc::new(next));
+        }
+        found
+    }
+
+    /// Makes the changes of many rules visible at once: those named are removed, then those given are added.
+    pub fn update<'r>(
+        &self,
+        removed: impl IntoIterator<Item = &'r str>,
+        added: impl IntoIterator<Item = (&'r str, &'r Pattern)>,
+    ) {
+        let mut ledger = self.ledger.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut next = Snapshot::clone(&self.published.load());
+        for name in removed {
+            ledger.take(name, &mut next);
+        }
+        for (name, pattern) in added {
+            ledger.take(name, &mut next);
+            ledger.put(name, pattern, &mut next);
+        }
+        self.published.store(Arc::new(next));
+    }
+}
+
+impl Ledger {
+    fn put(&mut self, name: &str, pattern: &Pattern, next: &mut Snapshot) {
+        let places = next.locate(pattern.paths());
+        let logic = pattern.logic().relocated(&places);
+        for node in nodes(&logic) {
+            *self.readers.entry(node).or_default() += 1;
+        }
+        let keys = next.choose_keys(&logic);
+        let number = self.free.pop().unwrap_or_else(|| next.next_number());
+        let name: Arc<str> = name.into();
+        next.file(
+            number,
+            Arc::new(Rule {
+                name: Arc::clone(&name),
+                logic,
+                keys: keys.into(),
+            }),
+        );
+        self.numbers.insert(name, number);
+    }
+
+    fn take(&mut self, name: &str, next: &mut Snapshot) -> bool {
+        let Some(number) = self.numbers.remove(name) else {
+            return false;
+        };
+        if let Some(rule) = next.unfile(number) {
+            for node in nodes(&rule.logic) {
+                let readers = self.readers.entry(node).or_default();
+                *readers = readers.saturating_sub(1);
+                if *readers == 0 {
+                    self.readers.remove(&node);
+                    next.unwant(node);
+                }
+            }
+        }
+        self.free.push(number);
+        true
+    }
+}
+
+/// Every node the logic reads, once for each place it is read in.
+fn nodes(logic: &Logic) -> impl Iterator<Item = Node> {
+    logic.fields.iter().flat_map(|field| {
+        let others = match &field.ask {
+            Ask::OneOf(conditions) => conditions
+                .iter()
+                .flat_map(crate::condition::Condition::others)
+                .collect(),
+            Ask::Absent { .. } => Vec::new(),
+        };
+        std::iter::once(field.node).chain(others)
+    })
+}

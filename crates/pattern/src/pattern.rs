@@ -1,0 +1,232 @@
+//! A compiled pattern.
+
+use smallvec::SmallVec;
+
+use crate::compile::{Compiled, compile};
+use crate::condition::Condition;
+use crate::error::Error;
+use crate::join::{Term, satisfiable};
+use crate::leaves::{Leaves, Place, Value};
+use crate::matching::Matching;
+use crate::options::Options;
+use crate::paths::{Node, Paths};
+use crate::view::{EventError, View};
+
+/// A pattern, compiled once and matched often. It can be shared between threads.
+#[derive(Debug, Clone)]
+pub struct Pattern {
+    paths: Paths,
+    logic: Logic,
+    /// Where in the pattern's text each field stands.
+    places: Box<[Box<str>]>,
+}
+
+/// A pattern without its paths: what is asked of leaves.
+#[derive(Debug, Clone)]
+pub(crate) struct Logic {
+    pub(crate) fields: Box<[Field]>,
+    combinations: Combinations,
+    combinations_tried: u32,
+}
+
+/// Fields that must be satisfied together; the pattern matches if one combination does.
+#[derive(Debug, Clone)]
+enum Combinations {
+    /// All fields, which are no more than [`ASCENDING`] has numbers.
+    All,
+    /// Indexes of fields.
+    Any(Box<[Box<[u32]>]>),
+}
+
+/// Without `$or`, which is most often, the one combination is the start of this.
+static ASCENDING: [u32; 8] = [0, 1, 2, 3, 4, 5, 6, 7];
+
+/// What is asked of one path of the event.
+#[derive(Debug, Clone)]
+pub(crate) struct Field {
+    pub(crate) node: Node,
+    pub(crate) ask: Ask,
+}
+
+#[derive(Debug, Clone)]
+pub(crate) enum Ask {
+    /// A value for which one of these holds.
+    OneOf(Box<[Condition]>),
+    /// No value.
+    Absent {
+        /// Whether an object or an array counts as one.
+        composites: bool,
+    },
+}
+
+impl Pattern {
+    /// Compiles a pattern's JSON text. `{}` matches every event.
+    ///
+    /// # Errors
+    /// The text is no pattern, or exceeds a limit.
+    pub fn compile(text: &str, options: &Options) -> Result<Self, Error> {
+        let Compiled {
+            paths,
+            fields,
+            places,
+            combinations,
+        } = compile(text, options)?;
+        let combinations = match combinations.as_slice() {
+            [all] if ASCENDING.get(..fields.len()) == Some(all) => Combinations::All,
+            _ => Combinations::Any(combinations.into()),
+        };
+        let logic = Logic {
+            fields: fields.into(),
+            combinations,
+            combinations_tried: options.limits.combinations_tried,
+        };
+        Ok(Self {
+            paths,
+            logic,
+            places: places.into(),
+        })
+    }
+
+    /// Whether the event matches.
+    ///
+    /// # Errors
+    /// The event cannot be read, or repeats keys so that too many combinations of array elements would have to be tried.
+    pub fn matches<V: View + ?Sized>(&self, event: &V) -> Result<bool, EventError> {
+        let mut leaves = Leaves::default();
+        event.read(&self.paths, &mut leaves)?;
+        self.logic.matches(&leaves)
+    }
+
+    /// Whether the pattern is `{}`: it matches every event, so callers need not evaluate it.
+    #[must_use]
+    pub fn is_match_all(&self) -> bool {
+        self.logic.fields.is_empty()
+    }
+
+    pub(crate) fn paths(&self) -> &Paths {
+        &self.paths
+    }
+
+    pub(crate) fn logic(&self) -> &Logic {
+        &self.logic
+    }
+
+    /// Where in the pattern's text each field of the logic stands.
+    pub(crate) fn places(&self) -> &[Box<str>] {
+        &self.places
+    }
+}
+
+impl Logic {
+    pub(crate) fn matching<'l, 'e>(&self, leaves: &'l Leaves<'e>) -> Matching<'l, 'e> {
+        Matching::new(leaves, self.combinations_tried)
+    }
+
+    /// Each combination, as indexes of fields.
+    pub(crate) fn combinations(&self) -> impl Iterator<Item = &[u32]> {
+        let (all, any) = match &self.combinations {
+            Combinations::All => (Some(&ASCENDING[..self.fields.len()]), None),
+            Combinations::Any(any) => (None, Some(any)),
+        };
+        all.into_iter()
+            .chain(any.into_iter().flatten().map(AsRef::as_ref))
+    }
+
+    /// The logic for a trie in which the node `n` of this one is `places[n]`.
+    pub(crate) fn relocated(&self, places: &[Node]) -> Self {
+        let fields = self.fields.iter().map(|field| Field {
+            node: places[field.node.index()],
+            ask: match &field.ask {
+                Ask::OneOf(conditions) => Ask::OneOf(
+                    conditions
+                        .iter()
+                        .map(|condition| condition.relocated(places))
+                        .collect(),
+                ),
+                Ask::Absent { composites } => Ask::Absent {
+                    composites: *composites,
+                },
+            },
+        });
+        Self {
+            fields: fields.collect(),
+            combinations: self.combinations.clone(),
+            combinations_tried: self.combinations_tried,
+        }
+    }
+
+    /// Whether an event with these leaves matches. They were read by paths whose nodes the fields name.
+    pub(crate) fn matches(&self, leaves: &Leaves<'_>) -> Result<bool, EventError> {
+        let matching = self.matching(leaves);
+        let mut satisfied: SmallVec<[Option<Places>; 8]> =
+            SmallVec::from_elem(None, self.fields.len());
+        for combination in self.combinations() {
+            if self.combination(combination, &mut satisfied, &matching)? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    pub(crate) fn combination(
+        &self,
+        fields: &[u32],
+        satisfied: &mut [Option<Places>],
+        matching: &Matching<'_, '_>,
+    ) -> Result<bool, EventError> {
+        let mut in_arrays = false;
+        for &index in fields {
+            let field = &self.fields[index as usize];
+            let places = &mut satisfied[index as usize];
+            let places = match places {
+                Some(places) => places,
+                none => none.insert(field.places(matching)?),
+            };
+            match field.ask {
+                Ask::OneOf(_) if places.is_empty() => return Ok(false),
+                Ask::Absent { .. } if places.contains(&Place::TOP) => return Ok(false),
+                Ask::OneOf(_) | Ask::Absent { .. } => {
+                    in_arrays |= places.first().is_some_and(|&place| place != Place::TOP)
+                }
+            }
+        }
+        if !in_arrays {
+            return Ok(true);
+        }
+        let terms: SmallVec<[Term<'_>; 8]> = fields
+            .iter()
+            .map(|&index| Term {
+                places: satisfied[index as usize].as_deref().unwrap_or_default(),
+                absent: matches!(self.fields[index as usize].ask, Ask::Absent { .. }),
+            })
+            .collect();
+        satisfiable(&terms, matching)
+    }
+}
+
+/// Places of leaves, in document order.
+pub(crate) type Places = SmallVec<[Place; 4]>;
+
+impl Field {
+    /// Where the field has a value that is asked for; of a field that must be absent, where it has any.
+    pub(crate) fn places(&self, matching: &Matching<'_, '_>) -> Result<Places, EventError> {
+        let mut places = Places::new();
+        for leaf in matching.leaves.as_slice() {
+            if leaf.node != self.node {
+                continue;
+            }
+            let counts = match &self.ask {
+                Ask::OneOf(conditions) => matching.any(conditions, leaf)?,
+                Ask::Absent { composites } => *composites || leaf.value != Value::Composite,
+            };
+            if counts {
+                places.push(leaf.place);
+                if leaf.place == Place::TOP {
+                    // Consistent with everything: no other place is needed.
+                    return Ok(SmallVec::from_slice(&[Place::TOP]));
+                }
+            }
+        }
+        Ok(places)
+    }
+}

@@ -1,0 +1,235 @@
+//! The EXPRESSION form: programs that work, programs that are refused, and programs that must be stopped.
+
+use bytes::Bytes;
+use rocketbridge_pattern::{Fixed, JsonEvent, Message, Properties};
+use rocketbridge_transform::{Event, Output, Transform};
+
+const EVENT: &str = r#"{"id":"m1","data":{"topic":"orders","userProperties":{"colour":"red"},"body":{"price":3.10,"count":2,"long":12345678901234567890,
+    "name":"Ann","tags":["b","a","b"],"items":[{"n":1,"k":"x"},{"n":2,"k":"y"}],"text":"{\"in\":[1]}","gone":null}}}"#;
+
+fn run(program: &str) -> Result<String, String> {
+    let transform =
+        Transform::compile("EXPRESSION", Some(program), None).map_err(|error| error.to_string())?;
+    match transform.apply(&JsonEvent::new(EVENT)) {
+        Ok(Output::Value(bytes)) => {
+            Ok(String::from_utf8(bytes.to_vec()).expect("the output is text"))
+        }
+        Ok(Output::Absent) => Ok("absent".to_owned()),
+        Err(error) => Err(format!("{}: {}", error.place, error.what)),
+    }
+}
+
+/// *Scenario*: programs over the functions that are offered. *Guarantees*: jq's answers; a string as its characters, all else as JSON.
+#[test]
+fn programs_give_what_jq_gives() {
+    for (program, expected) in [
+        (".data.body.name", "Ann"),
+        (".data.body.price * 2", "6.2"),
+        (".data.body.price", "3.10"),
+        (".data.body.long", "12345678901234567890"),
+        (".data.body.none", "null"),
+        ("empty", "absent"),
+        (
+            "{id, n: .data.body.items | map(.n)}",
+            r#"{"id":"m1","n":[1,2]}"#,
+        ),
+        (
+            ".data.body.items | map(select(.n > 1).k) | join(\"-\")",
+            "y",
+        ),
+        (".data.body.tags | join(\",\")", "b,a,b"),
+        (".data.body.tags | unique | length", "2"),
+        (".data.body.tags | sort | reverse", r#"["b","b","a"]"#),
+        (".data.body.items | group_by(.k) | length", "2"),
+        ("[.data.body.items[] | .n] | add", "3"),
+        (".data.body.items | to_entries | map(.key)", "[0,1]"),
+        (".data.body | keys | first", "count"),
+        (
+            ".data.body | with_entries(select(.key == \"name\"))",
+            r#"{"name":"Ann"}"#,
+        ),
+        (".data.body.items | map(.n += 1) | map(.n)", "[2,3]"),
+        (
+            ".data.body | del(.items, .tags, .text, .long) | tojson",
+            r#"{"price":3.10,"count":2,"name":"Ann","gone":null}"#,
+        ),
+        ("\"\\(.id): \\(.data.body.count)\"", "m1: 2"),
+        (".data.body.gone // \"none\"", "none"),
+        (
+            "if .data.body.count > 1 then \"many\" else \"one\" end",
+            "many",
+        ),
+        ("try error(\"x\") catch \"caught\"", "caught"),
+        (".data.body.text | fromjson | .in[0]", "1"),
+        ("\"12\" | tonumber + 1", "13"),
+        (
+            ".data.body.name | ascii_upcase | split(\"N\")",
+            r#"["A","",""]"#,
+        ),
+        (
+            ".data.body | has(\"name\"), has(\"x\") | tostring | select(. == \"false\")",
+            "false",
+        ),
+        (".data.body.tags | contains([\"a\"])", "true"),
+        (".data.body.items | any(.n == 2)", "true"),
+        ("reduce .data.body.items[] as $item (0; . + $item.n)", "3"),
+        ("[limit(3; range(10))]", "[0,1,2]"),
+        ("[1 | until(. > 50; . * 2)]", "[64]"),
+        ("[1 | while(. < 5; . + 1)]", "[1,2,3,4]"),
+        ("[..] | length", "24"),
+        ("[[1, [2]], 3] | flatten", "[1,2,3]"),
+        (".data.body.name | type", "string"),
+        (".data.body.name[1:]", "nn"),
+        (".data.body.name | startswith(\"A\")", "true"),
+        (
+            ".data.userProperties | map_values(ascii_upcase)",
+            r#"{"colour":"RED"}"#,
+        ),
+        (".data.body.name | @text", "Ann"),
+        ("[paths] | length > 5", "true"),
+    ] {
+        match run(program) {
+            Ok(found) => assert_eq!(found, expected, "{program}"),
+            Err(error) if program.contains("paths") => {
+                assert!(error.contains("unknown"), "{program}: {error}")
+            }
+            Err(error) => panic!("{program}: {error}"),
+        }
+    }
+}
+
+/// *Scenario*: malformed programs, unknown names, and what is left out. *Guarantees*: refused when compiled, with the place.
+#[test]
+fn other_programs_are_refused() {
+    let nested = format!("{}1{}", "(".repeat(40), ")".repeat(40));
+    let minus = format!("{}1", "-".repeat(600));
+    let long = format!("\"{}\"", "x".repeat(10_300));
+    for (program, expected) in [
+        (".a |", "malformed program"),
+        (".a ]", "malformed program"),
+        ("unknown_thing(1)", "the unknown filter \"unknown_thing\""),
+        ("$x", "the unknown variable \"$x\""),
+        ("def f: f; f", "the word \"def\""),
+        ("[(def f: 1; f)]", "the word \"def\""),
+        ("\"\\(def f: f; f)\"", "the word \"def\""),
+        ("import \"a\" as a; .", "the word \"import\""),
+        ("halt", "the unknown filter \"halt\""),
+        ("input", "the unknown filter \"input\""),
+        ("env", "the unknown filter \"env\""),
+        ("now", "the unknown filter \"now\""),
+        ("test(\"a\")", "the unknown filter \"test\""),
+        (&nested, "40 brackets inside each other"),
+        (&minus, "words and symbols"),
+        (&long, "characters"),
+    ] {
+        let error = run(program).expect_err(program);
+        assert!(
+            error.starts_with("Value: found ") && error.contains(expected),
+            "{program}: {error}"
+        );
+    }
+}
+
+/// *Scenario*: programs that would run for ever or fill the memory. *Guarantees*: stopped by the budget, soon.
+#[test]
+fn costly_programs_are_stopped() {
+    let doubling = format!("\"ab\"{}", " | . + .".repeat(60));
+    let squaring = format!("7{}", " | . * .".repeat(100));
+    let lists = format!("[1,2,3,4]{}", " | [.[], .[]]".repeat(40));
+    let nested = format!("[{} 1]", "range(100) as $x | ".repeat(20));
+    for program in [
+        "[range(1e12)]",
+        "last(range(1e12))",
+        "[repeat(1)]",
+        "last(repeat(1))",
+        "first(repeat(1) | select(. == 2))",
+        "last(recurse(.))",
+        "1 | until(false; .)",
+        "last(1 | while(true; .))",
+        "\"x\" * 1000000000",
+        "1000000000 * \"x\"",
+        "reduce range(100) as $x (\"ab\"; . + .)",
+        "last(foreach range(1e12) as $x (0; . + 1))",
+        "[limit(1e12; repeat(1))]",
+        "[range(3000)] | [.[] as $a | .[] as $b | 1]",
+        "[range(3000)] | map(. as $x | [range(1000)] | sort)",
+        "[range(20000)] - [range(20000)]",
+        &doubling,
+        &lists,
+        &nested,
+    ] {
+        let error = run(program).expect_err(program);
+        assert_eq!(
+            error, "the program: it costs more than 200000 steps",
+            "{program}"
+        );
+    }
+    assert!(run(&squaring).is_ok());
+}
+
+/// *Scenario*: programs that fail on a value. *Guarantees*: a rejected delivery that names the kinds of values, and no value.
+#[test]
+fn errors_tell_no_values() {
+    for (program, expected) in [
+        (
+            ".data.body.name + 1",
+            "the program: cannot calculate a string + a number",
+        ),
+        (
+            ".data.body.name | sort",
+            "the program: cannot use a string as array",
+        ),
+        (
+            ".data.body.name.x",
+            "the program: cannot index a string with a string",
+        ),
+        (
+            ".data.body.name[]",
+            "the program: cannot use a string as an array or an object",
+        ),
+        (
+            ".data.body.items[]",
+            "the output: more than one value, where one is needed: put them in [ ]",
+        ),
+        ("error(.data.body.name)", "the program: a string"),
+        ("break_out", "Value: "),
+    ] {
+        let error = run(program).expect_err(program);
+        assert!(error.starts_with(expected), "{program}: {error}");
+    }
+}
+
+/// *Scenario*: a message, whose event has to be written first. *Guarantees*: the same view as the other forms have; errors name the program.
+#[test]
+fn a_message_is_a_source() {
+    let body = Bytes::from_static(b"{\"a\":[1,2]}");
+    let fixed = Fixed {
+        attributes: &[("id", "m1")],
+        fields: &[],
+    };
+    let message = Message {
+        topic: "t",
+        properties: Properties::new(b"KEYS\x01k\x02p\x01v\x02"),
+        body: &body,
+        envelope: &fixed,
+    };
+    let program =
+        "{key: .data.systemProperties.KEYS, p: .data.userProperties.p, last: .data.body.a[-1]}";
+    let transform =
+        Transform::compile("EXPRESSION", Some(program), None).expect("the program is well formed");
+    let event = Event::new(message, &body);
+    assert_eq!(
+        transform.apply(&event),
+        Ok(Output::Value(Bytes::from_static(
+            br#"{"key":"k","p":"v","last":2}"#
+        )))
+    );
+    let transform = Transform::compile("EXPRESSION", Some(".id + 1"), None)
+        .expect("the program is well formed");
+    assert_eq!(
+        transform.apply(&event).expect_err("it fails").to_string(),
+        "cannot apply .id + 1 at the program: cannot calculate a string + a number"
+    );
+    fn shared<T: Send + Sync>(_: &T) {}
+    shared(&transform);
+}

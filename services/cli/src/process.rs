@@ -1,0 +1,132 @@
+//! One service as a process of its own, on etcd.
+
+use std::net::SocketAddr;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use anyhow::Context;
+use rocketbridge_assignment::Stage;
+use rocketbridge_connector_rocketmq::Connectors;
+use rocketbridge_metastore::{Etcd, etcd};
+use rocketbridge_model::MemberId;
+use rocketbridge_router::Settings;
+use rocketbridge_runtime::{Chain, Shutdown};
+use rocketbridge_telemetry as telemetry;
+use rocketbridge_transport::server::Listener;
+use rocketbridge_transport::tls;
+
+use crate::config::{self, LogFormat, Process, Role};
+use crate::node;
+
+/// Runs the service until it is told to stop.
+pub fn run(role: Role, config: Process) -> anyhow::Result<ExitCode> {
+    runtime()?.block_on(serve(role, config))
+}
+
+async fn serve(role: Role, config: Process) -> anyhow::Result<ExitCode> {
+    let (stage, name) = match role {
+        Role::Controller => (Stage::Controller, "controller"),
+        Role::Router => (Stage::Router, "router"),
+        Role::Filter => (Stage::Filter, "filter"),
+        Role::Dispatcher => (Stage::Dispatcher, "dispatcher"),
+    };
+    let guard = start_telemetry(name, &config.telemetry)?;
+    let shutdown = Shutdown::on_signals(config.drain_deadline)?;
+    let listener = Listener::bind(&config.listen.to_string()).await.map_err(chained)?;
+    let store = Etcd::connect(store(&config.etcd)?).await.map_err(chained)?;
+    let advertise = config.advertise.clone();
+    let parts = node::Parts {
+        stages: vec![stage],
+        id: config.member_id.clone().unwrap_or_else(|| made_up(name)),
+        region: config.region,
+        networks: config.networks,
+        advertise: Box::new(move |served: SocketAddr| match &advertise {
+            Some(address) if address.port == 0 => config::Address { host: address.host.clone(), port: served.port() }.to_string(),
+            Some(address) => address.to_string(),
+            None => served.to_string(),
+        }),
+        listener,
+        tls: config.tls.as_ref().map(read_tls).transpose()?,
+        store: Arc::new(store),
+        registry: Arc::new(Connectors::new()),
+        lease_ttl: config.lease_ttl,
+        drain_deadline: config.drain_deadline,
+        settings: settings(config.router),
+    };
+    let run = node::run(parts, shutdown.clone(), |address| announce(config.tls.is_some(), address)).await;
+    guard.stop().await;
+    run?;
+    Ok(status(&shutdown))
+}
+
+/// The first line of output: where the process serves, printed when it does.
+pub(crate) fn announce(is_tls: bool, address: SocketAddr) {
+    use std::io::Write;
+    let scheme = if is_tls { "https" } else { "http" };
+    let mut output = std::io::stdout().lock();
+    // Whoever started this process may have closed its output; that is no reason to stop.
+    let _ = writeln!(output, "serving {scheme}://{address}").and_then(|()| output.flush());
+}
+
+/// Failure when the process stopped for a failure.
+pub(crate) fn status(shutdown: &Shutdown) -> ExitCode {
+    if shutdown.cause().is_some_and(|cause| cause.is_failure()) { ExitCode::FAILURE } else { ExitCode::SUCCESS }
+}
+
+/// The runtime of a process, and what must be done before anything uses TLS.
+pub(crate) fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
+    // A second installation fails and changes nothing.
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    tokio::runtime::Builder::new_multi_thread().enable_all().build().context("cannot start the runtime")
+}
+
+pub(crate) fn start_telemetry(service: &str, config: &config::Telemetry) -> anyhow::Result<telemetry::Guard> {
+    telemetry::start(&telemetry::Settings {
+        service: format!("rocketbridge-{service}"),
+        level: config.log_level.clone(),
+        json: config.log_format == LogFormat::Json,
+        otlp_endpoint: config.otlp_endpoint.clone(),
+    })
+    .map_err(chained)
+}
+
+pub(crate) fn read_tls(files: &config::Tls) -> anyhow::Result<tls::Tls> {
+    let read = |path: &std::path::Path| std::fs::read(path).with_context(|| format!("cannot read {}", path.display()));
+    Ok(tls::Tls { authorities: read(&files.ca)?, certificate: read(&files.cert)?, key: read(&files.key)? })
+}
+
+pub(crate) fn settings(router: config::Router) -> Settings {
+    let mut settings = Settings::default();
+    settings.window.events = router.window_events;
+    settings.window.bytes = router.window_bytes.0;
+    settings.commit_interval = router.commit_interval;
+    settings
+}
+
+/// An identity that no other process has had.
+pub(crate) fn made_up(name: &str) -> MemberId {
+    MemberId::new(format!("{name}-{}", uuid::Uuid::new_v4().simple()))
+}
+
+/// An error with everything behind it, in one line.
+pub(crate) fn chained(error: impl std::error::Error + 'static) -> anyhow::Error {
+    anyhow::anyhow!("{}", Chain(&error))
+}
+
+fn store(config: &config::Etcd) -> anyhow::Result<etcd::Config> {
+    let mut store = etcd::Config::new(config.endpoints.clone());
+    store.namespace.clone_from(&config.prefix);
+    if let Some(user) = &config.username {
+        let password = config.password.resolve().map_err(chained)?;
+        store.credentials = Some(etcd::Credentials { user: user.clone(), password: password.expose().to_owned() });
+    }
+    if let Some(tls) = &config.tls {
+        let read = |path: &std::path::Path| std::fs::read(path).with_context(|| format!("cannot read {}", path.display()));
+        let identity = match &tls.identity {
+            Some((certificate, key)) => Some((read(certificate)?, read(key)?)),
+            None => None,
+        };
+        store.tls = Some(etcd::Tls { authority: read(&tls.ca)?, identity, server_name: None });
+    }
+    Ok(store)
+}

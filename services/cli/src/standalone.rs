@@ -1,0 +1,65 @@
+//! All four services in one process, on an embedded metadata store, with an embedded RocketMQ unless told otherwise.
+
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rocketbridge_assignment::Stage;
+use rocketbridge_connector_rocketmq::Connectors;
+use rocketbridge_embedded_rocketmq::{Embedded as EmbeddedRocketMq, EmbeddedConfig};
+use rocketbridge_metastore::Embedded;
+use rocketbridge_runtime::Shutdown;
+use rocketbridge_transport::server::Listener;
+
+use crate::config::Standalone;
+use crate::{node, process};
+
+/// Nobody else can take over, so the lease only has to outlast a slow disk.
+const LEASE: Duration = Duration::from_secs(30);
+
+/// Runs until it is told to stop.
+pub fn run(config: Standalone) -> anyhow::Result<ExitCode> {
+    process::runtime()?.block_on(serve(config))
+}
+
+async fn serve(config: Standalone) -> anyhow::Result<ExitCode> {
+    let guard = process::start_telemetry("standalone", &config.telemetry)?;
+    let shutdown = Shutdown::on_signals(config.drain_deadline)?;
+    let listener = Listener::bind(&config.listen.to_string()).await.map_err(process::chained)?;
+    let store = Embedded::open(&config.data_dir.join("metadata")).await.map_err(process::chained)?;
+    let rocketmq = if config.embedded_rocketmq {
+        let embedded = EmbeddedConfig::new("rocketbridge", config.data_dir.join("rocketmq"));
+        Some(EmbeddedRocketMq::start(embedded).await.map_err(process::chained)?)
+    } else {
+        None
+    };
+    let name_server = rocketmq.as_ref().map(|rocketmq| rocketmq.name_server().to_string());
+    let parts = node::Parts {
+        stages: vec![Stage::Controller, Stage::Router, Stage::Filter, Stage::Dispatcher],
+        id: process::made_up("standalone"),
+        region: config.region,
+        networks: config.networks,
+        advertise: Box::new(|served| served.to_string()),
+        listener,
+        tls: config.tls.as_ref().map(process::read_tls).transpose()?,
+        store: Arc::new(store.clone()),
+        registry: Arc::new(Connectors::new()),
+        lease_ttl: LEASE,
+        drain_deadline: config.drain_deadline,
+        settings: process::settings(config.router),
+    };
+    let run = node::run(parts, shutdown.clone(), |address| {
+        process::announce(config.tls.is_some(), address);
+        if let Some(name_server) = name_server {
+            println!("embedded RocketMQ name server {name_server}");
+        }
+    })
+    .await;
+    if let Some(rocketmq) = rocketmq {
+        rocketmq.stop().await;
+    }
+    store.close().await;
+    guard.stop().await;
+    run?;
+    Ok(process::status(&shutdown))
+}

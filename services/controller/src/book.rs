@@ -1,0 +1,369 @@
+//! The definitions: read, and changed one at a time.
+//!
+//! Every change is a transaction that compares the revision of the record and the generation of all definitions, so that what was
+//! checked is what is stored: two changes never cross, and no reference can break between its check and its use. A change that was
+//! overtaken is made anew from what is stored then.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use rocketbridge_codec::definition::secrets::Guarded;
+use rocketbridge_codec::definition::{Kind, Mask, stored};
+use rocketbridge_metastore::{Code, Compare, Entry, Metastore, Transaction};
+use rocketbridge_model::connection::ConnectionDefinition;
+use rocketbridge_model::network::NetworkDefinition;
+use rocketbridge_model::record::{Desired, Record, SourceRecord, StreamRecord};
+use rocketbridge_model::validate::{Known, resolve};
+use rocketbridge_runtime::Backoff;
+use uuid::Uuid;
+
+use crate::clock;
+use crate::error::{Error, word};
+use crate::keys;
+use crate::request::Request;
+use crate::resource::{Defines, Resource};
+
+/// How often a change that was overtaken is tried. Somebody else's change succeeds each time, so many wait only behind many.
+const ATTEMPTS: u32 = 64;
+
+/// The definitions of a metadata store.
+#[derive(Clone, Debug)]
+pub struct Book {
+    store: Arc<dyn Metastore>,
+}
+
+/// What an update asks for besides the definition.
+#[derive(Clone, Debug)]
+pub struct Update {
+    /// The fields to change.
+    pub mask: Mask,
+    /// The etag that must be current; empty: any.
+    pub etag: String,
+    /// Make the definition if there is none.
+    pub allow_missing: bool,
+}
+
+/// A record as it is stored.
+struct Found<R> {
+    record: R,
+    mod_revision: u64,
+}
+
+/// One try of a change: done with this answer, or what to commit for it.
+enum Step<R> {
+    Answer(Option<R>),
+    Commit { transaction: Transaction, answer: Option<R> },
+}
+
+impl Book {
+    /// The definitions of this store.
+    pub fn new(store: Arc<dyn Metastore>) -> Self {
+        Self { store }
+    }
+
+    /// One record.
+    pub async fn get<R: Resource>(&self, name: &str) -> Result<R, Error> {
+        check_name(name)?;
+        let found = self.find::<R>(name).await?;
+        found.map(|found| found.record).ok_or_else(|| not_found::<R>(name))
+    }
+
+    /// All records of a kind with their names, sorted.
+    pub async fn list<R: Resource>(&self) -> Result<Vec<(String, R)>, Error> {
+        let listing = self.store.list(keys::folder(R::Definition::KIND)).await?;
+        let mut records = Vec::with_capacity(listing.entries.len());
+        for entry in &listing.entries {
+            let record: R = stored::decode(&entry.key, &entry.value)?;
+            records.push((record.definition().name().to_owned(), record));
+        }
+        records.sort_by(|(left, _), (right, _)| left.cmp(right));
+        Ok(records)
+    }
+
+    /// Makes a definition.
+    pub async fn create<R: Resource>(&self, definition: R::Definition, request: &Request) -> Result<R, Error> {
+        let created = self.change(request, || self.create_step::<R>(&definition, request).boxed());
+        created.await?.ok_or_else(|| not_found::<R>(definition.name()))
+    }
+
+    /// Changes a definition, or makes it if that is allowed. An update that changes nothing leaves the etag as it is.
+    pub async fn update<R: Resource>(&self, given: R::Definition, update: &Update, request: &Request) -> Result<R, Error> {
+        check_name(given.name())?;
+        let updated = self.change(request, || self.update_step::<R>(&given, update, request).boxed());
+        updated.await?.ok_or_else(|| not_found::<R>(given.name()))
+    }
+
+    /// Removes a definition. None is no error where that is allowed.
+    pub async fn delete<R: Resource>(&self, name: &str, etag: &str, allow_missing: bool, request: &Request) -> Result<(), Error> {
+        check_name(name)?;
+        let deleted = self.change(request, || self.delete_step::<R>(name, etag, allow_missing).boxed());
+        deleted.await.map(drop)
+    }
+
+    /// Sets whether a stream should run. One that already does so is left as it is.
+    pub async fn set_desired(&self, name: &str, etag: &str, desired: Desired, request: &Request) -> Result<StreamRecord, Error> {
+        check_name(name)?;
+        let changed = self.change(request, || self.desire_step(name, etag, desired).boxed());
+        changed.await?.ok_or_else(|| not_found::<StreamRecord>(name))
+    }
+
+    /// What definitions may refer to.
+    pub async fn known(&self) -> Result<Known, Error> {
+        let connections = self.list::<Record<ConnectionDefinition>>().await?;
+        let networks = self.list::<Record<NetworkDefinition>>().await?;
+        Ok(Known {
+            connections: connections.into_iter().map(|(_, record)| record.definition).collect(),
+            networks: networks.into_iter().map(|(_, record)| record.definition).collect(),
+        })
+    }
+
+    /// What routers found of the sources of these streams, by the identity of the stream's creation.
+    pub async fn sources(&self, streams: &[&StreamRecord]) -> Result<BTreeMap<String, SourceRecord>, Error> {
+        let mut sources = BTreeMap::new();
+        if let [stream] = streams {
+            let key = keys::source(&stream.uid);
+            if let Some(entry) = self.store.get(&key).await? {
+                sources.insert(stream.uid.clone(), stored::decode(&key, &entry.value)?);
+            }
+            return Ok(sources);
+        }
+        for entry in self.store.list(keys::SOURCES).await?.entries {
+            let record: SourceRecord = stored::decode(&entry.key, &entry.value)?;
+            sources.insert(record.uid.clone(), record);
+        }
+        Ok(sources)
+    }
+
+    async fn create_step<R: Resource>(&self, definition: &R::Definition, request: &Request) -> Result<Step<R>, Error> {
+        let name = definition.name();
+        definition.check(&self.known().await?).map_err(Error::Refused)?;
+        if self.find::<R>(name).await?.is_some() {
+            return Err(Error::AlreadyExists { kind: R::Definition::KIND, name: name.to_owned() });
+        }
+        Ok(Self::creation(definition.clone(), request))
+    }
+
+    async fn update_step<R: Resource>(&self, given: &R::Definition, update: &Update, request: &Request) -> Result<Step<R>, Error> {
+        let name = given.name();
+        let Some(found) = self.find::<R>(name).await? else {
+            if !update.allow_missing {
+                return Err(not_found::<R>(name));
+            }
+            check_etag::<R>(name, &update.etag, None)?;
+            given.check(&self.known().await?).map_err(Error::Refused)?;
+            return Ok(Self::creation(given.clone(), request));
+        };
+        check_etag(name, &update.etag, Some(&found.record))?;
+        let mut definition = update.mask.apply(found.record.definition(), given);
+        definition.restore(found.record.definition());
+        if definition == *found.record.definition() {
+            return Ok(Step::Answer(Some(found.record)));
+        }
+        definition.check(&self.known().await?).map_err(Error::Refused)?;
+        if R::Definition::KIND != Kind::Stream {
+            self.check_dependents(|known| replace(known, &definition)).await?;
+        }
+        let mut record = found.record;
+        record.amend(definition, clock::now());
+        Ok(Self::replacement(record, found.mod_revision))
+    }
+
+    async fn delete_step<R: Resource>(&self, name: &str, etag: &str, allow_missing: bool) -> Result<Step<R>, Error> {
+        let Some(found) = self.find::<R>(name).await? else {
+            return if allow_missing { Ok(Step::Answer(None)) } else { Err(not_found::<R>(name)) };
+        };
+        check_etag::<R>(name, etag, Some(&found.record))?;
+        let kind = R::Definition::KIND;
+        let users = self.users(kind, name).await?;
+        if !users.is_empty() {
+            return Err(Error::InUse { kind, name: name.to_owned(), users });
+        }
+        if kind != Kind::Stream {
+            let without = |known: &mut Known| forget(known, kind, name);
+            self.check_dependents(without).await?;
+        }
+        let key = keys::definition(kind, name);
+        let mut transaction = Transaction::new().when(Compare::ModRevision(key.clone(), found.mod_revision)).delete(key);
+        for companion in found.record.companions() {
+            transaction = transaction.delete(companion);
+        }
+        Ok(Step::Commit { transaction, answer: None })
+    }
+
+    async fn desire_step(&self, name: &str, etag: &str, desired: Desired) -> Result<Step<StreamRecord>, Error> {
+        let Some(found) = self.find::<StreamRecord>(name).await? else { return Err(not_found::<StreamRecord>(name)) };
+        check_etag(name, etag, Some(&found.record))?;
+        match (desired, found.record.desired) {
+            (Desired::Paused, Desired::Ready) => return Err(Error::NeverStarted(name.to_owned())),
+            (wanted, current) if wanted == current => return Ok(Step::Answer(Some(found.record))),
+            (Desired::Running, _) => {
+                let known = self.known().await?;
+                resolve(&found.record, &known).map_err(|violations| Error::CannotRun { name: name.to_owned(), violations })?;
+            }
+            _ => {}
+        }
+        let mut record = found.record;
+        record.desired = desired;
+        record.change += 1;
+        record.update_time = clock::now();
+        Ok(Self::replacement(record, found.mod_revision))
+    }
+
+    fn creation<R: Resource>(definition: R::Definition, request: &Request) -> Step<R> {
+        let key = keys::definition(R::Definition::KIND, definition.name());
+        let record = R::made(definition, Uuid::new_v4().to_string(), request.id(), clock::now());
+        let transaction = Transaction::new().when(Compare::KeyAbsent(key.clone())).put(key, stored::encode(record.clone()));
+        Step::Commit { transaction, answer: Some(record) }
+    }
+
+    fn replacement<R: Resource>(record: R, mod_revision: u64) -> Step<R> {
+        let key = keys::definition(R::Definition::KIND, record.definition().name());
+        let transaction = Transaction::new().when(Compare::ModRevision(key.clone(), mod_revision)).put(key, stored::encode(record.clone()));
+        Step::Commit { transaction, answer: Some(record) }
+    }
+
+    /// Tries a change until it is made on exactly what it was checked against.
+    async fn change<'a, R: Resource>(
+        &'a self,
+        request: &'a Request,
+        step: impl Fn() -> BoxFuture<'a, Result<Step<R>, Error>>,
+    ) -> Result<Option<R>, Error> {
+        let mut backoff = Backoff::new(Duration::from_millis(1), Duration::from_millis(50));
+        for _ in 0..ATTEMPTS {
+            if let Some(key) = request.key()
+                && let Some(note) = self.store.get(&key).await?
+            {
+                return request.answered(&note.value);
+            }
+            let generation = self.store.get(keys::GENERATION).await?;
+            let (mut transaction, answer, changes) = match step().await? {
+                Step::Answer(answer) => (Transaction::new(), answer, false),
+                Step::Commit { transaction, answer } => (transaction, answer, true),
+            };
+            if request.validate_only() {
+                return Ok(answer);
+            }
+            if changes {
+                transaction = next_generation(transaction, generation.as_ref());
+            }
+            if let Some(key) = request.key() {
+                let note = request.note(answer.as_ref(), clock::now());
+                transaction = transaction.when(Compare::KeyAbsent(key.clone())).put(key, note);
+            }
+            if transaction.operations.is_empty() || self.commit(transaction).await? {
+                return Ok(answer);
+            }
+            tokio::time::sleep(backoff.next_delay()).await;
+        }
+        Err(Error::Contended)
+    }
+
+    /// Whether the transaction was done. What may or may not have happened is looked up: each write is unlike any other.
+    async fn commit(&self, transaction: Transaction) -> Result<bool, Error> {
+        let written = transaction.operations.iter().find_map(|operation| match operation {
+            rocketbridge_metastore::Operation::Put { key, value, .. } => Some((key.clone(), value.clone())),
+            _ => None,
+        });
+        match self.store.transact(transaction).await {
+            Ok(outcome) => Ok(outcome.succeeded),
+            Err(error) if error.code() == Code::OutcomeUnknown => {
+                let Some((key, value)) = written else { return Err(error.into()) };
+                let now = self.store.get(&key).await?;
+                if now.is_some_and(|entry| entry.value == value) { Ok(true) } else { Err(error.into()) }
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    async fn find<R: Resource>(&self, name: &str) -> Result<Option<Found<R>>, Error> {
+        let entry = self.store.get(&keys::definition(R::Definition::KIND, name)).await?;
+        let Some(Entry { key, value, mod_revision, .. }) = entry else { return Ok(None) };
+        Ok(Some(Found { record: stored::decode(&key, &value)?, mod_revision }))
+    }
+
+    /// What names the definition, for people.
+    async fn users(&self, kind: Kind, name: &str) -> Result<Vec<String>, Error> {
+        let mut users = Vec::new();
+        if kind == Kind::Network {
+            let connections = self.list::<Record<ConnectionDefinition>>().await?;
+            users.extend(
+                connections
+                    .into_iter()
+                    .filter(|(_, record)| record.definition.refers_to(kind, name))
+                    .map(|(user, _)| (Kind::Connection, user)),
+            );
+        }
+        if kind == Kind::Connection {
+            let streams = self.list::<StreamRecord>().await?;
+            users.extend(
+                streams.into_iter().filter(|(_, record)| record.definition.refers_to(kind, name)).map(|(user, _)| (Kind::Stream, user)),
+            );
+        }
+        Ok(users.into_iter().map(|(kind, user)| format!("{} {user}", word(kind))).collect())
+    }
+
+    /// Refuses a change of what is known if anything that was right before would be wrong after it.
+    async fn check_dependents(&self, change: impl FnOnce(&mut Known)) -> Result<(), Error> {
+        let before = self.known().await?;
+        let mut after = before.clone();
+        change(&mut after);
+        for connection in &after.connections {
+            if before.connections.contains(connection)
+                && connection.check(&before).is_ok()
+                && let Err(violations) = connection.check(&after)
+            {
+                return Err(Error::BreaksDependents { dependent: format!("connection {}", connection.name), violations });
+            }
+        }
+        for (name, record) in self.list::<StreamRecord>().await? {
+            if let (Ok(_), Err(violations)) = (resolve(&record, &before), resolve(&record, &after)) {
+                return Err(Error::BreaksDependents { dependent: format!("stream {name}"), violations });
+            }
+        }
+        Ok(())
+    }
+}
+
+fn next_generation(transaction: Transaction, current: Option<&Entry>) -> Transaction {
+    let key = keys::GENERATION.to_owned();
+    let compare = match current {
+        Some(entry) => Compare::ModRevision(key.clone(), entry.mod_revision),
+        None => Compare::KeyAbsent(key.clone()),
+    };
+    // A value of its own tells whether a write of unknown outcome happened, where the change itself only deletes.
+    transaction.when(compare).put(key, Uuid::new_v4().to_string())
+}
+
+fn replace<D: Defines>(known: &mut Known, definition: &D) {
+    forget(known, D::KIND, definition.name());
+    let any: &dyn std::any::Any = definition;
+    known.connections.extend(any.downcast_ref::<ConnectionDefinition>().cloned());
+    known.networks.extend(any.downcast_ref::<NetworkDefinition>().cloned());
+}
+
+fn forget(known: &mut Known, kind: Kind, name: &str) {
+    match kind {
+        Kind::Connection => known.connections.retain(|connection| connection.name != name),
+        Kind::Network => known.networks.retain(|network| network.name != name),
+        Kind::Stream => {}
+    }
+}
+
+fn check_name(name: &str) -> Result<(), Error> {
+    if name.is_empty() { Err(Error::refused("name", "", "a name is needed", "write the definition's name")) } else { Ok(()) }
+}
+
+fn check_etag<R: Resource>(name: &str, given: &str, record: Option<&R>) -> Result<(), Error> {
+    let current = record.map(R::current_etag).unwrap_or_default();
+    if given.is_empty() || given == current {
+        return Ok(());
+    }
+    Err(Error::EtagStale { kind: R::Definition::KIND, name: name.to_owned(), given: given.to_owned(), current })
+}
+
+fn not_found<R: Resource>(name: &str) -> Error {
+    Error::NotFound { kind: R::Definition::KIND, name: name.to_owned() }
+}

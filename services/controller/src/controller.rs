@@ -1,0 +1,78 @@
+//! The controller as a part of a process.
+
+use std::sync::Arc;
+
+use rocketbridge_assignment::{Election, Lease, Members, Owners, Planner};
+use rocketbridge_metastore::{Metastore, Mirror};
+use rocketbridge_model::MemberId;
+use rocketbridge_runtime::{TaskKind, Tasks};
+use tokio::sync::watch;
+use tonic::service::{Routes, RoutesBuilder};
+
+use crate::book::Book;
+use crate::grpc::{ConnectionApi, NetworkApi, StreamApi};
+use crate::reports::Reports;
+use crate::{keys, planning};
+
+/// The controller. Cheap to clone.
+#[derive(Clone)]
+pub struct Controller {
+    store: Arc<dyn Metastore>,
+    reports: Arc<dyn Reports>,
+    owners: Owners,
+}
+
+/// What this process holds that lets it be elected.
+pub struct Seat {
+    /// Its lease.
+    pub lease: Lease,
+    /// Its identity.
+    pub member: MemberId,
+    /// Everybody.
+    pub members: Members,
+}
+
+impl Controller {
+    /// A controller over a metadata store. Spawns nothing and asks nothing.
+    pub fn new(store: Arc<dyn Metastore>, reports: Arc<dyn Reports>, owners: Owners) -> Self {
+        Self { store, reports, owners }
+    }
+
+    /// The services of the API, for a server.
+    pub fn services(&self) -> Routes {
+        let mut routes = RoutesBuilder::default();
+        self.add_services(&mut routes);
+        routes.routes()
+    }
+
+    /// Adds the services of the API to those of a server.
+    pub fn add_services(&self, routes: &mut RoutesBuilder) {
+        let book = Book::new(Arc::clone(&self.store));
+        routes
+            .add_service(StreamApi::new(book.clone(), Arc::clone(&self.reports), self.owners.clone()).into_service())
+            .add_service(ConnectionApi::new(book.clone()).into_service())
+            .add_service(NetworkApi::new(book).into_service());
+    }
+
+    /// Lets this controller be elected and plan while it leads. The loops are tasks of `tasks` and end with them.
+    pub fn run(&self, seat: Seat, tasks: &Tasks) -> Election {
+        let (units, units_seen) = watch::channel(None);
+        let definitions = Mirror::start(Arc::clone(&self.store), keys::DEFINITIONS, tasks);
+        let sources = Mirror::start(Arc::clone(&self.store), keys::SOURCES, tasks);
+        let publish = async move {
+            planning::publish(definitions, sources, units).await;
+            Ok::<(), std::convert::Infallible>(())
+        };
+        tasks.spawn("units for the planner", TaskKind::Background, publish);
+        let election = Election::start(Arc::clone(&self.store), seat.lease, seat.member, tasks);
+        let (store, leader) = (Arc::clone(&self.store), election.clone());
+        let sweep = async move {
+            planning::sweep(store, leader).await;
+            Ok::<(), std::convert::Infallible>(())
+        };
+        tasks.spawn("sweep of notes and sources", TaskKind::Background, sweep);
+        let owners = self.owners.clone();
+        Planner::start(Arc::clone(&self.store), election.clone(), seat.members, owners, units_seen, tasks);
+        election
+    }
+}

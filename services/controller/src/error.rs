@@ -1,0 +1,184 @@
+//! Why the controller does not do what it was asked.
+
+use rocketbridge_codec::definition::{Kind, stored};
+use rocketbridge_model::Violation;
+use rocketbridge_runtime::Retry;
+
+/// What kind of error it is. The names are the `reason` of `google.rpc.ErrorInfo`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Code {
+    /// The definition or the request breaks rules.
+    DefinitionRefused,
+    /// The request's identity was used for another request.
+    RequestIdReused,
+    /// There is no such definition.
+    NotFound,
+    /// The name is taken.
+    AlreadyExists,
+    /// The definition has changed since its etag was read.
+    EtagStale,
+    /// Other changes kept coming between.
+    Contended,
+    /// The stream was never started.
+    NeverStarted,
+    /// Something refers to the definition.
+    InUse,
+    /// A change would break what refers to the definition.
+    BreaksDependents,
+    /// The stream cannot run as it is.
+    CannotRun,
+    /// The metadata store cannot be asked.
+    StoreUnavailable,
+    /// It is not known whether the change was made.
+    OutcomeUnknown,
+    /// The metadata store refuses, or holds what this version cannot read.
+    StoreFailed,
+}
+
+impl Code {
+    /// The `reason` of `google.rpc.ErrorInfo`.
+    pub fn reason(self) -> &'static str {
+        match self {
+            Self::DefinitionRefused => "DEFINITION_REFUSED",
+            Self::RequestIdReused => "REQUEST_ID_REUSED",
+            Self::NotFound => "NOT_FOUND",
+            Self::AlreadyExists => "ALREADY_EXISTS",
+            Self::EtagStale => "ETAG_STALE",
+            Self::Contended => "CONTENDED",
+            Self::NeverStarted => "NEVER_STARTED",
+            Self::InUse => "IN_USE",
+            Self::BreaksDependents => "BREAKS_DEPENDENTS",
+            Self::CannotRun => "CANNOT_RUN",
+            Self::StoreUnavailable => "STORE_UNAVAILABLE",
+            Self::OutcomeUnknown => "OUTCOME_UNKNOWN",
+            Self::StoreFailed => "STORE_FAILED",
+        }
+    }
+}
+
+/// Why the controller does not do what it was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The definition or the request breaks rules: all of them are named.
+    #[error("{} refused: {}", if .0.len() == 1 { "one field is" } else { "several fields are" }, join(.0))]
+    Refused(Vec<Violation>),
+    /// The request's identity was used for another request.
+    #[error("request_id {0} was used for another request; use a new UUID for each request")]
+    RequestIdReused(String),
+    /// There is no such definition.
+    #[error("there is no {} named {name:?}", word(*kind))]
+    NotFound {
+        /// Its kind.
+        kind: Kind,
+        /// Its name.
+        name: String,
+    },
+    /// The name is taken.
+    #[error("there is already a {} named {name:?}", word(*kind))]
+    AlreadyExists {
+        /// Its kind.
+        kind: Kind,
+        /// Its name.
+        name: String,
+    },
+    /// The definition has changed since its etag was read.
+    #[error("{} {name:?} has changed: its etag is {current}, not {given}; read it again", word(*kind))]
+    EtagStale {
+        /// Its kind.
+        kind: Kind,
+        /// Its name.
+        name: String,
+        /// The etag of the request.
+        given: String,
+        /// The etag that is stored; empty if nothing is.
+        current: String,
+    },
+    /// Other changes kept coming between.
+    #[error("other changes kept coming between; try again")]
+    Contended,
+    /// The stream was never started.
+    #[error("stream {0:?} was never started; start it first")]
+    NeverStarted(String),
+    /// Something refers to the definition.
+    #[error("{} {name:?} is used by {}; change or delete them first", word(*kind), .users.join(", "))]
+    InUse {
+        /// Its kind.
+        kind: Kind,
+        /// Its name.
+        name: String,
+        /// What refers to it.
+        users: Vec<String>,
+    },
+    /// A change would break what refers to the definition.
+    #[error("the change would break {dependent}: {}", join(.violations))]
+    BreaksDependents {
+        /// What would break.
+        dependent: String,
+        /// How.
+        violations: Vec<Violation>,
+    },
+    /// The stream cannot run as it is stored.
+    #[error("stream {name:?} cannot run: {}", join(.violations))]
+    CannotRun {
+        /// Its name.
+        name: String,
+        /// Why.
+        violations: Vec<Violation>,
+    },
+    /// The metadata store failed.
+    #[error("the metadata store failed")]
+    Store(#[from] rocketbridge_metastore::Error),
+    /// A stored record cannot be read.
+    #[error("a stored record cannot be read")]
+    Record(#[from] stored::Error),
+}
+
+impl Error {
+    /// One violation of a request's field.
+    pub fn refused(field: &str, value: &str, rule: &str, fix: &str) -> Self {
+        Self::Refused(vec![Violation::new(field, value, rule, fix)])
+    }
+
+    /// What kind of error it is.
+    pub fn code(&self) -> Code {
+        match self {
+            Self::Refused(_) => Code::DefinitionRefused,
+            Self::RequestIdReused(_) => Code::RequestIdReused,
+            Self::NotFound { .. } => Code::NotFound,
+            Self::AlreadyExists { .. } => Code::AlreadyExists,
+            Self::EtagStale { .. } => Code::EtagStale,
+            Self::Contended => Code::Contended,
+            Self::NeverStarted(_) => Code::NeverStarted,
+            Self::InUse { .. } => Code::InUse,
+            Self::BreaksDependents { .. } => Code::BreaksDependents,
+            Self::CannotRun { .. } => Code::CannotRun,
+            Self::Store(error) => match error.code() {
+                rocketbridge_metastore::Code::Unavailable | rocketbridge_metastore::Code::Resync => Code::StoreUnavailable,
+                rocketbridge_metastore::Code::OutcomeUnknown => Code::OutcomeUnknown,
+                _ => Code::StoreFailed,
+            },
+            Self::Record(_) => Code::StoreFailed,
+        }
+    }
+
+    /// What to do next.
+    pub fn retry(&self) -> Retry {
+        match self.code() {
+            Code::Contended | Code::StoreUnavailable | Code::OutcomeUnknown => Retry::Again,
+            _ => Retry::GiveUp,
+        }
+    }
+}
+
+/// A kind within a sentence.
+pub(crate) fn word(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Network => "network",
+        Kind::Connection => "connection",
+        Kind::Stream => "stream",
+    }
+}
+
+fn join(violations: &[Violation]) -> String {
+    violations.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
+}

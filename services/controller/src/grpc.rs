@@ -1,0 +1,12 @@
+//! The services of the API: convert, call, convert.
+
+mod connection;
+mod network;
+mod status;
+mod stream;
+mod time;
+
+pub use connection::ConnectionApi;
+pub use network::NetworkApi;
+pub use status::DOMAIN;
+pub use stream::StreamApi;

@@ -1,0 +1,212 @@
+//! `StreamService`.
+
+use std::sync::Arc;
+
+use rocketbridge_assignment::{Owners, UnitId};
+use rocketbridge_codec::definition::secrets::Guarded;
+use rocketbridge_codec::definition::{Kind, Mask, protobuf};
+use rocketbridge_codec::report;
+use rocketbridge_model::record::{Desired, StreamRecord};
+use rocketbridge_model::status::{PartitionStatus, State, StreamStatus};
+use rocketbridge_model::{MemberId, StreamDefinition};
+use rocketbridge_proto::stream::v1 as proto;
+use rocketbridge_proto::stream::v1::stream_service_server::{StreamService, StreamServiceServer};
+use tonic::{Request as Call, Response, Status};
+
+use super::status;
+use super::time::timestamp;
+use crate::book::{Book, Update};
+use crate::error::Error;
+use crate::page::page;
+use crate::reports::{Reports, gather};
+use crate::request::Request;
+use crate::status::derive;
+
+/// Serves streams.
+#[derive(Clone)]
+pub struct StreamApi {
+    book: Book,
+    reports: Arc<dyn Reports>,
+    owners: Owners,
+}
+
+impl StreamApi {
+    /// Serves the streams of a book, with what their owners report.
+    pub fn new(book: Book, reports: Arc<dyn Reports>, owners: Owners) -> Self {
+        Self { book, reports, owners }
+    }
+
+    /// The service for a server.
+    pub fn into_service(self) -> StreamServiceServer<Self> {
+        StreamServiceServer::new(self)
+    }
+
+    async fn create(&self, request: proto::CreateStreamRequest) -> Result<proto::Stream, Error> {
+        let note = Request::new("CreateStream", &request.request_id, request.validate_only, &request)?;
+        let record = self.book.create(protobuf::stream_from(request.stream.unwrap_or_default()), &note).await?;
+        self.message(record).await
+    }
+
+    async fn list(&self, request: proto::ListStreamsRequest) -> Result<proto::ListStreamsResponse, Error> {
+        let records = self.book.list::<StreamRecord>().await?;
+        let (records, next_page_token) = page(Kind::Stream, records, request.page_size, &request.page_token)?;
+        let streams = self.messages(records).await?;
+        Ok(proto::ListStreamsResponse { streams, next_page_token })
+    }
+
+    async fn update(&self, request: proto::UpdateStreamRequest) -> Result<proto::Stream, Error> {
+        let note = Request::new("UpdateStream", &request.request_id, request.validate_only, &request)?;
+        let stream = request.stream.unwrap_or_default();
+        let paths = request.update_mask.map(|mask| mask.paths).unwrap_or_default();
+        let mask = Mask::parse::<StreamDefinition>(&paths).map_err(Error::Refused)?;
+        let update = Update { mask, etag: stream.etag.clone(), allow_missing: request.allow_missing };
+        let record = self.book.update(protobuf::stream_from(stream), &update, &note).await?;
+        self.message(record).await
+    }
+
+    async fn delete(&self, request: proto::DeleteStreamRequest) -> Result<(), Error> {
+        let note = Request::new("DeleteStream", &request.request_id, request.validate_only, &request)?;
+        self.book.delete::<StreamRecord>(&request.name, &request.etag, request.allow_missing, &note).await
+    }
+
+    async fn start(&self, request: proto::StartStreamRequest) -> Result<proto::Stream, Error> {
+        let note = Request::new("StartStream", &request.request_id, request.validate_only, &request)?;
+        let record = self.book.set_desired(&request.name, &request.etag, Desired::Running, &note).await?;
+        self.message(record).await
+    }
+
+    async fn pause(&self, request: proto::PauseStreamRequest) -> Result<proto::Stream, Error> {
+        let note = Request::new("PauseStream", &request.request_id, request.validate_only, &request)?;
+        let record = self.book.set_desired(&request.name, &request.etag, Desired::Paused, &note).await?;
+        self.message(record).await
+    }
+
+    async fn status(&self, name: &str) -> Result<proto::StreamStatus, Error> {
+        let record = self.book.get::<StreamRecord>(name).await?;
+        let statuses = self.statuses(std::slice::from_ref(&record)).await?;
+        Ok(statuses.into_iter().next().map(status_message).unwrap_or_default())
+    }
+
+    /// What these streams are doing: each member is asked once, and only about streams that should run.
+    async fn statuses(&self, records: &[StreamRecord]) -> Result<Vec<StreamStatus>, Error> {
+        let running: Vec<&StreamRecord> = records.iter().filter(|record| record.desired == Desired::Running).collect();
+        let owner = |unit: &UnitId| self.owners.owner(unit).map(|owner| owner.member);
+        if running.is_empty() {
+            return Ok(records.iter().map(|record| derive(record, None, None, &owner, &Default::default())).collect());
+        }
+        let names = running.iter().map(|record| record.definition.name.clone()).collect();
+        let (gathered, known) = tokio::join!(gather(self.reports.as_ref(), names), self.book.known());
+        let known = known?;
+        let sources = self.book.sources(&running).await?;
+        let status = |record: &StreamRecord| {
+            let resolved = rocketbridge_model::validate::resolve(record, &known).ok();
+            let run = resolved.as_ref().map(|stream| &stream.run);
+            derive(record, run, sources.get(&record.uid), &owner, &gathered)
+        };
+        Ok(records.iter().map(status).collect())
+    }
+
+    async fn message(&self, record: StreamRecord) -> Result<proto::Stream, Error> {
+        Ok(self.messages(vec![record]).await?.pop().unwrap_or_default())
+    }
+
+    async fn messages(&self, records: Vec<StreamRecord>) -> Result<Vec<proto::Stream>, Error> {
+        let statuses = self.statuses(&records).await?;
+        Ok(records.into_iter().zip(statuses).map(|(record, status)| message(record, status)).collect())
+    }
+}
+
+#[tonic::async_trait]
+impl StreamService for StreamApi {
+    async fn create_stream(&self, call: Call<proto::CreateStreamRequest>) -> Result<Response<proto::CreateStreamResponse>, Status> {
+        let stream = self.create(call.into_inner()).await.map_err(status::encode)?;
+        Ok(Response::new(proto::CreateStreamResponse { stream: Some(stream) }))
+    }
+
+    async fn get_stream(&self, call: Call<proto::GetStreamRequest>) -> Result<Response<proto::GetStreamResponse>, Status> {
+        let record = self.book.get(&call.into_inner().name).await.map_err(status::encode)?;
+        let stream = self.message(record).await.map_err(status::encode)?;
+        Ok(Response::new(proto::GetStreamResponse { stream: Some(stream) }))
+    }
+
+    async fn list_streams(&self, call: Call<proto::ListStreamsRequest>) -> Result<Response<proto::ListStreamsResponse>, Status> {
+        self.list(call.into_inner()).await.map(Response::new).map_err(status::encode)
+    }
+
+    async fn update_stream(&self, call: Call<proto::UpdateStreamRequest>) -> Result<Response<proto::UpdateStreamResponse>, Status> {
+        let stream = self.update(call.into_inner()).await.map_err(status::encode)?;
+        Ok(Response::new(proto::UpdateStreamResponse { stream: Some(stream) }))
+    }
+
+    async fn delete_stream(&self, call: Call<proto::DeleteStreamRequest>) -> Result<Response<proto::DeleteStreamResponse>, Status> {
+        self.delete(call.into_inner()).await.map_err(status::encode)?;
+        Ok(Response::new(proto::DeleteStreamResponse {}))
+    }
+
+    async fn start_stream(&self, call: Call<proto::StartStreamRequest>) -> Result<Response<proto::StartStreamResponse>, Status> {
+        let stream = self.start(call.into_inner()).await.map_err(status::encode)?;
+        Ok(Response::new(proto::StartStreamResponse { stream: Some(stream) }))
+    }
+
+    async fn pause_stream(&self, call: Call<proto::PauseStreamRequest>) -> Result<Response<proto::PauseStreamResponse>, Status> {
+        let stream = self.pause(call.into_inner()).await.map_err(status::encode)?;
+        Ok(Response::new(proto::PauseStreamResponse { stream: Some(stream) }))
+    }
+
+    async fn get_stream_status(
+        &self,
+        call: Call<proto::GetStreamStatusRequest>,
+    ) -> Result<Response<proto::GetStreamStatusResponse>, Status> {
+        let status = self.status(&call.into_inner().name).await.map_err(status::encode)?;
+        Ok(Response::new(proto::GetStreamStatusResponse { status: Some(status) }))
+    }
+}
+
+fn message(mut record: StreamRecord, status: StreamStatus) -> proto::Stream {
+    record.definition.redact();
+    proto::Stream {
+        etag: record.etag(),
+        revision: record.revision.0,
+        state: state(status.state).into(),
+        state_reason: status.reason.unwrap_or_default(),
+        create_time: Some(timestamp(record.create_time)),
+        update_time: Some(timestamp(record.update_time)),
+        uid: record.uid,
+        ..protobuf::stream_to(record.definition)
+    }
+}
+
+fn status_message(status: StreamStatus) -> proto::StreamStatus {
+    proto::StreamStatus {
+        name: status.name,
+        state: state(status.state).into(),
+        reason: status.reason.unwrap_or_default(),
+        tps: status.rate,
+        delay_ms: status.delay.as_secs_f64() * 1_000.0,
+        diff_offset: status.backlog,
+        counts: Some(report::encode_counts(status.counts)),
+        partitions: status.partitions.into_iter().map(partition_message).collect(),
+        revision: status.revision.0,
+    }
+}
+
+fn partition_message(partition: PartitionStatus) -> proto::PartitionStatus {
+    let name = |member: Option<MemberId>| member.map(|member| member.to_string()).unwrap_or_default();
+    proto::PartitionStatus {
+        report: Some(report::encode_partition(partition.report)),
+        router: name(partition.router),
+        filter: name(partition.filter),
+        dispatcher: name(partition.dispatcher),
+    }
+}
+
+fn state(state: State) -> proto::State {
+    match state {
+        State::Ready => proto::State::Ready,
+        State::Starting => proto::State::Starting,
+        State::StartingFailed => proto::State::StartingFailed,
+        State::Running => proto::State::Running,
+        State::RunningFailed => proto::State::RunningFailed,
+        State::Paused => proto::State::Paused,
+    }
+}

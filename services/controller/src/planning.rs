@@ -1,0 +1,126 @@
+//! What the leader does besides serving: it says what there is to own, and removes what nobody needs any more.
+//!
+//! Level-triggered: everything is computed anew from mirrors whenever they change. Each controller computes the units; only the leader's
+//! planner writes a plan of them.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use rocketbridge_assignment::{Election, Unit};
+use rocketbridge_codec::definition::{Kind, stored};
+use rocketbridge_metastore::{Entry, Metastore, Mirror, Snapshot, Transaction};
+use rocketbridge_model::record::{Record, SourceRecord, StreamRecord};
+use rocketbridge_model::validate::Known;
+use rocketbridge_runtime::Chain;
+use tokio::sync::watch;
+use tokio::time::MissedTickBehavior;
+
+use crate::request::{KEPT, Note};
+use crate::units::units;
+use crate::{clock, keys};
+
+/// How often the leader looks for what nobody needs any more.
+const SWEEP: Duration = Duration::from_secs(60);
+/// Most keys removed in one transaction.
+const SWEPT_AT_ONCE: usize = 100;
+
+/// Keeps the units current for the planner, for ever. `None` until definitions and sources are known. Not cancel-safe in the sense of
+/// work: a dropped future leaves the units as they are.
+pub async fn publish(mut definitions: Mirror, mut sources: Mirror, units: watch::Sender<Option<Arc<[Unit]>>>) {
+    definitions.ready().await;
+    sources.ready().await;
+    let mut unreadable = BTreeSet::new();
+    loop {
+        let now = compute(&definitions.take(), &sources.take(), &mut unreadable);
+        units.send_if_modified(|units| {
+            let differs = units.as_deref() != Some(now.as_slice());
+            if differs {
+                *units = Some(now.into());
+            }
+            differs
+        });
+        tokio::select! {
+            () = definitions.changed() => {}
+            () = sources.changed() => {}
+        }
+    }
+}
+
+/// Removes what nobody needs any more while this process leads, for ever.
+pub async fn sweep(store: Arc<dyn Metastore>, election: Election) {
+    let mut ticks = tokio::time::interval(SWEEP);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        let Some(leadership) = election.leadership() else { continue };
+        let swept = async {
+            let mut keys = stale_notes(store.as_ref()).await?;
+            keys.extend(orphaned_sources(store.as_ref()).await?);
+            for keys in keys.chunks(SWEPT_AT_ONCE) {
+                let guarded = Transaction::new().when(leadership.guard());
+                store.transact(keys.iter().fold(guarded, |transaction, key| transaction.delete(key.as_str()))).await?;
+            }
+            Ok::<_, rocketbridge_metastore::Error>(keys.len())
+        };
+        match swept.await {
+            Ok(0) => {}
+            Ok(removed) => tracing::debug!(removed, "swept request notes and sources"),
+            Err(error) => tracing::warn!(error = %Chain(&error), "sweeping is tried again"),
+        }
+    }
+}
+
+/// The units of one moment. What cannot be read is said once, and left out.
+fn compute(definitions: &Snapshot, sources: &Snapshot, unreadable: &mut BTreeSet<(String, u64)>) -> Vec<Unit> {
+    let mut known = Known::default();
+    let mut streams = Vec::new();
+    for entry in definitions.values() {
+        let kind = Kind::ALL.into_iter().find(|kind| entry.key.starts_with(keys::folder(*kind)));
+        match kind {
+            Some(Kind::Connection) => known.connections.extend(read::<Record<_>>(entry, unreadable).map(|record| record.definition)),
+            Some(Kind::Network) => known.networks.extend(read::<Record<_>>(entry, unreadable).map(|record| record.definition)),
+            Some(Kind::Stream) => streams.extend(read::<StreamRecord>(entry, unreadable)),
+            None => {}
+        }
+    }
+    let sources: BTreeMap<String, SourceRecord> =
+        sources.values().filter_map(|entry| read::<SourceRecord>(entry, unreadable)).map(|record| (record.uid.clone(), record)).collect();
+    units(&streams, &sources, &known)
+}
+
+fn read<R: stored::Stored>(entry: &Entry, unreadable: &mut BTreeSet<(String, u64)>) -> Option<R> {
+    match stored::decode(&entry.key, &entry.value) {
+        Ok(record) => Some(record),
+        Err(error) => {
+            if unreadable.insert((entry.key.clone(), entry.mod_revision)) {
+                tracing::error!(%error, "left out of the plan");
+            }
+            None
+        }
+    }
+}
+
+async fn stale_notes(store: &dyn Metastore) -> Result<Vec<String>, rocketbridge_metastore::Error> {
+    let kept = i64::try_from(KEPT.as_millis()).unwrap_or(i64::MAX);
+    let oldest = clock::now().saturating_sub(kept);
+    let listing = store.list(keys::REQUESTS).await?;
+    let stale = |entry: &Entry| serde_json::from_slice::<Note>(&entry.value).is_ok_and(|note| note.time < oldest);
+    Ok(listing.entries.into_iter().filter(stale).map(|entry| entry.key).collect())
+}
+
+/// What a router wrote of a source while its stream was being deleted. Sources are listed first, so that one of a new stream is never taken
+/// for an orphan.
+async fn orphaned_sources(store: &dyn Metastore) -> Result<Vec<String>, rocketbridge_metastore::Error> {
+    let sources = store.list(keys::SOURCES).await?;
+    let streams = store.list(keys::folder(Kind::Stream)).await?;
+    let mut wanted = BTreeSet::new();
+    for entry in &streams.entries {
+        match stored::decode::<StreamRecord>(&entry.key, &entry.value) {
+            Ok(record) => drop(wanted.insert(keys::source(&record.uid))),
+            // A record that this version cannot read may own any of them.
+            Err(_) => return Ok(Vec::new()),
+        }
+    }
+    Ok(sources.entries.into_iter().map(|entry| entry.key).filter(|key| !wanted.contains(key)).collect())
+}

@@ -1,0 +1,349 @@
+//! What a stream is doing, from what is wanted, what is known and what is told.
+//!
+//! [`derive`] is pure. Nothing of a status is stored: whoever asks gets what the owners say now. What nobody says is not guessed: a
+//! partition whose owner does not answer counts neither as flowing nor as failing, and its owner's silence is the reason that is given.
+
+use rocketbridge_assignment::{UnitId, UnitKind};
+use rocketbridge_model::record::{Desired, SourcePartition, SourceRecord, StreamRecord};
+use rocketbridge_model::resolved::RunSettings;
+use rocketbridge_model::status::{PartitionReport, PartitionStatus, State, StreamReport, StreamStatus};
+use rocketbridge_model::{MemberId, PartitionId};
+
+use crate::reports::Gathered;
+
+/// Who owns a unit; `None` if nobody does.
+pub trait OwnerOf {
+    /// The owner's identity.
+    fn owner_of(&self, unit: &UnitId) -> Option<MemberId>;
+}
+
+impl<F: Fn(&UnitId) -> Option<MemberId>> OwnerOf for F {
+    fn owner_of(&self, unit: &UnitId) -> Option<MemberId> {
+        self(unit)
+    }
+}
+
+/// What one stream is doing.
+///
+/// `source` is what routers found of its source, `None` if nothing yet; `run` its settings, `None` if it cannot be resolved.
+pub fn derive(
+    record: &StreamRecord,
+    run: Option<&RunSettings>,
+    source: Option<&SourceRecord>,
+    owners: &dyn OwnerOf,
+    gathered: &Gathered,
+) -> StreamStatus {
+    let name = record.definition.name.as_str();
+    let evidence = Evidence { name, uid: &record.uid, owners, gathered };
+    let mut status = StreamStatus { name: name.to_owned(), revision: record.revision, ..Default::default() };
+    let mut standings = Vec::new();
+    for partition in source.map(|source| source.partitions.as_slice()).unwrap_or_default() {
+        let report = evidence.report(partition);
+        standings.push(evidence.standing(partition, report));
+        let shard = run.map(|run| run.shard_of(&partition.id));
+        let owner = |kind: fn(u32) -> UnitKind| shard.and_then(|shard| owners.owner_of(&UnitId::new(name, kind(shard))));
+        let report = report.cloned().unwrap_or_else(|| PartitionReport { partition: partition.id.to_string(), ..Default::default() });
+        status.rate += report.rate;
+        status.delay = status.delay.max(report.latency);
+        status.backlog += report.maximum_offset.saturating_sub(report.committed_offset);
+        status.counts += report.counts;
+        status.partitions.push(PartitionStatus {
+            report,
+            router: evidence.router(&partition.id),
+            filter: owner(UnitKind::FilterShard),
+            dispatcher: owner(UnitKind::DispatchShard),
+        });
+    }
+    (status.state, status.reason) = match record.desired {
+        Desired::Ready => (State::Ready, None),
+        Desired::Paused => (State::Paused, None),
+        Desired::Running if standings.is_empty() => evidence.without_partitions(source.is_some()),
+        Desired::Running => judge(&standings, evidence.discovery_failure()),
+    };
+    status
+}
+
+/// How one partition stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Standing {
+    /// Its events flow; something may wait all the same.
+    Flowing { waits: Option<String> },
+    /// It cannot flow.
+    Failing { reason: String, ran: bool },
+    /// It is on its way.
+    Waiting { ran: bool },
+    /// Nobody says.
+    Unknown { reason: String },
+}
+
+/// What is told of one stream.
+struct Evidence<'a> {
+    name: &'a str,
+    uid: &'a str,
+    owners: &'a dyn OwnerOf,
+    gathered: &'a Gathered,
+}
+
+impl<'a> Evidence<'a> {
+    fn router(&self, partition: &PartitionId) -> Option<MemberId> {
+        self.owners.owner_of(&UnitId::new(self.name, UnitKind::Partition(partition.clone())))
+    }
+
+    fn told(&self) -> impl Iterator<Item = &'a StreamReport> {
+        let uid = self.uid;
+        self.gathered.reports.iter().map(|(_, report)| report).filter(move |report| report.uid == uid)
+    }
+
+    /// The report of the latest owner, where a former one still tells of its drain.
+    fn report(&self, partition: &SourcePartition) -> Option<&'a PartitionReport> {
+        let reports = self.told().flat_map(|report| &report.partitions);
+        reports.filter(|report| report.partition == partition.id.as_str()).max_by_key(|report| report.epoch)
+    }
+
+    fn standing(&self, partition: &SourcePartition, report: Option<&PartitionReport>) -> Standing {
+        let Some(report) = report else {
+            return match self.silence(self.router(&partition.id)) {
+                Some(reason) => Standing::Unknown { reason },
+                None => Standing::Waiting { ran: false },
+            };
+        };
+        let ran = report.flowed || report.counts.ended() > 0 || report.committed_offset > partition.origin;
+        match (&report.failure, report.flowing) {
+            (waits, true) => Standing::Flowing { waits: waits.as_ref().map(|reason| format!("partition {}: {reason}", partition.id)) },
+            (Some(reason), false) => Standing::Failing { reason: format!("partition {}: {reason}", partition.id), ran },
+            (None, false) => Standing::Waiting { ran },
+        }
+    }
+
+    fn discovery_failure(&self) -> Option<String> {
+        self.told().find_map(|report| report.discovery.as_ref()?.failure.clone())
+    }
+
+    /// Before any partition is known, the discovery is all there is.
+    fn without_partitions(&self, found: bool) -> (State, Option<String>) {
+        if let Some(failure) = self.discovery_failure() {
+            return (State::StartingFailed, Some(failure));
+        }
+        if found {
+            return (State::Starting, Some("the source has no partitions".to_owned()));
+        }
+        let discoverer = self.owners.owner_of(&UnitId::new(self.name, UnitKind::Discovery));
+        let reason = match &discoverer {
+            None => Some("no router has taken the stream on yet".to_owned()),
+            Some(_) => self.silence(discoverer.clone()),
+        };
+        (State::Starting, reason)
+    }
+
+    /// Why an owner says nothing; `None` if there is no owner, or it could be asked and had nothing to say yet.
+    fn silence(&self, owner: Option<MemberId>) -> Option<String> {
+        let owner = owner?;
+        let unreachable = self.gathered.unreachable.iter().find(|(member, _)| *member == owner);
+        match unreachable {
+            Some((_, reason)) => Some(format!("member {owner} does not answer: {reason}")),
+            None if self.gathered.late => Some(format!("member {owner} did not answer in time")),
+            None => None,
+        }
+    }
+}
+
+/// The state of a stream that should run, from its partitions, and from why its source cannot be looked over, if so.
+fn judge(standings: &[Standing], discovery_failure: Option<String>) -> (State, Option<String>) {
+    let (mut failing, mut unknown, mut waiting, mut ran) = (Vec::new(), Vec::new(), Vec::new(), false);
+    let mut flowing = 0;
+    for standing in standings {
+        match standing {
+            Standing::Flowing { waits } => {
+                flowing += 1;
+                ran = true;
+                waiting.extend(waits.as_deref());
+            }
+            Standing::Failing { reason, ran: before } => {
+                failing.push(reason.as_str());
+                ran |= before;
+            }
+            Standing::Waiting { ran: before } => ran |= before,
+            Standing::Unknown { reason } => unknown.push(reason.as_str()),
+        }
+    }
+    let failed = if ran { State::RunningFailed } else { State::StartingFailed };
+    if flowing == standings.len() {
+        waiting.extend(discovery_failure.as_deref());
+        (State::Running, (!waiting.is_empty()).then(|| summary(&waiting)))
+    } else if !failing.is_empty() {
+        let from_the_start = !ran && failing.len() < standings.len();
+        (if from_the_start { State::Starting } else { failed }, Some(summary(&failing)))
+    } else if discovery_failure.is_some() {
+        (failed, discovery_failure)
+    } else {
+        (State::Starting, (!unknown.is_empty()).then(|| summary(&unknown)))
+    }
+}
+
+/// The first reason, and how many others there are: the partitions of a status tell each.
+fn summary(reasons: &[&str]) -> String {
+    match reasons.len() {
+        0 | 1 => reasons.first().copied().unwrap_or_default().to_owned(),
+        2 => format!("{} (and 1 more partition)", reasons[0]),
+        more => format!("{} (and {} more partitions)", reasons[0], more - 1),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use rocketbridge_model::StreamDefinition;
+    use rocketbridge_model::status::{DiscoveryReport, OutcomeCounts};
+
+    use super::*;
+
+    fn record(desired: Desired) -> StreamRecord {
+        let definition = StreamDefinition { name: "s".into(), ..Default::default() };
+        StreamRecord { uid: "u".into(), desired, definition, ..Default::default() }
+    }
+
+    fn source(partitions: u32) -> SourceRecord {
+        let partition = |queue| SourcePartition { id: PartitionId::new(format!("b/{queue}")), broker: "b".into(), queue, origin: 100 };
+        SourceRecord { schema: 1, uid: "u".into(), partitions: (0..partitions).map(partition).collect() }
+    }
+
+    fn told(partitions: Vec<PartitionReport>, discovery: Option<&str>) -> Gathered {
+        let discovery = discovery.map(|failure| DiscoveryReport { failure: Some(failure.to_owned()) });
+        let report = StreamReport { stream: "s".into(), uid: "u".into(), partitions, discovery };
+        Gathered { reports: vec![(MemberId::new("r1"), report)], ..Default::default() }
+    }
+
+    fn partition(queue: u32, flowing: bool, failure: &str, committed: u64) -> PartitionReport {
+        PartitionReport {
+            partition: format!("b/{queue}"),
+            epoch: 1,
+            flowing,
+            failure: (!failure.is_empty()).then(|| failure.to_owned()),
+            committed_offset: committed,
+            maximum_offset: 110,
+            ..Default::default()
+        }
+    }
+
+    fn r1(_: &UnitId) -> Option<MemberId> {
+        Some(MemberId::new("r1"))
+    }
+
+    fn state(desired: Desired, source: Option<SourceRecord>, gathered: &Gathered) -> (State, Option<String>) {
+        let status = derive(&record(desired), None, source.as_ref(), &r1, gathered);
+        (status.state, status.reason)
+    }
+
+    fn running(partitions: Vec<PartitionReport>) -> (State, Option<String>) {
+        state(Desired::Running, Some(source(2)), &told(partitions, None))
+    }
+
+    #[test]
+    fn what_is_not_wanted_to_run_is_ready_or_paused() {
+        let flowing = told(vec![partition(0, true, "", 100)], None);
+        assert_eq!(state(Desired::Ready, None, &flowing), (State::Ready, None));
+        assert_eq!(state(Desired::Paused, Some(source(1)), &flowing), (State::Paused, None));
+    }
+
+    #[test]
+    fn without_partitions_the_discovery_decides() {
+        assert_eq!(state(Desired::Running, None, &told(Vec::new(), None)), (State::Starting, None));
+        let failed = state(Desired::Running, None, &told(Vec::new(), Some("connect to ns:9876: refused")));
+        assert_eq!(failed, (State::StartingFailed, Some("connect to ns:9876: refused".into())));
+        let nobody = derive(&record(Desired::Running), None, None, &|_: &UnitId| None, &Gathered::default());
+        assert_eq!((nobody.state, nobody.reason.as_deref()), (State::Starting, Some("no router has taken the stream on yet")));
+        let empty = state(Desired::Running, Some(source(0)), &Gathered::default());
+        assert_eq!(empty, (State::Starting, Some("the source has no partitions".into())));
+    }
+
+    #[test]
+    fn all_partitions_flowing_is_running() {
+        assert_eq!(running(vec![partition(0, true, "", 100), partition(1, true, "", 100)]), (State::Running, None));
+        let waits = running(vec![partition(0, true, "target: slow", 100), partition(1, true, "", 100)]);
+        assert_eq!(waits, (State::Running, Some("partition b/0: target: slow".into())));
+        assert_eq!(running(vec![partition(0, true, "", 100)]), (State::Starting, None));
+        assert_eq!(running(vec![partition(0, true, "", 100), partition(1, false, "", 100)]), (State::Starting, None));
+    }
+
+    /// *Scenario*: partitions fail from the start, or after they ran, or while others run. *Guarantees*: the states of Alibaba's API tell them apart.
+    #[test]
+    fn failing_from_the_start_is_not_failing_after_a_run() {
+        let denied = |queue, committed| partition(queue, false, "denied", committed);
+        let said = |state, text: &str| (state, Some(text.to_owned()));
+        let both = "partition b/0: denied (and 1 more partition)";
+        assert_eq!(running(vec![denied(0, 0), denied(1, 100)]), said(State::StartingFailed, both));
+        assert_eq!(running(vec![denied(0, 0), denied(1, 101)]), said(State::RunningFailed, both));
+        assert_eq!(running(vec![denied(0, 0), partition(1, true, "", 100)]), said(State::RunningFailed, "partition b/0: denied"));
+        assert_eq!(running(vec![denied(0, 0)]), said(State::Starting, "partition b/0: denied"));
+        let mut counted = denied(0, 0);
+        counted.counts = OutcomeCounts { delivered: 1, ..Default::default() };
+        assert_eq!(running(vec![counted, denied(1, 0)]), said(State::RunningFailed, both));
+    }
+
+    /// *Scenario*: the partitions are known from before, and the source can no longer be looked over. *Guarantees*: the reason is told.
+    #[test]
+    fn a_discovery_that_fails_later_is_told() {
+        let with = |partitions| state(Desired::Running, Some(source(1)), &told(partitions, Some("refused")));
+        assert_eq!(with(vec![partition(0, false, "", 0)]), (State::StartingFailed, Some("refused".into())));
+        assert_eq!(with(vec![partition(0, false, "", 101)]), (State::RunningFailed, Some("refused".into())));
+        assert_eq!(with(vec![partition(0, true, "", 0)]), (State::Running, Some("refused".into())));
+    }
+
+    #[test]
+    fn a_member_that_does_not_answer_leaves_its_partitions_unknown() {
+        let silent = Gathered { unreachable: vec![(MemberId::new("r1"), "timed out".into())], ..Default::default() };
+        let expected = "member r1 does not answer: timed out (and 1 more partition)";
+        assert_eq!(state(Desired::Running, Some(source(2)), &silent), (State::Starting, Some(expected.into())));
+        assert_eq!(state(Desired::Running, None, &silent), (State::Starting, Some("member r1 does not answer: timed out".into())));
+        let late = Gathered { late: true, ..Default::default() };
+        assert_eq!(state(Desired::Running, Some(source(1)), &late).1, Some("member r1 did not answer in time".into()));
+    }
+
+    /// *Scenario*: a former owner and a former creation of the stream still tell. *Guarantees*: neither is believed.
+    #[test]
+    fn only_the_latest_owner_of_this_creation_counts() {
+        let mut gathered = told(vec![partition(0, false, "draining", 100)], None);
+        let newer = PartitionReport { epoch: 2, ..partition(0, true, "", 100) };
+        gathered.reports.extend(told(vec![newer], None).reports);
+        let mut former = told(vec![PartitionReport { epoch: 9, ..partition(0, false, "former", 0) }], Some("former"));
+        former.reports[0].1.uid = "former".into();
+        gathered.reports.extend(former.reports);
+        assert_eq!(state(Desired::Running, Some(source(1)), &gathered), (State::Running, None));
+    }
+
+    #[test]
+    fn figures_are_summed_and_owners_named() {
+        let report = |queue, rate, millis| PartitionReport {
+            rate,
+            latency: Duration::from_millis(millis),
+            counts: OutcomeCounts { delivered: 5, redelivered: 1, ..Default::default() },
+            ..partition(queue, true, "", 103)
+        };
+        let run = RunSettings {
+            shards: 1,
+            throttling: None,
+            tolerate_errors: false,
+            batch_count: 1,
+            batch_linger: Duration::ZERO,
+            retry: rocketbridge_model::resolved::RetrySettings {
+                strategy: rocketbridge_model::resolved::RetryStrategy::Backoff,
+                attempts: 3,
+                maximum_age: None,
+            },
+            dead_letter: None,
+        };
+        let owners = |unit: &UnitId| match &unit.kind {
+            UnitKind::Partition(_) => Some(MemberId::new("r1")),
+            UnitKind::FilterShard(0) => Some(MemberId::new("f1")),
+            _ => None,
+        };
+        let gathered = told(vec![report(0, 1.5, 3), report(1, 2.0, 7)], None);
+        let status = derive(&record(Desired::Running), Some(&run), Some(&source(2)), &owners, &gathered);
+        assert_eq!((status.rate, status.delay, status.backlog), (3.5, Duration::from_millis(7), 14));
+        assert_eq!((status.counts.delivered, status.counts.redelivered), (10, 2));
+        let first = &status.partitions[0];
+        assert_eq!((first.router.as_ref(), first.filter.as_ref()), (Some(&MemberId::new("r1")), Some(&MemberId::new("f1"))));
+        assert_eq!(first.dispatcher, None);
+    }
+}

@@ -1,0 +1,135 @@
+//! What there is to own.
+
+use std::collections::BTreeMap;
+
+use rocketbridge_assignment::{Unit, UnitId, UnitKind};
+use rocketbridge_model::Region;
+use rocketbridge_model::record::{Desired, SourceRecord, StreamRecord};
+use rocketbridge_model::resolved::{RocketMqConnection, Stream};
+use rocketbridge_model::validate::{Known, resolve};
+
+/// The units of all streams that should run, sorted. A stream that cannot be resolved has none.
+///
+/// `sources` are by the identity of the stream's creation. Sources are read and filtered near the source, so that only what matters
+/// crosses to the region of the target, where it is delivered.
+pub fn units(streams: &[StreamRecord], sources: &BTreeMap<String, SourceRecord>, known: &Known) -> Vec<Unit> {
+    let mut units = Vec::new();
+    for record in streams.iter().filter(|record| record.desired == Desired::Running) {
+        if let Ok(stream) = resolve(record, known) {
+            push(&mut units, record, &stream, sources.get(&record.uid), known);
+        }
+    }
+    units.sort_by(|left, right| left.id.cmp(&right.id));
+    units
+}
+
+fn push(units: &mut Vec<Unit>, record: &StreamRecord, stream: &Stream, source: Option<&SourceRecord>, known: &Known) {
+    let parameters = record.definition.source.source_rocketmq_parameters.as_ref();
+    let near_source = Near {
+        region: region(&stream.source.connection),
+        network: network(parameters.map(|parameters| parameters.connection.as_str()), known),
+    };
+    let parameters = record.definition.sink.sink_rocketmq_parameters.as_ref();
+    let connection = parameters.and_then(|parameters| parameters.connection.as_ref());
+    let near_target =
+        Near { region: region(&stream.target.connection), network: network(connection.map(|connection| connection.value.as_str()), known) };
+    let filter = Near { region: near_source.region.clone(), network: None };
+    units.push(near_source.unit(stream, UnitKind::Discovery));
+    for partition in source.map(|source| source.partitions.as_slice()).unwrap_or_default() {
+        units.push(near_source.unit(stream, UnitKind::Partition(partition.id.clone())));
+    }
+    for shard in 0..stream.run.shards {
+        units.push(filter.unit(stream, UnitKind::FilterShard(shard)));
+        units.push(near_target.unit(stream, UnitKind::DispatchShard(shard)));
+    }
+}
+
+/// Where a unit should be worked on.
+struct Near {
+    region: Option<Region>,
+    network: Option<String>,
+}
+
+impl Near {
+    fn unit(&self, stream: &Stream, kind: UnitKind) -> Unit {
+        Unit { id: UnitId::new(stream.name.as_str(), kind), region: self.region.clone(), network: self.network.clone() }
+    }
+}
+
+fn region(connection: &RocketMqConnection) -> Option<Region> {
+    (!connection.region.is_empty()).then(|| connection.region.clone())
+}
+
+fn network(connection: Option<&str>, known: &Known) -> Option<String> {
+    let connection = known.connections.iter().find(|known| Some(known.name.as_str()) == connection)?;
+    (!connection.network.is_empty()).then(|| connection.network.clone())
+}
+
+#[cfg(test)]
+mod tests {
+    use rocketbridge_model::connection::ConnectionDefinition;
+    use rocketbridge_model::network::NetworkDefinition;
+    use rocketbridge_model::record::SourcePartition;
+    use rocketbridge_model::{PartitionId, StreamDefinition};
+    use serde_json::json;
+
+    use super::*;
+
+    fn stream(name: &str, desired: Desired) -> StreamRecord {
+        let definition: StreamDefinition = serde_json::from_value(json!({
+            "name": name, "filter_pattern": "{}", "run_options": {"maximum_tasks": 2},
+            "source": {"source_rocketmq_parameters": {"connection": "qingdao", "topic": "orders"}},
+            "sink": {"sink_rocketmq_parameters": {
+                "connection": {"value": "hohhot", "form": "CONSTANT"}, "topic": {"value": "copy", "form": "CONSTANT"}}},
+        }))
+        .expect("a stream");
+        StreamRecord { uid: format!("uid of {name}"), desired, definition, ..Default::default() }
+    }
+
+    fn known() -> Known {
+        let connection = |name: &str, network: &str| ConnectionDefinition {
+            name: name.into(),
+            region: name.into(),
+            endpoints: vec![format!("{name}:9876")],
+            network: network.into(),
+            ..Default::default()
+        };
+        let network = NetworkDefinition { name: "vpc".into(), ..Default::default() };
+        Known { connections: vec![connection("qingdao", "vpc"), connection("hohhot", "")], networks: vec![network] }
+    }
+
+    fn shown(units: &[Unit]) -> Vec<String> {
+        let show = |unit: &Unit| {
+            let region = unit.region.as_ref().map_or("-", Region::as_str);
+            format!("{} {region} {}", unit.id, unit.network.as_deref().unwrap_or("-"))
+        };
+        units.iter().map(show).collect()
+    }
+
+    /// *Scenario*: a running stream between two regions. *Guarantees*: it is read and filtered near its source and delivered near its target.
+    #[test]
+    fn a_running_stream_has_units_near_both_ends() {
+        let partition = |id: &str| SourcePartition { id: PartitionId::new(id), ..Default::default() };
+        let source = SourceRecord { partitions: vec![partition("b/0"), partition("b/1")], ..Default::default() };
+        let sources = BTreeMap::from([("uid of s".to_owned(), source)]);
+        assert_eq!(
+            shown(&units(&[stream("s", Desired::Running)], &sources, &known())),
+            [
+                "s/discovery/0 qingdao vpc",
+                "s/partition/b%2F0 qingdao vpc",
+                "s/partition/b%2F1 qingdao vpc",
+                "s/filter/0 qingdao -",
+                "s/filter/1 qingdao -",
+                "s/dispatch/0 hohhot -",
+                "s/dispatch/1 hohhot -",
+            ]
+        );
+    }
+
+    #[test]
+    fn what_should_not_or_cannot_run_has_no_units() {
+        let streams = [stream("ready", Desired::Ready), stream("paused", Desired::Paused)];
+        assert!(units(&streams, &BTreeMap::new(), &known()).is_empty());
+        assert!(units(&[stream("s", Desired::Running)], &BTreeMap::new(), &Known::default()).is_empty());
+    }
+}

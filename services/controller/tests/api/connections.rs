@@ -1,0 +1,120 @@
+//! Connections and networks, and what refers to them.
+
+use rocketbridge_proto::connection::v1::{
+    Connection, CreateConnectionRequest, DeleteConnectionRequest, GetConnectionRequest, ListConnectionsRequest, UpdateConnectionRequest,
+};
+use rocketbridge_proto::network::v1::{
+    CreateNetworkRequest, DeleteNetworkRequest, GetNetworkRequest, ListNetworksRequest, Network, UpdateNetworkRequest,
+};
+use rocketbridge_proto::stream::v1::{DeleteStreamRequest, Stream};
+use tonic::{Code, Status};
+use tonic_types::StatusExt;
+
+use crate::support::{Served, connection, mask, sound, source, told, violations};
+
+async fn create(served: &Served, connection: Connection) -> Result<Connection, Status> {
+    let request = CreateConnectionRequest { connection: Some(connection), ..Default::default() };
+    Ok(served.connections().create_connection(request).await?.into_inner().connection.expect("answered"))
+}
+
+async fn update(served: &Served, connection: Connection, paths: &[&str]) -> Result<Connection, Status> {
+    let request = UpdateConnectionRequest { connection: Some(connection), update_mask: mask(paths), ..Default::default() };
+    Ok(served.connections().update_connection(request).await?.into_inner().connection.expect("answered"))
+}
+
+async fn delete(served: &Served, name: &str) -> Result<(), Status> {
+    served.connections().delete_connection(DeleteConnectionRequest { name: name.into(), ..Default::default() }).await.map(drop)
+}
+
+/// A stream that names a connection for its source.
+fn through(name: &str, connection: &str) -> Stream {
+    let mut stream = sound(name);
+    let source = source(&mut stream);
+    source.instance_endpoint.clear();
+    source.connection = connection.into();
+    stream
+}
+
+#[tokio::test]
+async fn connections_are_made_changed_listed_and_removed() {
+    let served = Served::start().await;
+    let keyed = Connection { access_key: "ak".into(), secret_key: "hidden".into(), ..connection("c") };
+    let made = create(&served, keyed.clone()).await.expect("sound");
+    assert_eq!((made.secret_key.as_str(), made.uid.len()), ("******", 36));
+    let got = served.connections().get_connection(GetConnectionRequest { name: "c".into() }).await.expect("there").into_inner();
+    assert_eq!(got.connection, Some(made.clone()));
+    assert_eq!(told(create(&served, keyed).await), (Code::AlreadyExists, "ALREADY_EXISTS".into()));
+    let moved = update(&served, Connection { endpoints: vec!["ns:1".into()], ..made.clone() }, &["endpoints"]).await.expect("sound");
+    assert_eq!((moved.endpoints.as_slice(), moved.secret_key.as_str()), (&["ns:1".to_owned()][..], "******"));
+    assert_eq!(told(update(&served, made, &["*"]).await), (Code::Aborted, "ETAG_STALE".into()));
+    create(&served, connection("b")).await.expect("sound");
+    let first = ListConnectionsRequest { page_size: 1, ..Default::default() };
+    let page = served.connections().list_connections(first).await.expect("a page").into_inner();
+    assert_eq!((page.connections[0].name.as_str(), page.next_page_token.is_empty()), ("b", false));
+    let refused = violations(create(&served, Connection { endpoints: Vec::new(), ..connection("") }).await);
+    assert_eq!(refused.len(), 2, "{refused:?}");
+    delete(&served, "c").await.expect("unused");
+    assert_eq!(told(delete(&served, "c").await), (Code::NotFound, "NOT_FOUND".into()));
+}
+
+/// *Scenario*: a connection that a stream uses is removed or broken. *Guarantees*: both are refused, and say what would break.
+#[tokio::test]
+async fn what_is_used_stays_usable() {
+    let served = Served::start().await;
+    create(&served, connection("c")).await.expect("sound");
+    served.create(through("s", "c")).await.expect("sound");
+    let status = delete(&served, "c").await.expect_err("used");
+    assert_eq!(status.message(), "connection \"c\" is used by stream s; change or delete them first");
+    assert_eq!(told(Err::<(), _>(status)), (Code::FailedPrecondition, "IN_USE".into()));
+
+    // The stream delivers into 127.0.0.1:9877: with that endpoint and its topic, its source would be its target.
+    let mut looping = through("t", "c");
+    source(&mut looping).topic = "copy".into();
+    served.create(looping).await.expect("not yet a loop");
+    let status =
+        update(&served, Connection { endpoints: vec!["127.0.0.1:9877".into()], ..connection("c") }, &["*"]).await.expect_err("a loop");
+    assert!(status.message().starts_with("the change would break stream t: sink.sink_rocketmq_parameters.topic"), "{}", status.message());
+    let details = status.get_error_details();
+    assert_eq!(details.precondition_failure().map(|failure| failure.violations[0].subject.as_str()), Some("stream t"));
+    assert_eq!(told(Err::<(), _>(status)), (Code::FailedPrecondition, "BREAKS_DEPENDENTS".into()));
+
+    for name in ["s", "t"] {
+        served.streams().delete_stream(DeleteStreamRequest { name: name.into(), ..Default::default() }).await.expect("deletes");
+    }
+    delete(&served, "c").await.expect("no longer used");
+    assert_eq!(violations(served.create(through("s", "c")).await).len(), 1);
+}
+
+/// *Scenario*: a connection is removed while streams that name it are made. *Guarantees*: no stream is left without its connection.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_reference_never_breaks_between_its_check_and_its_use() {
+    let served = Served::start().await;
+    for round in 0..10 {
+        let name = format!("c{round}");
+        create(&served, connection(&name)).await.expect("sound");
+        let (made, removed) = tokio::join!(served.create(through(&format!("s{round}"), &name)), delete(&served, &name));
+        assert!(made.is_ok() != removed.is_ok(), "{made:?} {removed:?}");
+    }
+}
+
+#[tokio::test]
+async fn networks_are_made_changed_listed_and_removed() {
+    let served = Served::start().await;
+    let network = Network { name: "vpc".into(), vpc_id: "vpc-1".into(), ..Default::default() };
+    let create_network = CreateNetworkRequest { network: Some(network.clone()), ..Default::default() };
+    let made = served.networks().create_network(create_network).await.expect("sound").into_inner().network.expect("answered");
+    let got = served.networks().get_network(GetNetworkRequest { name: "vpc".into() }).await.expect("there").into_inner();
+    assert_eq!(got.network, Some(made));
+    create(&served, Connection { network: "vpc".into(), ..connection("c") }).await.expect("a plain network");
+    let proxied = Network { egress_proxy: "socks5://proxy:1080".into(), ..network };
+    let request = UpdateNetworkRequest { network: Some(proxied), update_mask: mask(&["egress_proxy"]), ..Default::default() };
+    let status = served.networks().update_network(request.clone()).await.expect_err("the connection cannot use it");
+    assert!(status.message().starts_with("the change would break connection c: network: found \"vpc\"; network vpc has an egress proxy"));
+    let remove = || DeleteNetworkRequest { name: "vpc".into(), ..Default::default() };
+    assert_eq!(told(served.networks().delete_network(remove()).await), (Code::FailedPrecondition, "IN_USE".into()));
+    delete(&served, "c").await.expect("unused");
+    served.networks().update_network(request).await.expect("nothing uses it");
+    let list = served.networks().list_networks(ListNetworksRequest::default()).await.expect("a page").into_inner();
+    assert_eq!(list.networks[0].egress_proxy, "socks5://proxy:1080");
+    served.networks().delete_network(remove()).await.expect("unused");
+}

@@ -1,0 +1,8 @@
+//! The API over a real server on loopback and the embedded metadata store.
+
+mod connections;
+mod plan;
+mod requests;
+mod state;
+mod streams;
+mod support;

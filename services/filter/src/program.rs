@@ -1,0 +1,101 @@
+//! A stream's pattern and transforms, compiled.
+
+use bytes::Bytes;
+use rocketbridge_model::resolved::{RocketMqTarget, Stream};
+use rocketbridge_model::session::{Parameter, ParameterKey};
+use rocketbridge_model::stream::TargetParameter;
+use rocketbridge_model::{Event, Origin};
+use rocketbridge_pattern::{Options, Pattern};
+use rocketbridge_transform::Transform;
+
+use crate::view::View;
+
+/// Compiled once per revision; evaluated for every event.
+pub struct Program {
+    /// `None` when the pattern matches everything: nothing is evaluated.
+    pattern: Option<Pattern>,
+    /// What the target does not take from the original.
+    transforms: Vec<(ParameterKey, Transform)>,
+}
+
+/// What becomes of one event.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// The pattern does not match.
+    Filtered,
+    /// It goes to the target with these parameters.
+    Matched(Vec<Parameter>),
+    /// The pattern matches, but a transform cannot be applied to this event; trying again cannot help.
+    Rejected(String),
+}
+
+/// The definition does not compile.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Error {
+    /// Its pattern.
+    #[error("filter_pattern: {0}")]
+    Pattern(String),
+    /// A parameter of its target.
+    #[error("sink.{parameter}: {reason}")]
+    Transform {
+        /// The parameter.
+        parameter: &'static str,
+        /// What is wrong with it.
+        reason: String,
+    },
+}
+
+impl Program {
+    /// Compiles a stream.
+    pub fn compile(stream: &Stream) -> Result<Self, Error> {
+        let pattern = Pattern::compile(&stream.pattern, &Options::default()).map_err(|error| Error::Pattern(error.to_string()))?;
+        let pattern = (!pattern.is_match_all()).then_some(pattern);
+        let RocketMqTarget { body, properties, keys, tags, sharding_key, .. } = &stream.target;
+        let parameters = [
+            (ParameterKey::Body, "body", body),
+            (ParameterKey::Properties, "properties", properties),
+            (ParameterKey::Keys, "keys", keys),
+            (ParameterKey::Tags, "tags", tags),
+            (ParameterKey::ShardingKey, "sharding_key", sharding_key),
+        ];
+        let transforms = parameters
+            .into_iter()
+            .filter_map(|(key, name, parameter)| Some((key, name, parameter.as_ref()?)))
+            .map(|(key, name, parameter)| Ok((key, compile(name, parameter)?)))
+            .collect::<Result<_, Error>>()?;
+        Ok(Self { pattern, transforms })
+    }
+
+    /// Evaluates one event.
+    pub fn evaluate(&self, event: &Event, origin: &Origin) -> Verdict {
+        if self.pattern.is_none() && self.transforms.is_empty() {
+            return Verdict::Matched(Vec::new());
+        }
+        let view = View { event, origin };
+        let message = view.message();
+        match self.pattern.as_ref().map_or(Ok(true), |pattern| pattern.matches(&message)) {
+            Ok(false) => return Verdict::Filtered,
+            Ok(true) => {}
+            Err(error) => return Verdict::Rejected(format!("the pattern cannot be evaluated: {error}")),
+        }
+        let source = rocketbridge_transform::Event::new(message, &event.envelope.body);
+        let mut parameters = Vec::with_capacity(self.transforms.len());
+        for (key, transform) in &self.transforms {
+            match transform.apply(&source) {
+                Ok(output) => {
+                    let value: Option<Bytes> = output.into_value();
+                    parameters.push(Parameter { key: *key, value });
+                }
+                Err(error) => return Verdict::Rejected(format!("the transform of {key:?} cannot be applied: {error}")),
+            }
+        }
+        Verdict::Matched(parameters)
+    }
+}
+
+fn compile(parameter: &'static str, definition: &TargetParameter) -> Result<Transform, Error> {
+    let given = |text: &'_ str| (!text.is_empty()).then(|| text.to_owned());
+    let (value, template) = (given(&definition.value), given(&definition.template));
+    Transform::compile(&definition.form, value.as_deref(), template.as_deref())
+        .map_err(|error| Error::Transform { parameter, reason: error.to_string() })
+}

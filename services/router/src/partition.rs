@@ -1,0 +1,155 @@
+//! The life of one owned partition: open the source, flow, and after a failure begin again.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use rocketbridge_assignment::{Authority, Owners, UnitId, UnitKind};
+use rocketbridge_connector::{Partition, Registry};
+use rocketbridge_delivery::Ledger;
+use rocketbridge_mesh::link::UnitOwner;
+use rocketbridge_mesh::Link;
+use rocketbridge_metastore::Metastore;
+use rocketbridge_model::record::SourcePartition;
+use rocketbridge_model::resolved::{StartPosition, Stream};
+use rocketbridge_model::session::Open;
+use rocketbridge_model::{Epoch, Origin, PartitionId};
+use rocketbridge_runtime::{Backoff, Chain};
+use rocketbridge_transport::Dialer;
+use tokio_util::sync::CancellationToken;
+
+use crate::commit::Commit;
+use crate::config::Settings;
+use crate::definitions::Definitions;
+use crate::flow::{End, Flow};
+use crate::gauge::Gauge;
+use crate::reader::Reader;
+use crate::sources;
+
+/// What a partition needs of its process.
+#[derive(Clone)]
+pub(crate) struct Surroundings {
+    pub(crate) store: Arc<dyn Metastore>,
+    pub(crate) registry: Arc<dyn Registry>,
+    pub(crate) definitions: Definitions,
+    pub(crate) owners: Owners,
+    pub(crate) dialer: Dialer,
+    pub(crate) settings: Settings,
+}
+
+/// One owned partition.
+pub(crate) struct OwnedPartition {
+    pub(crate) stream: String,
+    pub(crate) partition: PartitionId,
+    pub(crate) epoch: Epoch,
+    pub(crate) authority: Authority,
+    pub(crate) gauge: Gauge,
+    pub(crate) surroundings: Surroundings,
+    /// Asks it to stop reading, to let what is under way end, and to commit.
+    pub(crate) draining: CancellationToken,
+}
+
+impl OwnedPartition {
+    /// Runs until it has drained, or its authority is gone. Dropped, it stops at once; what was not committed is repeated.
+    pub(crate) async fn run(mut self) {
+        let mut backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(2));
+        self.surroundings.definitions.ready().await;
+        while !self.draining.is_cancelled() && self.authority.is_valid() {
+            match self.flow(&mut backoff).await {
+                Ok(End::Drained | End::Fenced) => return,
+                Ok(End::Changed) => backoff.reset(),
+                Err(reason) => {
+                    tracing::warn!(stream = %self.stream, partition = %self.partition, %reason, "partition does not flow, tried again");
+                    self.gauge.fails(reason);
+                    tokio::select! {
+                        biased;
+                        () = self.draining.cancelled() => return,
+                        () = self.surroundings.definitions.changed() => {}
+                        () = tokio::time::sleep(backoff.next_delay()) => {}
+                    }
+                }
+            }
+        }
+    }
+
+    /// One definition, one open source.
+    async fn flow(&mut self, backoff: &mut Backoff) -> Result<End, String> {
+        let stream = self.surroundings.definitions.stream(&self.stream).map_err(|error| error.to_string())?;
+        let (known, partitions) = self.known(&stream).await?;
+        let partition = Partition { id: known.id.clone(), broker: known.broker.clone(), queue: known.queue };
+        let connector = self.surroundings.registry.source(&stream.source);
+        let mut open = connector.open(&partition).await.map_err(|error| error.to_string())?;
+        let committed = open.committer.committed().await.map_err(|error| error.to_string())?;
+        let wanted = committed.unwrap_or(known.origin);
+        let newest = connector.offset_at(&partition, StartPosition::Latest).await.map_err(|error| error.to_string())?;
+        let start = if wanted <= newest {
+            wanted
+        } else {
+            // Progress beyond the end: the topic was removed and made anew.
+            let oldest = connector.offset_at(&partition, StartPosition::Earliest).await.map_err(|error| error.to_string())?;
+            tracing::error!(stream = %self.stream, partition = %self.partition, wanted, newest, oldest, "the topic was made anew: reading begins with its oldest");
+            oldest
+        };
+        tracing::info!(
+            stream = %self.stream, partition = %self.partition, epoch = %self.epoch, revision = %stream.revision, start, ?committed,
+            "partition opened"
+        );
+        backoff.reset();
+        self.gauge.committed(start);
+        self.gauge.progress(start, 0);
+        let settings = self.surroundings.settings;
+        let rate = stream.run.throttling.map(|rate| f64::from(rate) / partitions as f64);
+        let bounds = {
+            let (connector, partition) = (connector.clone(), partition.clone());
+            Box::new(move |position| {
+                let (connector, partition) = (connector.clone(), partition.clone());
+                let ask: futures::future::BoxFuture<'static, _> = Box::pin(async move { connector.offset_at(&partition, position).await });
+                ask
+            })
+        };
+        let flow = Flow {
+            reader: Reader::start(open.reader, start, settings.pull, rate, bounds),
+            commit: Commit::start(open.committer, start, settings.commit_interval, self.authority.clone(), self.gauge.clone()),
+            ledger: Ledger::new(start, settings.window),
+            link: self.link(&stream, &partition),
+            definitions: self.surroundings.definitions.clone(),
+            revision: stream.revision,
+            stream,
+            partition: self.partition.clone(),
+            gauge: self.gauge.clone(),
+            authority: self.authority.clone(),
+            draining: self.draining.clone(),
+            settings,
+        };
+        flow.run().await
+    }
+
+    async fn known(&self, stream: &Stream) -> Result<(SourcePartition, usize), String> {
+        let (record, _) = sources::read(&self.surroundings.store, &stream.uid).await.map_err(|error| Chain(&error).to_string())?;
+        let record = record.filter(|record| record.is_of(&stream.source));
+        let known = record.as_ref().and_then(|record| record.partition(&self.partition).cloned());
+        let count = record.map_or(0, |record| record.partitions.len());
+        known.map(|known| (known, count.max(1))).ok_or_else(|| "the source's partitions are not known yet".to_owned())
+    }
+
+    fn link(&self, stream: &Arc<Stream>, partition: &Partition) -> Link<rocketbridge_model::session::FilterRequest> {
+        let shard = stream.run.shard_of(&self.partition);
+        let unit = UnitId::new(self.stream.clone(), UnitKind::FilterShard(shard));
+        let origin = Origin {
+            region: stream.source.connection.region.clone(),
+            account: String::new(),
+            instance: stream.source.connection.instance.clone(),
+            topic: stream.source.topic.clone(),
+            partition: self.partition.clone(),
+            broker: partition.broker.clone(),
+            queue: partition.queue,
+        };
+        let open = Open {
+            stream: stream.clone(),
+            origin: Arc::new(origin),
+            partition_epoch: self.epoch,
+            shard,
+            shard_epoch: Epoch::default(),
+        };
+        Link::new(self.surroundings.dialer.clone(), Box::new(UnitOwner::new(self.surroundings.owners.clone(), unit)), open)
+    }
+}

@@ -1,0 +1,164 @@
+//! The mesh under fire: every stage killed, frozen and rolled, and the leader of etcd killed, while messages flow.
+
+#![recursion_limit = "256"]
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use rocketbridge_harness::{Api, Audit, Brokers, Etcd, Kind, Load, Mesh, Role, Route, eventually};
+use rocketbridge_proto::stream::v1::{PartitionStatus, State, StreamStatus};
+
+const MESSAGES: u64 = 200_000;
+const QUEUES: u32 = 8;
+/// As `router.window_events` is set below.
+const WINDOW: u64 = 2048;
+/// As `router.commit_interval` is set below: the width of the intervals whose highest count is [`rocketbridge_harness::Report::peak`].
+const COMMIT_INTERVAL: &str = "200ms";
+/// How long the mesh may take to go on after a fault. Ownerships outlive a process by 4 s; the rest is for busy machines.
+const RECOVERY: Duration = Duration::from_secs(60);
+const DRAIN: Duration = Duration::from_secs(30);
+
+/// What goes wrong, in this order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Fault {
+    Kill(Role),
+    Freeze(Role),
+    Roll(Role),
+    KillEtcdLeader,
+}
+
+const FAULTS: [Fault; 6] = [
+    Fault::Kill(Role::Router),
+    Fault::Kill(Role::Filter),
+    Fault::Kill(Role::Dispatcher),
+    Fault::Freeze(Role::Router),
+    Fault::Roll(Role::Dispatcher),
+    Fault::KillEtcdLeader,
+];
+
+/// *Scenario*: a controller, two routers, two filters and two dispatchers on three members of etcd route 200,000 messages of 8 queues from
+/// one cluster to another. While they flow, a router, a filter and a dispatcher are killed with SIGKILL and replaced, a router is stopped with
+/// SIGSTOP until others own its partitions and then goes on, a dispatcher is rolled with SIGTERM, and the leader of etcd is killed.
+/// *Guarantees*: every message that the source acknowledged arrives, with the same body, keys, tag and properties; first deliveries of each
+/// queue come in its order; repeats stay within the stated window; whoever is rolled ends with status 0 within its deadline.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nothing_is_lost_while_every_stage_dies() {
+    let Some(etcd) = Etcd::start(3) else { return };
+    let brokers = Brokers::start(Kind::Embedded).await.expect("embedded ones are always there");
+    brokers.create_topic("orders", QUEUES).await;
+    let window = WINDOW.to_string();
+    let variables = [("ROCKETBRIDGE_ROUTER_WINDOW_EVENTS", window.as_str()), ("ROCKETBRIDGE_ROUTER_COMMIT_INTERVAL", COMMIT_INTERVAL)];
+    let mut mesh = Mesh::start(&etcd, &variables);
+    let api = mesh.api().await;
+    let route = Route::new("orders", "orders", &brokers.source, &brokers.target);
+    let status = api.run(route.stream_of(QUEUES)).await;
+    println!("placed: {}", placement(&status));
+    let audit = Audit::follow(&brokers.target, "orders", QUEUES, 42).await;
+    let load = Arc::new(Load::new(&brokers.source, "orders", QUEUES, 42));
+
+    let begin = Instant::now();
+    // A share of the load for each fault, and one for the end. A fault comes when a quarter of its share has arrived from every queue, so
+    // every partition flows again after the one before, and most of the share is still under way.
+    let share = MESSAGES / (FAULTS.len() as u64 + 1);
+    for (number, fault) in FAULTS.into_iter().enumerate() {
+        let first = share * number as u64;
+        let sending = tokio::spawn({
+            let load = load.clone();
+            async move { load.send(first..first + share).await }
+        });
+        let waiting = Instant::now();
+        audit.wait_each((first + share / 4) / u64::from(QUEUES), RECOVERY).await;
+        let (flowed, delivered) = (waiting.elapsed(), audit.delivered());
+        let victim = inflict(fault, &mut mesh, &etcd, &api).await;
+        println!(
+            "{:6.1?} {fault:?} {victim}: a quarter of the share had arrived after {flowed:.1?}, {delivered} of {} produced",
+            begin.elapsed(),
+            load.produced()
+        );
+        sending.await.expect("the load is sent");
+    }
+    load.send(share * FAULTS.len() as u64..MESSAGES).await;
+    let waiting = Instant::now();
+    let report = audit.report(0..MESSAGES, |_| true, RECOVERY).await;
+    println!("{:6.1?} everything arrived after {:.1?} more; placed: {}", begin.elapsed(), waiting.elapsed(), placement(&api.status("orders").await));
+
+    // A fault repeats at most what was open in the window, and what ended since the last commit: of each partition.
+    let faults = FAULTS.iter().filter(|fault| !matches!(fault, Fault::Roll(_))).count() as u64;
+    let allowed = faults * u64::from(QUEUES) * (WINDOW + report.peak);
+    println!("{report}");
+    println!(
+        "duplicates allowed: {allowed} = {faults} faults x {QUEUES} partitions x (window {WINDOW} + {} in {COMMIT_INTERVAL}); {} sent again at the source",
+        report.peak,
+        load.resent()
+    );
+    assert!(report.is_right() && report.produced == MESSAGES, "{report}");
+    assert!(report.duplicated <= allowed + load.resent(), "{} repeats are more than {allowed}", report.duplicated);
+    assert!(mesh.all().all(|process| !process.log().contains("panicked")), "a process panicked");
+    brokers.stop().await;
+}
+
+/// Makes something go wrong and, where a process ends, starts a fresh one. Answers whom it hit.
+async fn inflict(fault: Fault, mesh: &mut Mesh, etcd: &Etcd, api: &Api) -> String {
+    match fault {
+        Fault::Kill(role) => {
+            let victim = owner(role, api).await;
+            mesh.take(&victim).kill();
+            mesh.add(role);
+            victim
+        }
+        Fault::Freeze(role) => {
+            let victim = owner(role, api).await;
+            let process = mesh.take(&victim);
+            process.freeze();
+            eventually("others own what the frozen one owned", RECOVERY, async || {
+                let status = api.try_status("orders").await.map_err(|status| status.to_string())?;
+                let owned = status.partitions.iter().any(|part| part.router == victim || part.router.is_empty());
+                let flows = status.state() == State::Running && status.partitions.len() == QUEUES as usize;
+                if flows && !owned { Ok(()) } else { Err(placement(&status)) }
+            })
+            .await;
+            process.thaw();
+            mesh.put(role, process);
+            victim
+        }
+        Fault::Roll(role) => {
+            let victim = owner(role, api).await;
+            mesh.add(role);
+            let mut process = mesh.take(&victim);
+            process.terminate();
+            let begin = Instant::now();
+            let status = process.wait(DRAIN);
+            println!("{victim} drained in {:.1?}", begin.elapsed());
+            assert!(status.success(), "{victim} ended with {status}");
+            victim
+        }
+        Fault::KillEtcdLeader => {
+            let leader = etcd.leader();
+            etcd.kill(leader);
+            format!("member {leader}")
+        }
+    }
+}
+
+/// A process of the role that has a part in the stream.
+async fn owner(role: Role, api: &Api) -> String {
+    eventually(&format!("a {role:?} has a part in the stream"), RECOVERY, async || {
+        let status = api.try_status("orders").await.map_err(|status| status.to_string())?;
+        let names = status.partitions.iter().map(|part| match role {
+            Role::Router => &part.router,
+            Role::Filter => &part.filter,
+            Role::Dispatcher | Role::Controller => &part.dispatcher,
+        });
+        names.into_iter().find(|name| !name.is_empty()).cloned().ok_or_else(|| placement(&status))
+    })
+    .await
+}
+
+fn placement(status: &StreamStatus) -> String {
+    let part = |part: &PartitionStatus| {
+        let report = part.report.clone().unwrap_or_default();
+        let fate = if report.flowing { "flows".to_owned() } else { format!("waits ({})", report.failure) };
+        format!("{} {} {} {} {fate}", report.partition, part.router, part.filter, part.dispatcher)
+    };
+    format!("{:?} {}; {}", status.state(), status.reason, status.partitions.iter().map(part).collect::<Vec<_>>().join(", "))
+}

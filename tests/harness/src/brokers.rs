@@ -1,0 +1,216 @@
+//! Two RocketMQ clusters: the source's and the target's region.
+
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use rocketbridge_connector_rocketmq::{Admin, Connectors};
+use rocketbridge_embedded_rocketmq::{Embedded, EmbeddedConfig};
+use rocketbridge_model::resolved::RocketMqConnection;
+use tempfile::TempDir;
+
+use crate::skip::skip;
+
+/// What the clusters are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// In the test process.
+    Embedded,
+    /// Real Apache RocketMQ of a version.
+    Java(&'static str),
+}
+
+/// The two clusters.
+pub struct Brokers {
+    /// Region qingdao.
+    pub source: Cluster,
+    /// Region hohhot.
+    pub target: Cluster,
+}
+
+/// One cluster.
+pub struct Cluster {
+    connectors: Connectors,
+    name_server: String,
+    running: Running,
+}
+
+enum Running {
+    Embedded { name: &'static str, directory: TempDir, ports: (u16, u16), embedded: Option<Embedded> },
+    // Held to be stopped at the end.
+    Java(#[allow(dead_code)] Java),
+}
+
+impl Brokers {
+    /// Starts both. Java only where `ROCKETBRIDGE_TEST_JAVA` is 1; elsewhere it says what is skipped and answers `None`.
+    pub async fn start(kind: Kind) -> Option<Self> {
+        match kind {
+            Kind::Embedded => {
+                let (source, target) = tokio::join!(Cluster::embedded("qingdao"), Cluster::embedded("hohhot"));
+                Some(Self { source, target })
+            }
+            Kind::Java(version) => {
+                if std::env::var("ROCKETBRIDGE_TEST_JAVA").as_deref() != Ok("1") {
+                    skip(&format!("ROCKETBRIDGE_TEST_JAVA is not 1 (Apache RocketMQ {version}, Java and Maven)"));
+                    return None;
+                }
+                let start = |region| tokio::task::spawn_blocking(move || Java::start(version, region));
+                let (source, target) = tokio::join!(start("qingdao"), start("hohhot"));
+                let cluster = |java: Java| Cluster {
+                    connectors: Connectors::new(),
+                    name_server: java.name_server.clone(),
+                    running: Running::Java(java),
+                };
+                Some(Self { source: cluster(source.expect("it starts")), target: cluster(target.expect("it starts")) })
+            }
+        }
+    }
+
+    /// Creates topics of so many queues: one at the source, one of the same name at the target.
+    pub async fn create_topic(&self, topic: &str, queues: u32) {
+        self.source.create_topic(topic, queues).await;
+        self.target.create_topic(topic, queues).await;
+    }
+
+    /// Stops both.
+    pub async fn stop(self) {
+        self.source.end().await;
+        self.target.end().await;
+    }
+}
+
+impl Cluster {
+    /// Starts an embedded one.
+    pub async fn embedded(name: &'static str) -> Self {
+        Self::embedded_at(name, 0).await
+    }
+
+    /// Starts an embedded one whose name server has a certain port.
+    pub async fn embedded_at(name: &'static str, name_server_port: u16) -> Self {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let config = EmbeddedConfig { name_server_port, ..EmbeddedConfig::new(name, directory.path()) };
+        let embedded = Embedded::start(config).await.unwrap_or_else(|error| panic!("embedded cluster {name}: {error}"));
+        let port = |address: String| address.rsplit_once(':').and_then(|(_, port)| port.parse().ok()).expect("an address has a port");
+        let ports = (port(embedded.name_server()), port(embedded.broker()));
+        let name_server = embedded.name_server();
+        Self {
+            connectors: Connectors::new(),
+            name_server,
+            running: Running::Embedded { name, directory, ports, embedded: Some(embedded) },
+        }
+    }
+
+    /// Address of its name server.
+    pub fn name_server(&self) -> &str {
+        &self.name_server
+    }
+
+    /// Asks it.
+    pub fn admin(&self) -> Admin {
+        self.connectors.admin(&RocketMqConnection { name_servers: vec![self.name_server.clone()], ..RocketMqConnection::default() })
+    }
+
+    /// Creates a topic.
+    pub async fn create_topic(&self, topic: &str, queues: u32) {
+        let created = self.admin().create_topic(topic, queues).await;
+        created.unwrap_or_else(|error| panic!("{error}"));
+    }
+
+    /// Messages stored in a topic, over all queues.
+    pub async fn stored(&self, topic: &str) -> u64 {
+        let offsets = self.admin().offsets(topic).await.unwrap_or_else(|error| panic!("{error}"));
+        offsets.iter().map(|queue| queue.maximum - queue.minimum).sum()
+    }
+
+    /// Stops an embedded cluster for a while.
+    pub async fn stop(&mut self) {
+        let Running::Embedded { embedded, .. } = &mut self.running else { panic!("only embedded clusters are stopped") };
+        embedded.take().expect("it runs").stop().await;
+    }
+
+    /// Starts a stopped embedded cluster again: the same addresses, and everything it had.
+    pub async fn restart(&mut self) {
+        let Running::Embedded { name, directory, ports, embedded } = &mut self.running else {
+            panic!("only embedded clusters are restarted")
+        };
+        let config =
+            EmbeddedConfig { name_server_port: ports.0, broker_port: ports.1, ..EmbeddedConfig::new(*name, directory.path()) };
+        *embedded = Some(Embedded::start(config).await.unwrap_or_else(|error| panic!("embedded cluster {name}, again: {error}")));
+    }
+
+    /// Stops it for good.
+    pub async fn end(mut self) {
+        if let Running::Embedded { embedded, .. } = &mut self.running
+            && let Some(embedded) = embedded.take()
+        {
+            embedded.stop().await;
+        }
+    }
+}
+
+/// A name server and a broker of Apache RocketMQ; stopped, and its files removed, when dropped.
+struct Java {
+    name: String,
+    name_server: String,
+    directory: PathBuf,
+}
+
+impl Java {
+    fn start(version: &str, region: &str) -> Self {
+        let name = format!("e2e-{region}-{}-{}", version.replace('.', "-"), std::process::id());
+        let directory = std::env::temp_dir().join("rocketbridge-rocketmq").join(&name);
+        let mut last = String::new();
+        // Others may take the ports in between.
+        for _ in 0..3 {
+            let (name_server, broker) = ports();
+            let java = Self { name: name.clone(), name_server: format!("127.0.0.1:{name_server}"), directory: directory.clone() };
+            let (name_server, broker, directory) = (name_server.to_string(), broker.to_string(), directory.to_string_lossy());
+            let up = kit(&["install", "--version", version]).and_then(|()| {
+                kit(&[
+                    &["up", "--version", version, "--name", &name, "--dir", &directory][..],
+                    &["--namesrv-port", &name_server, "--broker-port", &broker],
+                    &["--broker-conf", "autoCreateTopicEnable=false"],
+                ]
+                .concat())
+            });
+            match up {
+                Ok(()) => return java,
+                Err(output) => last = output,
+            }
+        }
+        panic!("Apache RocketMQ {version} does not start: {last}")
+    }
+}
+
+impl Drop for Java {
+    fn drop(&mut self) {
+        // Fails only if it did not start.
+        let _ = kit(&["down", "--name", &self.name]);
+        let _ = std::fs::remove_dir_all(&self.directory);
+    }
+}
+
+fn kit(arguments: &[&str]) -> Result<(), String> {
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../rocketmq-java/rocketmq.sh");
+    let output = Command::new(&script).args(arguments).output().map_err(|error| format!("{}: {error}", script.display()))?;
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    if output.status.success() { Ok(()) } else { Err(text(&output.stdout) + &text(&output.stderr)) }
+}
+
+/// Free ports of a name server and a broker. A broker takes those two below and one above its own as well.
+fn ports() -> (u16, u16) {
+    loop {
+        let (name_server, broker) = (free_port(), free_port());
+        let taken = [broker - 2, broker, broker.saturating_add(1)];
+        let apart = !taken.contains(&name_server);
+        if apart && taken.iter().all(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok()) {
+            return (name_server, broker);
+        }
+    }
+}
+
+/// A port that was free a moment ago.
+pub fn free_port() -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr());
+    listener.expect("a free port").port()
+}

@@ -1,0 +1,22 @@
+//! Waiting for something to become true.
+
+use std::time::{Duration, Instant};
+
+/// How often a condition is looked at.
+const INTERVAL: Duration = Duration::from_millis(50);
+
+/// Waits until `look` answers a value. `look` tells otherwise what it saw, for the panic.
+///
+/// # Panics
+///
+/// When it does not within `deadline`.
+pub async fn eventually<T>(what: &str, deadline: Duration, mut look: impl AsyncFnMut() -> Result<T, String>) -> T {
+    let begin = Instant::now();
+    loop {
+        match look().await {
+            Ok(value) => return value,
+            Err(seen) => assert!(begin.elapsed() < deadline, "not within {deadline:?}: {what}; last seen: {seen}"),
+        }
+        tokio::time::sleep(INTERVAL).await;
+    }
+}

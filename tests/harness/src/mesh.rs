@@ -1,0 +1,113 @@
+//! The services as processes of their own, on etcd.
+
+use std::path::Path;
+
+use tempfile::TempDir;
+
+use crate::Etcd;
+use crate::api::Api;
+use crate::process::Process;
+
+/// How long ownerships outlive a process.
+const LEASE_TTL: &str = "4s";
+
+/// What a process of the mesh does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// Serves the API and plans.
+    Controller,
+    /// Reads sources.
+    Router,
+    /// Matches.
+    Filter,
+    /// Delivers.
+    Dispatcher,
+}
+
+/// A mesh of processes. All end when it is dropped.
+pub struct Mesh {
+    // Before the directory: dropping a process may read its log.
+    processes: Vec<(Role, Process)>,
+    directory: TempDir,
+    etcd: String,
+    variables: Vec<(String, String)>,
+    started: usize,
+}
+
+impl Mesh {
+    /// Starts a controller and two of each other service. `variables` are further settings of every process.
+    pub fn start(etcd: &Etcd, variables: &[(&str, &str)]) -> Self {
+        let mut mesh = Self {
+            processes: Vec::new(),
+            directory: tempfile::tempdir().expect("a temporary directory"),
+            etcd: etcd.endpoints.join(","),
+            variables: variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect(),
+            started: 0,
+        };
+        use Role::{Controller, Dispatcher, Filter, Router};
+        for role in [Controller, Router, Router, Filter, Filter, Dispatcher, Dispatcher] {
+            mesh.spawn(role);
+        }
+        mesh.processes.iter_mut().for_each(|(_, process)| process.serving());
+        mesh
+    }
+
+    /// Adds a process and waits until it serves.
+    pub fn add(&mut self, role: Role) -> &Process {
+        self.spawn(role);
+        let (_, process) = self.processes.last_mut().expect("one was just added");
+        process.serving();
+        process
+    }
+
+    /// Takes a process out, as it runs. Its name is its identity among the members.
+    pub fn take(&mut self, name: &str) -> Process {
+        let index = self.processes.iter().position(|(_, process)| process.name() == name);
+        self.processes.remove(index.unwrap_or_else(|| panic!("there is no process {name}"))).1
+    }
+
+    /// Puts a process back.
+    pub fn put(&mut self, role: Role, process: Process) {
+        self.processes.push((role, process));
+    }
+
+    /// The processes of a role, oldest first.
+    pub fn of(&self, role: Role) -> impl Iterator<Item = &Process> {
+        self.processes.iter().filter(move |(candidate, _)| *candidate == role).map(|(_, process)| process)
+    }
+
+    /// All processes.
+    pub fn all(&self) -> impl Iterator<Item = &Process> {
+        self.processes.iter().map(|(_, process)| process)
+    }
+
+    /// The API of the controller.
+    pub async fn api(&self) -> Api {
+        Api::connect(self.of(Role::Controller).next().expect("there is a controller").server()).await
+    }
+
+    /// Where logs are.
+    pub fn directory(&self) -> &Path {
+        self.directory.path()
+    }
+
+    fn spawn(&mut self, role: Role) {
+        self.started += 1;
+        let name = format!("{}-{}", role.verb(), self.started);
+        let places = ["--etcd", &self.etcd, "--etcd-prefix", "/test", "--listen", "127.0.0.1:0"];
+        let arguments = [&[role.verb(), "--member-id", &name, "--lease-ttl", LEASE_TTL][..], &places].concat();
+        let variables: Vec<_> = self.variables.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        self.processes.push((role, Process::spawn(self.directory.path(), &name, &arguments, &variables)));
+    }
+}
+
+impl Role {
+    fn verb(self) -> &'static str {
+        match self {
+            Self::Controller => "controller",
+            Self::Router => "router",
+            Self::Filter => "filter",
+            Self::Dispatcher => "dispatcher",
+        }
+    }
+}

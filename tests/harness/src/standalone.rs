@@ -1,0 +1,45 @@
+//! `rocketbridge standalone`.
+
+use std::path::Path;
+
+use crate::api::Api;
+use crate::process::Process;
+
+/// A running standalone.
+#[derive(Debug)]
+pub struct Standalone {
+    /// Its process.
+    pub process: Process,
+    name_server: Option<String>,
+}
+
+impl Standalone {
+    /// Starts it without a RocketMQ, on `directory/data`: again on the same directory, it has what it had.
+    pub fn start(directory: &Path) -> Self {
+        Self { process: start(directory, "--embedded-rocketmq=false"), name_server: None }
+    }
+
+    /// Starts it with its embedded RocketMQ.
+    pub fn start_with_rocketmq(directory: &Path) -> Self {
+        let mut process = start(directory, "--embedded-rocketmq=true");
+        let line = process.line();
+        let name_server = line.strip_prefix("embedded RocketMQ name server ").unwrap_or_else(|| panic!("second line: {line:?}"));
+        Self { name_server: Some(name_server.to_owned()), process }
+    }
+
+    /// Its API.
+    pub async fn api(&self) -> Api {
+        Api::connect(self.process.server()).await
+    }
+
+    /// The name server of its embedded RocketMQ.
+    pub fn name_server(&self) -> &str {
+        self.name_server.as_deref().expect("it was started with a RocketMQ")
+    }
+}
+
+fn start(directory: &Path, rocketmq: &str) -> Process {
+    let data = directory.join("data");
+    let arguments = ["standalone", "--data-dir", &data.to_string_lossy(), "--listen", "127.0.0.1:0", rocketmq];
+    Process::start(directory, "standalone", &arguments, &[])
+}
