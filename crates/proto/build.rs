@@ -15,10 +15,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let descriptors = compiler.file_descriptor_set();
     let output = PathBuf::from(std::env::var("OUT_DIR")?);
     std::fs::write(output.join("descriptors.bin"), descriptors.encode_to_vec())?;
-    tonic_prost_build::configure()
-        .bytes(".")
-        .compile_well_known_types(false)
-        .compile_fds(descriptors)?;
+    tonic_prost_build::configure().bytes(".").compile_well_known_types(false).compile_fds(descriptors)?;
     Ok(())
 }
 

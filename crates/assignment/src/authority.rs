@@ -53,11 +53,7 @@ impl std::ops::Add<Duration> for Moment {
 impl Authority {
     /// The trust in a lease of `ttl` that was asked for at `asked`.
     pub fn new(ttl: Duration, asked: Moment) -> Self {
-        Self(Arc::new(Trust {
-            confirmed: AtomicU64::new(asked.0),
-            valid_for: nanoseconds(ttl) / 3 * 2,
-            lost: AtomicBool::new(false),
-        }))
+        Self(Arc::new(Trust { confirmed: AtomicU64::new(asked.0), valid_for: nanoseconds(ttl) / 3 * 2, lost: AtomicBool::new(false) }))
     }
 
     /// Whether this process may act as an owner now.
@@ -72,12 +68,7 @@ impl Authority {
 
     /// When it ends, unless a renewal is confirmed before.
     pub fn expires(&self) -> Moment {
-        Moment(
-            self.0
-                .confirmed
-                .load(Ordering::Acquire)
-                .saturating_add(self.0.valid_for),
-        )
+        Moment(self.0.confirmed.load(Ordering::Acquire).saturating_add(self.0.valid_for))
     }
 
     /// Counts a renewal that was asked for at `asked` and confirmed at `now`. False, and nothing is renewed, if the trust had ended before:

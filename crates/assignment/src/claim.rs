@@ -34,10 +34,7 @@ pub(crate) struct Holder {
 impl Claims {
     /// Claims for `member`, whose sessions are served at `address`.
     pub fn new(store: Arc<dyn Metastore>, member: MemberId, address: String) -> Self {
-        Self {
-            store,
-            holder: Holder { member, address },
-        }
+        Self { store, holder: Holder { member, address } }
     }
 
     /// Claims a unit under a term. A claim whose answer got lost is found again, so repeating is safe.
@@ -47,9 +44,8 @@ impl Claims {
     /// [`Error::Held`], [`Error::LeaseLost`], or what the store failed with.
     pub async fn claim(&self, term: &Term, unit: &UnitId) -> Result<Epoch, Error> {
         let key = unit.key();
-        let create = Transaction::new()
-            .when(Compare::KeyAbsent(key.clone()))
-            .put_leased(key.clone(), encode("owner", &self.holder)?, term.id());
+        let create =
+            Transaction::new().when(Compare::KeyAbsent(key.clone())).put_leased(key.clone(), encode("owner", &self.holder)?, term.id());
         let outcome = match self.store.transact(create).await {
             Ok(outcome) if outcome.succeeded => Some(Epoch(outcome.revision)),
             Ok(_) => None,
@@ -63,11 +59,7 @@ impl Claims {
             Some(epoch) => epoch,
             None => self.read_back(term, unit, &key).await?,
         };
-        if term.authority().is_valid() {
-            Ok(epoch)
-        } else {
-            Err(Error::LeaseLost { unit: unit.clone() })
-        }
+        if term.authority().is_valid() { Ok(epoch) } else { Err(Error::LeaseLost { unit: unit.clone() }) }
     }
 
     /// Gives a unit back, if it is still owned with this epoch. Goes on until the store has answered: a unit that is not given back would
@@ -75,9 +67,7 @@ impl Claims {
     pub async fn release(&self, unit: &UnitId, epoch: Epoch) -> Result<(), Error> {
         let mut backoff = Backoff::new(BACKOFF_BASE, BACKOFF_CAP);
         loop {
-            let delete = Transaction::new()
-                .when(Compare::CreateRevision(unit.key(), epoch.0))
-                .delete(unit.key());
+            let delete = Transaction::new().when(Compare::CreateRevision(unit.key(), epoch.0)).delete(unit.key());
             match self.store.transact(delete).await {
                 // Not succeeded: it was not ours any more, or an earlier attempt got through.
                 Ok(_) => return Ok(()),
@@ -91,25 +81,11 @@ impl Claims {
     }
 
     async fn read_back(&self, term: &Term, unit: &UnitId, key: &str) -> Result<Epoch, Error> {
-        let entry = self
-            .store
-            .get(key)
-            .await
-            .map_err(Error::store(format!("read owner of {unit}")))?;
-        let holder = entry
-            .as_ref()
-            .and_then(decode::<Holder>)
-            .map(|holder| holder.member);
+        let entry = self.store.get(key).await.map_err(Error::store(format!("read owner of {unit}")))?;
+        let holder = entry.as_ref().and_then(decode::<Holder>).map(|holder| holder.member);
         match entry {
-            Some(Entry {
-                lease,
-                create_revision,
-                ..
-            }) if lease == Some(term.id()) => Ok(Epoch(create_revision)),
-            _ => Err(Error::Held {
-                unit: unit.clone(),
-                owner: holder.unwrap_or_default(),
-            }),
+            Some(Entry { lease, create_revision, .. }) if lease == Some(term.id()) => Ok(Epoch(create_revision)),
+            _ => Err(Error::Held { unit: unit.clone(), owner: holder.unwrap_or_default() }),
         }
     }
 }

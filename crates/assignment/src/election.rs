@@ -36,13 +36,7 @@ impl Election {
     /// Stands for election under every term of `lease`. When `tasks` drain it resigns and ends.
     pub fn start(store: Arc<dyn Metastore>, lease: Lease, member: MemberId, tasks: &Tasks) -> Self {
         let (sender, leadership) = watch::channel(None);
-        let mut candidate = Candidate {
-            key: Mirror::start(Arc::clone(&store), LEADER, tasks),
-            store,
-            lease,
-            member,
-            leadership: sender,
-        };
+        let mut candidate = Candidate { key: Mirror::start(Arc::clone(&store), LEADER, tasks), store, lease, member, leadership: sender };
         let shutdown = tasks.shutdown().clone();
         let task = tasks.spawn("election", TaskKind::Worker, async move {
             tokio::select! {
@@ -57,10 +51,7 @@ impl Election {
 
     /// The leadership, if this process leads.
     pub fn leadership(&self) -> Option<Leadership> {
-        self.leadership
-            .borrow()
-            .clone()
-            .filter(|leadership| leadership.term.authority().is_valid())
+        self.leadership.borrow().clone().filter(|leadership| leadership.term.authority().is_valid())
     }
 
     /// Waits until leadership was gained or lost since this handle last looked here. Cancel-safe.
@@ -111,10 +102,7 @@ impl Candidate {
             match self.try_lead(&term).await {
                 Ok(epoch) => {
                     backoff.reset();
-                    self.show(epoch.map(|epoch| Leadership {
-                        epoch,
-                        term: term.clone(),
-                    }));
+                    self.show(epoch.map(|epoch| Leadership { epoch, term: term.clone() }));
                 }
                 Err(error) => {
                     let delay = backoff.next_delay();
@@ -137,17 +125,11 @@ impl Candidate {
 
     /// The epoch of this process's leadership; `None` if somebody else leads.
     async fn try_lead(&self, term: &Term) -> Result<Option<Epoch>, Error> {
-        let current = self
-            .store
-            .get(LEADER)
-            .await
-            .map_err(Error::store("read the leader"))?;
+        let current = self.store.get(LEADER).await.map_err(Error::store("read the leader"))?;
         if let Some(entry) = current {
             return Ok((entry.lease == Some(term.id())).then_some(Epoch(entry.create_revision)));
         }
-        let create = Transaction::new()
-            .when(Compare::KeyAbsent(LEADER.to_owned()))
-            .put_leased(LEADER, self.member.to_string(), term.id());
+        let create = Transaction::new().when(Compare::KeyAbsent(LEADER.to_owned())).put_leased(LEADER, self.member.to_string(), term.id());
         match self.store.transact(create).await {
             Ok(outcome) => Ok(outcome.succeeded.then_some(Epoch(outcome.revision))),
             // The lease says itself that it is lost.
@@ -158,8 +140,7 @@ impl Candidate {
 
     fn show(&self, leadership: Option<Leadership>) {
         self.leadership.send_if_modified(|shown| {
-            let differs =
-                shown.as_ref().map(|shown| shown.epoch) != leadership.as_ref().map(|new| new.epoch);
+            let differs = shown.as_ref().map(|shown| shown.epoch) != leadership.as_ref().map(|new| new.epoch);
             match (&leadership, differs) {
                 (Some(new), true) => {
                     tracing::info!(member = %self.member, epoch = %new.epoch, "leads")
@@ -178,10 +159,6 @@ impl Candidate {
             return Ok(());
         };
         let delete = Transaction::new().when(leadership.guard()).delete(LEADER);
-        self.store
-            .transact(delete)
-            .await
-            .map(drop)
-            .map_err(Error::store("resign"))
+        self.store.transact(delete).await.map(drop).map_err(Error::store("resign"))
     }
 }

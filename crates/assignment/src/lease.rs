@@ -54,42 +54,24 @@ impl Lease {
         }
         let (sender, term) = watch::channel(None);
         let stop = CancellationToken::new();
-        let holder = Holder {
-            store: Arc::clone(&store),
-            ttl,
-            term: sender,
-            stop: stop.clone(),
-        };
+        let holder = Holder { store: Arc::clone(&store), ttl, term: sender, stop: stop.clone() };
         let task = tasks.spawn("lease", TaskKind::Worker, async move {
             holder.run().await;
             Ok::<(), std::convert::Infallible>(())
         });
-        Ok(Self {
-            store,
-            term,
-            stop,
-            task,
-        })
+        Ok(Self { store, term, stop, task })
     }
 
     /// The term that this process has now; `None` between two.
     pub fn current(&self) -> Option<Term> {
-        self.term
-            .borrow()
-            .clone()
-            .filter(|term| term.authority.is_valid())
+        self.term.borrow().clone().filter(|term| term.authority.is_valid())
     }
 
     /// The term that this process has, as soon as it has one. Cancel-safe. Waits for ever once the lease was revoked.
     pub async fn term(&self) -> Term {
         let mut receiver = self.term.clone();
-        let valid =
-            |term: &Option<Term>| term.as_ref().is_some_and(|term| term.authority.is_valid());
-        let term = receiver
-            .wait_for(valid)
-            .await
-            .ok()
-            .and_then(|term| term.clone());
+        let valid = |term: &Option<Term>| term.as_ref().is_some_and(|term| term.authority.is_valid());
+        let term = receiver.wait_for(valid).await.ok().and_then(|term| term.clone());
         match term {
             Some(term) => term,
             None => std::future::pending().await,
@@ -106,11 +88,7 @@ impl Lease {
         self.stop.cancel();
         self.task.ended().await;
         match term {
-            Some(term) => self
-                .store
-                .revoke_lease(term.id)
-                .await
-                .map_err(Error::store("revoke lease")),
+            Some(term) => self.store.revoke_lease(term.id).await.map_err(Error::store("revoke lease")),
             None => Ok(()),
         }
     }
@@ -180,11 +158,7 @@ impl Holder {
                     let authority = Authority::new(self.ttl.min(grant.ttl), asked);
                     if authority.is_valid() {
                         backoff.reset();
-                        return Term {
-                            id: grant.id,
-                            authority,
-                            lost: CancellationToken::new(),
-                        };
+                        return Term { id: grant.id, authority, lost: CancellationToken::new() };
                     }
                     tracing::warn!(lease = %grant.id, "lease was granted too late to be of use");
                 }

@@ -99,10 +99,7 @@ impl Members {
 
     /// Whether a member is seen registered under a lease.
     fn is_registered(&self, id: &MemberId, lease: LeaseId) -> bool {
-        self.0
-            .snapshot()
-            .get(&Member::key(id))
-            .is_some_and(|entry| entry.lease == Some(lease))
+        self.0.snapshot().get(&Member::key(id)).is_some_and(|entry| entry.lease == Some(lease))
     }
 
     /// Waits until members differ from what this handle has seen. Cancel-safe.
@@ -118,20 +115,9 @@ impl Members {
 
 impl Registration {
     /// Registers `member` under every term of `lease`, until it is withdrawn or `tasks` drain.
-    pub fn start(
-        store: Arc<dyn Metastore>,
-        lease: Lease,
-        member: Member,
-        members: Members,
-        tasks: &Tasks,
-    ) -> Self {
+    pub fn start(store: Arc<dyn Metastore>, lease: Lease, member: Member, members: Members, tasks: &Tasks) -> Self {
         let withdraw = CancellationToken::new();
-        let registrar = Registrar {
-            store,
-            lease,
-            member,
-            members,
-        };
+        let registrar = Registrar { store, lease, member, members };
         let stop = withdraw.clone();
         let shutdown = tasks.shutdown().clone();
         let task = tasks.spawn("registration", TaskKind::Worker, async move {
@@ -188,13 +174,7 @@ impl Registrar {
         }
         let failed = || Error::store(format!("register {}", self.member.id));
         let key = Member::key(&self.member.id);
-        if self
-            .store
-            .get(&key)
-            .await
-            .map_err(failed())?
-            .is_some_and(|entry| entry.lease == Some(term.id()))
-        {
+        if self.store.get(&key).await.map_err(failed())?.is_some_and(|entry| entry.lease == Some(term.id())) {
             return Ok(());
         }
         let value = encode("member", &self.member)?;
@@ -206,22 +186,14 @@ impl Registrar {
 
     async fn withdraw(&self) -> Result<(), Error> {
         let transaction = Transaction::new().delete(Member::key(&self.member.id));
-        self.store
-            .transact(transaction)
-            .await
-            .map(drop)
-            .map_err(Error::store(format!("withdraw {}", self.member.id)))
+        self.store.transact(transaction).await.map(drop).map_err(Error::store(format!("withdraw {}", self.member.id)))
     }
 }
 
 /// Reads a JSON value; what another version wrote and this one cannot read counts as not there.
 pub(crate) fn decode<T: serde::de::DeserializeOwned>(entry: &Entry) -> Option<T> {
     let decoded = serde_json::from_slice(&entry.value);
-    decoded
-        .inspect_err(
-            |error| tracing::debug!(key = %entry.key, %error, "unreadable value is ignored"),
-        )
-        .ok()
+    decoded.inspect_err(|error| tracing::debug!(key = %entry.key, %error, "unreadable value is ignored")).ok()
 }
 
 pub(crate) fn encode(what: &'static str, value: &impl Serialize) -> Result<Vec<u8>, Error> {
@@ -244,10 +216,7 @@ mod tests {
         assert!(member.has(Stage::Filter) && !member.has(Stage::Dispatcher));
         let older = r#"{"id":"m","stages":["dispatcher"],"address":"a:1"}"#;
         let member: Member = serde_json::from_str(older).expect("readable");
-        assert_eq!(
-            (member.capacity, member.region, member.networks.len()),
-            (1, None, 0)
-        );
+        assert_eq!((member.capacity, member.region, member.networks.len()), (1, None, 0));
         assert_eq!(Member::key(&MemberId::new("a/b")), "members/a%2Fb");
     }
 }

@@ -39,10 +39,7 @@ impl Owners {
     /// All units that have an owner.
     pub fn all(&self) -> Vec<(UnitId, Owner)> {
         let snapshot = self.0.snapshot();
-        snapshot
-            .values()
-            .filter_map(|entry| Some((UnitId::from_key(&entry.key)?, read(entry)?)))
-            .collect()
+        snapshot.values().filter_map(|entry| Some((UnitId::from_key(&entry.key)?, read(entry)?))).collect()
     }
 
     /// Waits until owners differ from what this handle has seen. Cancel-safe.
@@ -71,9 +68,5 @@ impl Owners {
 fn read(entry: &Entry) -> Option<Owner> {
     let Holder { member, address } = decode(entry)?;
     let epoch = Epoch(entry.create_revision);
-    Some(Owner {
-        member,
-        address,
-        epoch,
-    })
+    Some(Owner { member, address, epoch })
 }

@@ -94,11 +94,7 @@ impl Ownership {
     /// Starts the loop. When `tasks` drain, it drains and releases all units and ends.
     pub fn start(parts: Parts, tasks: &Tasks) -> Self {
         let (sender, owned) = watch::channel(Arc::default());
-        let claims = Claims::new(
-            Arc::clone(&parts.store),
-            parts.member.clone(),
-            parts.address.clone(),
-        );
+        let claims = Claims::new(Arc::clone(&parts.store), parts.member.clone(), parts.address.clone());
         let reconciler = Reconciler {
             parts,
             claims,
@@ -208,11 +204,7 @@ impl Reconciler {
         let shutdown = self.shutdown.clone();
         loop {
             let draining = shutdown.is_draining();
-            let planned = if draining {
-                Planned::default()
-            } else {
-                self.parts.plans.planned_for(&self.parts.member)
-            };
+            let planned = if draining { Planned::default() } else { self.parts.plans.planned_for(&self.parts.member) };
             self.drain_unplanned(&planned);
             self.start_planned(&planned, term);
             if draining && self.units.is_empty() {
@@ -234,8 +226,7 @@ impl Reconciler {
 
     fn drain_unplanned(&mut self, planned: &Planned) {
         let over = |unit: &UnitId, epoch: Epoch| {
-            let is_planned =
-                planned.units.contains(unit) || planned.unreadable.contains(&unit.stream);
+            let is_planned = planned.units.contains(unit) || planned.unreadable.contains(&unit.stream);
             !is_planned || self.parts.owners.is_over(unit, epoch)
         };
         let ended: Vec<(UnitId, Epoch)> = self
@@ -248,19 +239,14 @@ impl Reconciler {
             .collect();
         for (unit, epoch) in ended {
             self.units.insert(unit.clone(), Phase::Draining);
-            self.work
-                .push(drain(self.parts.clone(), self.claims.clone(), unit, epoch).boxed());
+            self.work.push(drain(self.parts.clone(), self.claims.clone(), unit, epoch).boxed());
         }
         self.retries.retain(|unit, _| planned.units.contains(unit));
     }
 
     fn start_planned(&mut self, planned: &Planned, term: &Term) {
         let now = Instant::now();
-        let mut starting = self
-            .units
-            .values()
-            .filter(|phase| **phase == Phase::Starting)
-            .count();
+        let mut starting = self.units.values().filter(|phase| **phase == Phase::Starting).count();
         for unit in &planned.units {
             if starting == CONCURRENT_STARTS {
                 return;
@@ -268,12 +254,7 @@ impl Reconciler {
             let waits = self.retries.get(unit).is_some_and(|retry| now < retry.at);
             if !waits && !self.units.contains_key(unit) && self.parts.owners.is_free(unit) {
                 self.units.insert(unit.clone(), Phase::Starting);
-                let work = start(
-                    Arc::clone(&self.parts.handler),
-                    self.claims.clone(),
-                    term.clone(),
-                    unit.clone(),
-                );
+                let work = start(Arc::clone(&self.parts.handler), self.claims.clone(), term.clone(), unit.clone());
                 self.work.push(work.boxed());
                 starting += 1;
             }
@@ -290,17 +271,11 @@ impl Reconciler {
                 self.units.remove(&unit);
                 // The copy of the owners is behind; it will tell when the unit is free.
                 let at = Instant::now() + BACKOFF_BASE;
-                self.retries
-                    .entry(unit)
-                    .or_insert_with(|| Retry::new(at))
-                    .at = at;
+                self.retries.entry(unit).or_insert_with(|| Retry::new(at)).at = at;
             }
             Done::NotStarted(unit) => {
                 self.units.remove(&unit);
-                let retry = self
-                    .retries
-                    .entry(unit)
-                    .or_insert_with(|| Retry::new(Instant::now()));
+                let retry = self.retries.entry(unit).or_insert_with(|| Retry::new(Instant::now()));
                 retry.at = Instant::now() + retry.backoff.next_delay();
             }
             Done::Drained(unit) => drop(self.units.remove(&unit)),
@@ -346,10 +321,7 @@ async fn start(handler: Arc<dyn Handler>, claims: Claims, term: Term, unit: Unit
             return Done::NotStarted(unit);
         }
     };
-    let claim = Claim {
-        epoch,
-        authority: term.authority().clone(),
-    };
+    let claim = Claim { epoch, authority: term.authority().clone() };
     match handler.start(&unit, claim).await {
         Ok(()) => {
             tracing::info!(%unit, %epoch, "owned");
@@ -364,10 +336,7 @@ async fn start(handler: Arc<dyn Handler>, claims: Claims, term: Term, unit: Unit
 }
 
 async fn drain(parts: Parts, claims: Claims, unit: UnitId, epoch: Epoch) -> Done {
-    if timeout(parts.drain_deadline, parts.handler.drain(&unit))
-        .await
-        .is_err()
-    {
+    if timeout(parts.drain_deadline, parts.handler.drain(&unit)).await.is_err() {
         tracing::warn!(%unit, %epoch, deadline = ?parts.drain_deadline, "drain took too long, the unit was stopped");
     }
     release(&claims, &unit, epoch).await;

@@ -38,19 +38,11 @@ pub enum Reason {
 /// Plans `units` for `members`, staying close to `previous`. The order of the arguments' elements does not matter.
 pub fn plan(members: &[Member], units: &[Unit], previous: &Assignment) -> Assignment {
     let mut assignment = Assignment::default();
-    for stage in [
-        Stage::Router,
-        Stage::Filter,
-        Stage::Dispatcher,
-        Stage::Controller,
-    ] {
+    for stage in [Stage::Router, Stage::Filter, Stage::Dispatcher, Stage::Controller] {
         let mut able: Vec<&Member> = members.iter().filter(|member| member.has(stage)).collect();
         able.sort_by(|one, other| one.id.cmp(&other.id));
         able.dedup_by(|one, other| one.id == other.id);
-        let mut wanted: Vec<&Unit> = units
-            .iter()
-            .filter(|unit| unit.id.stage() == stage)
-            .collect();
+        let mut wanted: Vec<&Unit> = units.iter().filter(|unit| unit.id.stage() == stage).collect();
         wanted.sort_by(|one, other| one.id.cmp(&other.id));
         wanted.dedup_by(|one, other| one.id == other.id);
         plan_stage(&able, &wanted, previous, &mut assignment);
@@ -61,28 +53,14 @@ pub fn plan(members: &[Member], units: &[Unit], previous: &Assignment) -> Assign
 /// Region and network of a unit: what decides who its candidates are.
 type Wishes<'a> = (Option<&'a str>, Option<&'a str>);
 
-fn plan_stage(
-    members: &[&Member],
-    units: &[&Unit],
-    previous: &Assignment,
-    assignment: &mut Assignment,
-) {
-    let index: BTreeMap<&MemberId, usize> = members
-        .iter()
-        .enumerate()
-        .map(|(at, member)| (&member.id, at))
-        .collect();
+fn plan_stage(members: &[&Member], units: &[&Unit], previous: &Assignment, assignment: &mut Assignment) {
+    let index: BTreeMap<&MemberId, usize> = members.iter().enumerate().map(|(at, member)| (&member.id, at)).collect();
     let mut board = Board::new(members);
     let mut homeless = Vec::new();
     let mut classes: BTreeMap<Wishes<'_>, Result<usize, Reason>> = BTreeMap::new();
     for unit in units {
-        let wishes = (
-            unit.region.as_ref().map(|region| region.as_str()),
-            unit.network.as_deref(),
-        );
-        let class = *classes
-            .entry(wishes)
-            .or_insert_with(|| candidates(members, unit).map(|set| board.class(set)));
+        let wishes = (unit.region.as_ref().map(|region| region.as_str()), unit.network.as_deref());
+        let class = *classes.entry(wishes).or_insert_with(|| candidates(members, unit).map(|set| board.class(set)));
         let class = match class {
             Ok(class) => class,
             Err(reason) => {
@@ -90,27 +68,10 @@ fn plan_stage(
                 continue;
             }
         };
-        let before = previous
-            .owners
-            .get(&unit.id)
-            .and_then(|owner| index.get(owner))
-            .copied();
+        let before = previous.owners.get(&unit.id).and_then(|owner| index.get(owner)).copied();
         match before.filter(|owner| board.classes[class].contains(owner)) {
-            Some(owner) => board.put(
-                owner,
-                class,
-                Piece {
-                    unit: &unit.id,
-                    home: Some(owner),
-                },
-            ),
-            None => homeless.push((
-                class,
-                Piece {
-                    unit: &unit.id,
-                    home: None,
-                },
-            )),
+            Some(owner) => board.put(owner, class, Piece { unit: &unit.id, home: Some(owner) }),
+            None => homeless.push((class, Piece { unit: &unit.id, home: None })),
         }
     }
     // Those with the least choice first, so that the others fill the gaps.
@@ -122,9 +83,7 @@ fn plan_stage(
     while board.improve() {}
     for (owner, pieces) in board.held.iter().enumerate() {
         for piece in pieces.values().flatten() {
-            assignment
-                .owners
-                .insert(piece.unit.clone(), members[owner].id.clone());
+            assignment.owners.insert(piece.unit.clone(), members[owner].id.clone());
         }
     }
 }
@@ -133,32 +92,17 @@ fn plan_stage(
 fn candidates(members: &[&Member], unit: &Unit) -> Result<BTreeSet<usize>, Reason> {
     let reaches = |member: &Member| {
         let network = unit.network.as_ref();
-        network
-            .is_none_or(|network| member.networks.is_empty() || member.networks.contains(network))
+        network.is_none_or(|network| member.networks.is_empty() || member.networks.contains(network))
     };
-    let fitting: Vec<usize> = (0..members.len())
-        .filter(|at| reaches(members[*at]))
-        .collect();
+    let fitting: Vec<usize> = (0..members.len()).filter(|at| reaches(members[*at])).collect();
     if fitting.is_empty() {
-        return Err(if members.is_empty() {
-            Reason::NoMember
-        } else {
-            Reason::NoMemberInNetwork
-        });
+        return Err(if members.is_empty() { Reason::NoMember } else { Reason::NoMemberInNetwork });
     }
     let near: BTreeSet<usize> = match &unit.region {
-        Some(region) => fitting
-            .iter()
-            .copied()
-            .filter(|at| members[*at].region.as_ref() == Some(region))
-            .collect(),
+        Some(region) => fitting.iter().copied().filter(|at| members[*at].region.as_ref() == Some(region)).collect(),
         None => BTreeSet::new(),
     };
-    Ok(if near.is_empty() {
-        fitting.into_iter().collect()
-    } else {
-        near
-    })
+    Ok(if near.is_empty() { fitting.into_iter().collect() } else { near })
 }
 
 /// A unit on its way to an owner.
@@ -180,10 +124,7 @@ struct Board<'a> {
 impl<'a> Board<'a> {
     fn new(members: &[&Member]) -> Self {
         Self {
-            capacity: members
-                .iter()
-                .map(|member| u64::from(member.capacity.max(1)))
-                .collect(),
+            capacity: members.iter().map(|member| u64::from(member.capacity.max(1))).collect(),
             load: vec![0; members.len()],
             classes: Vec::new(),
             held: vec![BTreeMap::new(); members.len()],
@@ -205,52 +146,30 @@ impl<'a> Board<'a> {
 
     /// Whether `one` with `more_one` further units is less loaded, for its capacity, than `other` with `more_other`.
     fn is_less(&self, one: usize, more_one: u64, other: usize, more_other: u64) -> bool {
-        (self.load[one] + more_one) * self.capacity[other]
-            < (self.load[other] + more_other) * self.capacity[one]
+        (self.load[one] + more_one) * self.capacity[other] < (self.load[other] + more_other) * self.capacity[one]
     }
 
     /// The candidate that is least loaded with one unit more; the first of equals.
     fn least_loaded(&self, class: usize) -> usize {
         let least = |best: usize, at: usize| {
-            if self.is_less(at, 1, best, 1) {
-                at
-            } else {
-                best
-            }
+            if self.is_less(at, 1, best, 1) { at } else { best }
         };
         // A class has a candidate, or it would not be one.
-        self.classes[class]
-            .iter()
-            .copied()
-            .reduce(least)
-            .unwrap_or(0)
+        self.classes[class].iter().copied().reduce(least).unwrap_or(0)
     }
 
     /// Hands one unit on along the shortest way from the most loaded member that has one to the least loaded it can reach. False: balanced.
     fn improve(&mut self) -> bool {
-        let mut sources: Vec<usize> = (0..self.load.len())
-            .filter(|at| self.load[*at] > 0)
-            .collect();
+        let mut sources: Vec<usize> = (0..self.load.len()).filter(|at| self.load[*at] > 0).collect();
         sources.sort_by(|one, other| {
-            let (left, right) = (
-                self.load[*other] * self.capacity[*one],
-                self.load[*one] * self.capacity[*other],
-            );
+            let (left, right) = (self.load[*other] * self.capacity[*one], self.load[*one] * self.capacity[*other]);
             left.cmp(&right).then(one.cmp(other))
         });
         for source in sources {
             let came_from = self.reachable(source);
             let target = (0..self.load.len())
-                .filter(|at| {
-                    *at != source && came_from[*at].is_some() && self.is_less(*at, 1, source, 0)
-                })
-                .reduce(|best, at| {
-                    if self.is_less(at, 1, best, 1) {
-                        at
-                    } else {
-                        best
-                    }
-                });
+                .filter(|at| *at != source && came_from[*at].is_some() && self.is_less(*at, 1, source, 0))
+                .reduce(|best, at| if self.is_less(at, 1, best, 1) { at } else { best });
             if let Some(target) = target {
                 self.hand_on(source, target, &came_from);
                 return true;
@@ -264,9 +183,7 @@ impl<'a> Board<'a> {
         let mut came_from = vec![None; self.load.len()];
         let mut queue = VecDeque::from([source]);
         while let Some(giver) = queue.pop_front() {
-            let classes = self.held[giver]
-                .iter()
-                .filter(|(_, pieces)| !pieces.is_empty());
+            let classes = self.held[giver].iter().filter(|(_, pieces)| !pieces.is_empty());
             for class in classes.map(|(class, _)| *class) {
                 for taker in self.classes[class].iter().copied() {
                     if taker != source && came_from[taker].is_none() {
@@ -326,14 +243,7 @@ mod tests {
     }
 
     fn unit(number: usize) -> Unit {
-        Unit {
-            id: UnitId::new(
-                "s",
-                UnitKind::Partition(PartitionId::new(number.to_string())),
-            ),
-            region: None,
-            network: None,
-        }
+        Unit { id: UnitId::new("s", UnitKind::Partition(PartitionId::new(number.to_string()))), region: None, network: None }
     }
 
     fn units(count: usize) -> Vec<Unit> {
@@ -341,22 +251,12 @@ mod tests {
     }
 
     fn loads(members: &[Member], assignment: &Assignment) -> Vec<usize> {
-        let load = |member: &Member| {
-            assignment
-                .owners
-                .values()
-                .filter(|owner| **owner == member.id)
-                .count()
-        };
+        let load = |member: &Member| assignment.owners.values().filter(|owner| **owner == member.id).count();
         members.iter().map(load).collect()
     }
 
     fn moved(before: &Assignment, after: &Assignment) -> usize {
-        after
-            .owners
-            .iter()
-            .filter(|(unit, owner)| before.owners.get(unit).is_some_and(|was| was != *owner))
-            .count()
+        after.owners.iter().filter(|(unit, owner)| before.owners.get(unit).is_some_and(|was| was != *owner)).count()
     }
 
     fn fresh(members: &[Member], units: &[Unit]) -> Assignment {
@@ -367,26 +267,12 @@ mod tests {
     /// reason is told.
     #[test]
     fn stages_are_kept_apart() {
-        let members = [
-            member(0, &[Stage::Router, Stage::Filter]),
-            member(1, &[Stage::Controller]),
-        ];
-        let kinds = [
-            UnitKind::Discovery,
-            UnitKind::FilterShard(0),
-            UnitKind::DispatchShard(0),
-        ];
-        let units = kinds.map(|kind| Unit {
-            id: UnitId::new("s", kind),
-            region: None,
-            network: None,
-        });
+        let members = [member(0, &[Stage::Router, Stage::Filter]), member(1, &[Stage::Controller])];
+        let kinds = [UnitKind::Discovery, UnitKind::FilterShard(0), UnitKind::DispatchShard(0)];
+        let units = kinds.map(|kind| Unit { id: UnitId::new("s", kind), region: None, network: None });
         let assignment = fresh(&members, &units);
         assert_eq!(loads(&members, &assignment), [2, 0]);
-        assert_eq!(
-            assignment.unassigned.get(&units[2].id),
-            Some(&Reason::NoMember)
-        );
+        assert_eq!(assignment.unassigned.get(&units[2].id), Some(&Reason::NoMember));
         assert_eq!(assignment.unassigned.len(), 1);
     }
 
@@ -394,28 +280,17 @@ mod tests {
     /// member does otherwise, and units come home when one appears.
     #[test]
     fn regions_are_preferred() {
-        let at = |id, region: &str| Member {
-            region: Some(Region::new(region)),
-            ..member(id, &[Stage::Router])
-        };
+        let at = |id, region: &str| Member { region: Some(Region::new(region)), ..member(id, &[Stage::Router]) };
         let mut members = vec![at(0, "qingdao"), at(1, "qingdao")];
         let mut units = units(10);
-        units[..4]
-            .iter_mut()
-            .for_each(|unit| unit.region = Some(Region::new("hohhot")));
-        units[4..]
-            .iter_mut()
-            .for_each(|unit| unit.region = Some(Region::new("qingdao")));
+        units[..4].iter_mut().for_each(|unit| unit.region = Some(Region::new("hohhot")));
+        units[4..].iter_mut().for_each(|unit| unit.region = Some(Region::new("qingdao")));
         let before = fresh(&members, &units);
         assert_eq!(loads(&members, &before), [5, 5]);
         members.push(at(2, "hohhot"));
         let after = plan(&members, &units, &before);
         assert_eq!(loads(&members, &after), [3, 3, 4]);
-        assert!(
-            units[..4]
-                .iter()
-                .all(|unit| after.owners[&unit.id] == members[2].id)
-        );
+        assert!(units[..4].iter().all(|unit| after.owners[&unit.id] == members[2].id));
     }
 
     /// *Scenario*: units of a network. *Guarantees*: only members that reach it own them; members without networks reach all; none: the reason.
@@ -429,10 +304,7 @@ mod tests {
         units[1].network = Some("vpc-c".into());
         let assignment = fresh(&members, &units);
         assert_eq!(assignment.owners[&units[0].id], members[0].id);
-        assert_eq!(
-            assignment.unassigned.get(&units[1].id),
-            Some(&Reason::NoMemberInNetwork)
-        );
+        assert_eq!(assignment.unassigned.get(&units[1].id), Some(&Reason::NoMemberInNetwork));
         members[1].networks.clear();
         let open = plan(&members, &units, &assignment);
         assert_eq!(open.owners[&units[1].id], members[1].id);
@@ -460,9 +332,7 @@ mod tests {
         for (number, unit) in units.iter_mut().enumerate() {
             let (network, owner) = if number < 9 { ("a", 0) } else { ("b", 1) };
             unit.network = Some(network.into());
-            before
-                .owners
-                .insert(unit.id.clone(), members[owner].id.clone());
+            before.owners.insert(unit.id.clone(), members[owner].id.clone());
         }
         let after = plan(&members, &units, &before);
         assert_eq!(loads(&members, &after), [5, 4, 3]);
@@ -479,52 +349,32 @@ mod tests {
         assert_eq!(moved(&ten, &nine), 1000);
         let twelve = plan(&all[..12], &units, &nine);
         let loads = loads(&all, &twelve);
-        assert!(
-            loads.iter().all(|load| (833..=834).contains(load)),
-            "{loads:?}"
-        );
+        assert!(loads.iter().all(|load| (833..=834).contains(load)), "{loads:?}");
         assert_eq!(moved(&nine, &twelve), loads[0] + loads[10] + loads[11]);
     }
 
     fn any_member() -> impl Strategy<Value = Member> {
-        let stages = proptest::sample::subsequence(
-            vec![Stage::Router, Stage::Filter, Stage::Dispatcher],
-            1..=3,
-        );
+        let stages = proptest::sample::subsequence(vec![Stage::Router, Stage::Filter, Stage::Dispatcher], 1..=3);
         let networks = proptest::sample::subsequence(vec!["a".to_owned(), "b".to_owned()], 0..=2);
-        (
-            0..8_usize,
-            stages,
-            proptest::option::of("[qh]"),
+        (0..8_usize, stages, proptest::option::of("[qh]"), networks, 0..4_u32).prop_map(|(id, stages, region, networks, capacity)| Member {
+            region: region.map(Region::new),
             networks,
-            0..4_u32,
-        )
-            .prop_map(|(id, stages, region, networks, capacity)| Member {
-                region: region.map(Region::new),
-                networks,
-                capacity,
-                ..member(id, &stages)
-            })
+            capacity,
+            ..member(id, &stages)
+        })
     }
 
     fn any_unit() -> impl Strategy<Value = Unit> {
         let kind = prop_oneof![
-            (0..30_u32)
-                .prop_map(|number| UnitKind::Partition(PartitionId::new(number.to_string()))),
+            (0..30_u32).prop_map(|number| UnitKind::Partition(PartitionId::new(number.to_string()))),
             (0..8_u32).prop_map(UnitKind::FilterShard),
             (0..8_u32).prop_map(UnitKind::DispatchShard),
         ];
-        (
-            kind,
-            "[st]",
-            proptest::option::of("[qhx]"),
-            proptest::option::of("[abc]"),
-        )
-            .prop_map(|(kind, stream, region, network)| Unit {
-                id: UnitId::new(stream, kind),
-                region: region.map(Region::new),
-                network,
-            })
+        (kind, "[st]", proptest::option::of("[qhx]"), proptest::option::of("[abc]")).prop_map(|(kind, stream, region, network)| Unit {
+            id: UnitId::new(stream, kind),
+            region: region.map(Region::new),
+            network,
+        })
     }
 
     fn distinct_members() -> impl Strategy<Value = Vec<Member>> {

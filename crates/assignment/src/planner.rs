@@ -43,23 +43,9 @@ pub struct Planner(TaskHandle);
 
 impl Planner {
     /// Starts the loop. It ends when `tasks` drain.
-    pub fn start(
-        store: Arc<dyn Metastore>,
-        election: Election,
-        members: Members,
-        owners: Owners,
-        units: Units,
-        tasks: &Tasks,
-    ) -> Self {
+    pub fn start(store: Arc<dyn Metastore>, election: Election, members: Members, owners: Owners, units: Units, tasks: &Tasks) -> Self {
         let plans = Plans::start(Arc::clone(&store), tasks);
-        let mut inner = Loop {
-            store,
-            election,
-            members,
-            owners,
-            plans,
-            units,
-        };
+        let mut inner = Loop { store, election, members, owners, plans, units };
         Self(tasks.spawn("planner", TaskKind::Background, async move {
             inner.run().await;
             Ok::<(), std::convert::Infallible>(())
@@ -112,12 +98,7 @@ impl Loop {
     }
 
     async fn plan_once(&self, leadership: &Leadership, units: Arc<[Unit]>) -> Result<(), Error> {
-        let stored = self
-            .store
-            .list(PLAN)
-            .await
-            .map_err(Error::store("read plans"))?
-            .entries;
+        let stored = self.store.list(PLAN).await.map_err(Error::store("read plans"))?.entries;
         let mut previous = assignment(&stored);
         // Where a plan is missing, what is owned stays where it is.
         for (unit, owner) in self.owners.all() {
@@ -130,16 +111,10 @@ impl Loop {
             // A panic of a pure function would come again; it is a task failure, like any other panic.
             Err(failure) => std::panic::resume_unwind(failure.into_panic()),
         };
-        let stored: BTreeMap<String, Vec<u8>> = stored
-            .into_iter()
-            .map(|entry| (entry.key, entry.value.to_vec()))
-            .collect();
+        let stored: BTreeMap<String, Vec<u8>> = stored.into_iter().map(|entry| (entry.key, entry.value.to_vec())).collect();
         for transaction in transactions(&stored, &planned)? {
             let operations = transaction.operations.len();
-            let outcome = self
-                .store
-                .transact(transaction.when(leadership.guard()))
-                .await;
+            let outcome = self.store.transact(transaction.when(leadership.guard())).await;
             if !outcome.map_err(Error::store("write plans"))?.succeeded {
                 return Err(Error::Deposed);
             }
@@ -172,46 +147,27 @@ impl Loop {
 }
 
 /// The writes that turn the stored plans into the wanted ones, in transactions within the limits.
-fn transactions(
-    stored: &BTreeMap<String, Vec<u8>>,
-    wanted: &Assignment,
-) -> Result<Vec<Transaction>, Error> {
+fn transactions(stored: &BTreeMap<String, Vec<u8>>, wanted: &Assignment) -> Result<Vec<Transaction>, Error> {
     let mut operations = Vec::new();
     let mut keys = BTreeSet::new();
     for (stream, plan) in by_stream(wanted) {
         let key = plan_key(&stream);
         let value = encode("plan", &plan)?;
         if stored.get(&key) != Some(&value) {
-            let put = Operation::Put {
-                key: key.clone(),
-                value: value.into(),
-                lease: None,
-            };
+            let put = Operation::Put { key: key.clone(), value: value.into(), lease: None };
             operations.push(put);
         }
         keys.insert(key);
     }
-    operations.extend(
-        stored
-            .keys()
-            .filter(|key| !keys.contains(*key))
-            .cloned()
-            .map(Operation::Delete),
-    );
+    operations.extend(stored.keys().filter(|key| !keys.contains(*key)).cloned().map(Operation::Delete));
 
     let mut all: Vec<Transaction> = Vec::new();
     for operation in operations {
         if operation.bytes() > PAYLOAD {
-            tracing::error!(
-                bytes = operation.bytes(),
-                limit = PAYLOAD,
-                "the plan of a stream is too large, it is left as it is"
-            );
+            tracing::error!(bytes = operation.bytes(), limit = PAYLOAD, "the plan of a stream is too large, it is left as it is");
             continue;
         }
-        let fits = |last: &&mut Transaction| {
-            last.operations.len() < MAX_OPERATIONS && last.bytes() + operation.bytes() <= PAYLOAD
-        };
+        let fits = |last: &&mut Transaction| last.operations.len() < MAX_OPERATIONS && last.bytes() + operation.bytes() <= PAYLOAD;
         match all.last_mut().filter(fits) {
             Some(last) => last.operations.push(operation),
             None => all.push(Transaction::new().operation(operation)),
@@ -235,10 +191,7 @@ mod tests {
         for stream in 0..streams {
             for shard in 0..shards {
                 let unit = UnitId::new(format!("s{stream}"), UnitKind::FilterShard(shard));
-                assignment.owners.insert(
-                    unit,
-                    MemberId::new("member-with-a-rather-long-name-as-hosts-have"),
-                );
+                assignment.owners.insert(unit, MemberId::new("member-with-a-rather-long-name-as-hosts-have"));
             }
         }
         assignment
@@ -250,19 +203,11 @@ mod tests {
     fn transactions_are_within_limits() {
         for (streams, shards) in [(1000, 2), (3, 12_000)] {
             let all = transactions(&BTreeMap::new(), &planned(streams, shards)).expect("encodable");
-            assert_eq!(
-                all.iter()
-                    .map(|transaction| transaction.operations.len())
-                    .sum::<usize>(),
-                streams
-            );
+            assert_eq!(all.iter().map(|transaction| transaction.operations.len()).sum::<usize>(), streams);
             assert!(all.len() > 1);
             for transaction in all {
                 let guard = rocketbridge_metastore::Compare::CreateRevision("leader".into(), 1);
-                transaction
-                    .when(guard)
-                    .validate()
-                    .expect("within the limits");
+                transaction.when(guard).validate().expect("within the limits");
             }
         }
     }
@@ -277,18 +222,13 @@ mod tests {
         }
         stored.insert(plan_key("gone"), b"{}".to_vec());
         let mut new = old.clone();
-        new.owners.insert(
-            UnitId::new("s1", UnitKind::FilterShard(0)),
-            MemberId::new("other"),
-        );
+        new.owners.insert(UnitId::new("s1", UnitKind::FilterShard(0)), MemberId::new("other"));
         let all = transactions(&stored, &new).expect("encodable");
         let keys: Vec<&str> = all
             .iter()
             .flat_map(|transaction| &transaction.operations)
             .map(|operation| match operation {
-                Operation::Put { key, .. }
-                | Operation::Delete(key)
-                | Operation::DeletePrefix(key) => key.as_str(),
+                Operation::Put { key, .. } | Operation::Delete(key) | Operation::DeletePrefix(key) => key.as_str(),
             })
             .collect();
         assert_eq!(keys, ["plan/s1", "plan/gone"]);

@@ -68,9 +68,7 @@ impl Plans {
             match decode::<StreamPlan>(entry) {
                 Some(plan) => {
                     let mine = plan.units.into_iter().filter(|(_, owner)| owner == member);
-                    planned
-                        .units
-                        .extend(mine.map(|(kind, _)| UnitId::new(stream.clone(), kind)));
+                    planned.units.extend(mine.map(|(kind, _)| UnitId::new(stream.clone(), kind)));
                 }
                 None => drop(planned.unreadable.insert(stream)),
             }
@@ -88,18 +86,10 @@ pub fn plan_key(stream: &str) -> String {
 pub(crate) fn by_stream(assignment: &Assignment) -> BTreeMap<String, StreamPlan> {
     let mut plans: BTreeMap<String, StreamPlan> = BTreeMap::new();
     for (unit, owner) in &assignment.owners {
-        plans
-            .entry(unit.stream.clone())
-            .or_default()
-            .units
-            .insert(unit.kind.clone(), owner.clone());
+        plans.entry(unit.stream.clone()).or_default().units.insert(unit.kind.clone(), owner.clone());
     }
     for (unit, reason) in &assignment.unassigned {
-        plans
-            .entry(unit.stream.clone())
-            .or_default()
-            .unassigned
-            .insert(unit.kind.clone(), *reason);
+        plans.entry(unit.stream.clone()).or_default().unassigned.insert(unit.kind.clone(), *reason);
     }
     plans
 }
@@ -109,10 +99,7 @@ pub(crate) fn assignment(entries: &[Entry]) -> Assignment {
     let mut assignment = Assignment::default();
     for entry in entries {
         if let (Some(stream), Some(plan)) = (stream_of(&entry.key), decode::<StreamPlan>(entry)) {
-            let owners = plan
-                .units
-                .into_iter()
-                .map(|(kind, owner)| (UnitId::new(stream.clone(), kind), owner));
+            let owners = plan.units.into_iter().map(|(kind, owner)| (UnitId::new(stream.clone(), kind), owner));
             assignment.owners.extend(owners);
         }
     }
@@ -133,21 +120,11 @@ mod tests {
     #[test]
     fn plans_are_stored_as_documented() {
         let mut plan = StreamPlan::default();
-        plan.units.insert(
-            UnitKind::Partition(PartitionId::new("a/0")),
-            MemberId::new("m1"),
-        );
-        plan.unassigned
-            .insert(UnitKind::DispatchShard(2), Reason::NoMemberInNetwork);
+        plan.units.insert(UnitKind::Partition(PartitionId::new("a/0")), MemberId::new("m1"));
+        plan.unassigned.insert(UnitKind::DispatchShard(2), Reason::NoMemberInNetwork);
         let json = serde_json::to_string(&plan).expect("writable");
-        assert_eq!(
-            json,
-            r#"{"units":{"partition/a%2F0":"m1"},"unassigned":{"dispatch/2":"no_member_in_network"}}"#
-        );
-        assert_eq!(
-            serde_json::from_str::<StreamPlan>(&json).expect("readable"),
-            plan
-        );
+        assert_eq!(json, r#"{"units":{"partition/a%2F0":"m1"},"unassigned":{"dispatch/2":"no_member_in_network"}}"#);
+        assert_eq!(serde_json::from_str::<StreamPlan>(&json).expect("readable"), plan);
         let newer = r#"{"units":{},"unassigned":{"filter/0":"bad_moon"},"mood":1}"#;
         let newer: StreamPlan = serde_json::from_str(newer).expect("readable");
         assert_eq!(newer.unassigned[&UnitKind::FilterShard(0)], Reason::Other);

@@ -64,10 +64,7 @@ impl UnitKind {
 impl UnitId {
     /// A unit of a stream.
     pub fn new(stream: impl Into<String>, kind: UnitKind) -> Self {
-        Self {
-            stream: stream.into(),
-            kind,
-        }
+        Self { stream: stream.into(), kind }
     }
 
     /// The stage that owns it.
@@ -107,18 +104,10 @@ impl FromStr for UnitKind {
     fn from_str(text: &str) -> Result<Self, NoUnit> {
         let no_unit = || NoUnit(text.to_owned());
         let (kind, index) = text.split_once('/').ok_or_else(no_unit)?;
-        let number = || {
-            index
-                .parse::<u32>()
-                .ok()
-                .filter(|number| number.to_string() == index)
-                .ok_or_else(no_unit)
-        };
+        let number = || index.parse::<u32>().ok().filter(|number| number.to_string() == index).ok_or_else(no_unit);
         match kind {
             "discovery" if index == "0" => Ok(Self::Discovery),
-            "partition" => key::decode(index)
-                .map(|name| Self::Partition(PartitionId::new(name)))
-                .ok_or_else(no_unit),
+            "partition" => key::decode(index).map(|name| Self::Partition(PartitionId::new(name))).ok_or_else(no_unit),
             "filter" => number().map(Self::FilterShard),
             "dispatch" => number().map(Self::DispatchShard),
             _ => Err(no_unit()),
@@ -141,9 +130,7 @@ impl Serialize for UnitKind {
 
 impl<'de> Deserialize<'de> for UnitKind {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer)?
-            .parse()
-            .map_err(serde::de::Error::custom)
+        String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
     }
 }
 
@@ -184,14 +171,8 @@ mod tests {
     /// *Scenario*: a partition with a separator in its name. *Guarantees*: the key is the documented one.
     #[test]
     fn keys_are_as_documented() {
-        let unit = UnitId::new(
-            "orders",
-            UnitKind::Partition(PartitionId::new("broker-a/3")),
-        );
+        let unit = UnitId::new("orders", UnitKind::Partition(PartitionId::new("broker-a/3")));
         assert_eq!(unit.key(), "owners/orders/partition/broker-a%2F3");
-        assert_eq!(
-            UnitId::new("o", UnitKind::Discovery).key(),
-            "owners/o/discovery/0"
-        );
+        assert_eq!(UnitId::new("o", UnitKind::Discovery).key(), "owners/o/discovery/0");
     }
 }

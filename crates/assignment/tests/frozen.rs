@@ -21,11 +21,7 @@ fn unit() -> UnitId {
 }
 
 async fn connect(endpoint: &str) -> Arc<dyn Metastore> {
-    Arc::new(
-        Etcd::connect(etcd::Config::new([endpoint]))
-            .await
-            .expect("connect"),
-    )
+    Arc::new(Etcd::connect(etcd::Config::new([endpoint])).await.expect("connect"))
 }
 
 /// The child's part: owns a unit, and answers each line of its input with whether it may act. Does nothing when run as a test of its own.
@@ -34,16 +30,11 @@ fn child() {
     let Ok(endpoint) = std::env::var(ROLE) else {
         return;
     };
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(1)
-        .enable_all()
-        .build()
-        .expect("a runtime");
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("a runtime");
     let (lease, term) = runtime.block_on(async {
         let store = connect(&endpoint).await;
         let tasks = Tasks::new(Shutdown::new());
-        let lease =
-            Lease::start(Arc::clone(&store), Duration::from_secs(3), &tasks).expect("long enough");
+        let lease = Lease::start(Arc::clone(&store), Duration::from_secs(3), &tasks).expect("long enough");
         let term = lease.term().await;
         let claims = Claims::new(store, MemberId::new("child"), "child:1".into());
         claims.claim(&term, &unit()).await.expect("it is free");
@@ -75,18 +66,13 @@ impl Running {
             .expect("the child starts");
         let input = process.stdin.take().expect("it is piped");
         let output = BufReader::new(process.stdout.take().expect("it is piped"));
-        let mut running = Self {
-            process,
-            input,
-            output,
-        };
+        let mut running = Self { process, input, output };
         running.line("owns");
         running
     }
 
     fn signal(&self, signal: Signal) {
-        let pid = Pid::from_raw(i32::try_from(self.process.id()).expect("a process id"))
-            .expect("not zero");
+        let pid = Pid::from_raw(i32::try_from(self.process.id()).expect("a process id")).expect("not zero");
         kill_process(pid, signal).expect("the child runs");
     }
 
@@ -98,11 +84,7 @@ impl Running {
         let mut line = String::new();
         while !line.starts_with(start) {
             line.clear();
-            assert_ne!(
-                self.output.read_line(&mut line).expect("readable"),
-                0,
-                "no line '{start}'"
-            );
+            assert_ne!(self.output.read_line(&mut line).expect("readable"), 0, "no line '{start}'");
         }
         line.trim().to_owned()
     }
@@ -127,19 +109,13 @@ async fn a_stopped_owner_knows_at_once() {
     let mut owner = Running::start(&cluster.endpoints[0]);
     owner.ask();
     assert_eq!(owner.line("valid"), "valid true");
-    let before = store
-        .get(&unit().key())
-        .await
-        .expect("get")
-        .expect("it is owned")
-        .create_revision;
+    let before = store.get(&unit().key()).await.expect("get").expect("it is owned").create_revision;
     owner.signal(Signal::STOP);
     // Waits in its input, to be the first thing that it reads.
     owner.ask();
 
     let tasks = Tasks::new(Shutdown::new());
-    let lease =
-        Lease::start(Arc::clone(&store), Duration::from_secs(10), &tasks).expect("long enough");
+    let lease = Lease::start(Arc::clone(&store), Duration::from_secs(10), &tasks).expect("long enough");
     let term = lease.term().await;
     let claims = Claims::new(store, MemberId::new("other"), "other:1".into());
     let takeover = async {
@@ -151,9 +127,7 @@ async fn a_stopped_owner_knows_at_once() {
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
     };
-    let epoch = timeout(PATIENCE, takeover)
-        .await
-        .expect("the lease of the stopped owner ends");
+    let epoch = timeout(PATIENCE, takeover).await.expect("the lease of the stopped owner ends");
     assert!(epoch.0 > before);
     owner.signal(Signal::CONT);
     assert_eq!(owner.line("valid"), "valid false");

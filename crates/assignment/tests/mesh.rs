@@ -11,14 +11,13 @@ use futures::FutureExt;
 use futures::future::BoxFuture;
 use parking_lot::Mutex;
 use rocketbridge_assignment::{
-    Authority, Claim, Election, Handler, Lease, Member, Members, Owners, Ownership, Planner, Plans,
-    Reason, Registration, Stage, Unit, UnitId, UnitKind, ownership,
+    Authority, Claim, Election, Handler, Lease, Member, Members, Owners, Ownership, Planner, Plans, Reason, Registration, Stage, Unit,
+    UnitId, UnitKind, ownership,
 };
 use rocketbridge_metastore::testing::Cluster;
 use rocketbridge_metastore::watch::Source;
 use rocketbridge_metastore::{
-    Embedded, Entry, Error, Etcd, LeaseGrant, LeaseId, Listing, Metastore, Outcome, Transaction,
-    Watch, WatchEvent,
+    Embedded, Entry, Error, Etcd, LeaseGrant, LeaseId, Listing, Metastore, Outcome, Transaction, Watch, WatchEvent,
 };
 use rocketbridge_model::{Epoch, MemberId, PartitionId};
 use rocketbridge_runtime::tasks::Failure;
@@ -48,37 +47,19 @@ struct State {
 
 impl Journal {
     fn owners(&self) -> BTreeMap<UnitId, String> {
-        self.state
-            .lock()
-            .active
-            .iter()
-            .map(|(unit, (process, _))| (unit.clone(), process.clone()))
-            .collect()
+        self.state.lock().active.iter().map(|(unit, (process, _))| (unit.clone(), process.clone())).collect()
     }
 
     fn count(&self, process: &str) -> usize {
-        self.owners()
-            .values()
-            .filter(|owner| *owner == process)
-            .count()
+        self.owners().values().filter(|owner| *owner == process).count()
     }
 
     fn drained_by(&self, process: &str) -> usize {
-        self.state
-            .lock()
-            .drained
-            .iter()
-            .filter(|(by, _)| by == process)
-            .count()
+        self.state.lock().drained.iter().filter(|(by, _)| by == process).count()
     }
 
     fn abandoned_by(&self, process: &str) -> usize {
-        self.state
-            .lock()
-            .abandoned
-            .iter()
-            .filter(|by| *by == process)
-            .count()
+        self.state.lock().abandoned.iter().filter(|by| *by == process).count()
     }
 
     fn check(&self) {
@@ -112,13 +93,9 @@ impl Handler for Worker {
             if let Some(before) = state.epochs.insert(unit.clone(), claim.epoch)
                 && before >= claim.epoch
             {
-                state
-                    .violations
-                    .push(format!("{unit}: epoch {before}, then {}", claim.epoch));
+                state.violations.push(format!("{unit}: epoch {before}, then {}", claim.epoch));
             }
-            state
-                .active
-                .insert(unit.clone(), (self.process.clone(), claim.authority));
+            state.active.insert(unit.clone(), (self.process.clone(), claim.authority));
             Ok(())
         }
         .boxed()
@@ -139,9 +116,7 @@ impl Handler for Worker {
 
     fn abandon(&self) {
         let mut state = self.journal.state.lock();
-        state
-            .active
-            .retain(|_, (process, _)| *process != self.process);
+        state.active.retain(|_, (process, _)| *process != self.process);
         state.abandoned.push(self.process.clone());
     }
 }
@@ -155,16 +130,10 @@ struct Link {
 
 impl Link {
     fn new(store: Arc<dyn Metastore>) -> Self {
-        Self {
-            store,
-            cut: watch::Sender::new(false),
-        }
+        Self { store, cut: watch::Sender::new(false) }
     }
 
-    fn through<'a, T: Send + 'a>(
-        &'a self,
-        call: impl Future<Output = T> + Send + 'a,
-    ) -> BoxFuture<'a, T> {
+    fn through<'a, T: Send + 'a>(&'a self, call: impl Future<Output = T> + Send + 'a) -> BoxFuture<'a, T> {
         async move {
             let mut cut = self.cut.subscribe();
             cut.wait_for(|cut| !*cut).await.expect("the link lives");
@@ -190,15 +159,9 @@ impl Metastore for Link {
         self.through(self.store.transact(transaction))
     }
 
-    fn watch<'a>(
-        &'a self,
-        prefix: &'a str,
-        after_revision: u64,
-    ) -> BoxFuture<'a, Result<Watch, Error>> {
+    fn watch<'a>(&'a self, prefix: &'a str, after_revision: u64) -> BoxFuture<'a, Result<Watch, Error>> {
         async move {
-            let watch = self
-                .through(self.store.watch(prefix, after_revision))
-                .await?;
+            let watch = self.through(self.store.watch(prefix, after_revision)).await?;
             let cut = self.cut.subscribe();
             Ok(Watch::new(Wire { watch, cut }))
         }
@@ -228,10 +191,7 @@ impl Source for Wire {
     fn next(&mut self) -> BoxFuture<'_, Result<WatchEvent, Error>> {
         async move {
             loop {
-                self.cut
-                    .wait_for(|cut| !*cut)
-                    .await
-                    .expect("the link lives");
+                self.cut.wait_for(|cut| !*cut).await.expect("the link lives");
                 tokio::select! {
                     biased;
                     _ = self.cut.changed() => {}
@@ -256,12 +216,7 @@ struct Process {
 }
 
 impl Process {
-    fn start(
-        name: &str,
-        store: &Arc<dyn Metastore>,
-        journal: &Arc<Journal>,
-        units: &watch::Sender<Option<Arc<[Unit]>>>,
-    ) -> Self {
+    fn start(name: &str, store: &Arc<dyn Metastore>, journal: &Arc<Journal>, units: &watch::Sender<Option<Arc<[Unit]>>>) -> Self {
         let id = MemberId::new(name);
         let link = Link::new(Arc::clone(store));
         let store: Arc<dyn Metastore> = Arc::new(link.clone());
@@ -280,22 +235,9 @@ impl Process {
             version: "test".into(),
             started_at: String::new(),
         };
-        Registration::start(
-            Arc::clone(&store),
-            lease.clone(),
-            member,
-            members.clone(),
-            &tasks,
-        );
+        Registration::start(Arc::clone(&store), lease.clone(), member, members.clone(), &tasks);
         let election = Election::start(Arc::clone(&store), lease.clone(), id.clone(), &tasks);
-        Planner::start(
-            Arc::clone(&store),
-            election.clone(),
-            members,
-            owners.clone(),
-            units.subscribe(),
-            &tasks,
-        );
+        Planner::start(Arc::clone(&store), election.clone(), members, owners.clone(), units.subscribe(), &tasks);
         let worker = Arc::new(Worker {
             process: name.to_owned(),
             journal: Arc::clone(journal),
@@ -313,24 +255,13 @@ impl Process {
             drain_deadline: Duration::from_millis(500),
         };
         let ownership = Ownership::start(parts, &tasks);
-        Self {
-            id,
-            link,
-            tasks,
-            lease,
-            election,
-            ownership,
-            worker,
-            plans,
-        }
+        Self { id, link, tasks, lease, election, ownership, worker, plans }
     }
 
     /// What a service does at SIGTERM.
     async fn terminate(&self) {
         self.tasks.shutdown().drain(Cause::Requested("test".into()));
-        timeout(PATIENCE, self.ownership.ended())
-            .await
-            .expect("it drains");
+        timeout(PATIENCE, self.ownership.ended()).await.expect("it drains");
         self.lease.revoke().await.expect("revoke");
         self.kill();
     }
@@ -350,26 +281,18 @@ struct Mesh {
 
 impl Mesh {
     fn new(store: Arc<dyn Metastore>, units: usize) -> Self {
-        let mesh = Self {
-            store,
-            journal: Arc::default(),
-            units: watch::Sender::new(None),
-        };
+        let mesh = Self { store, journal: Arc::default(), units: watch::Sender::new(None) };
         mesh.want(units);
         mesh
     }
 
     fn want(&self, count: usize) {
         let unit = |number: usize| Unit {
-            id: UnitId::new(
-                format!("stream/{}", number % 3),
-                UnitKind::Partition(PartitionId::new(format!("b/{number}"))),
-            ),
+            id: UnitId::new(format!("stream/{}", number % 3), UnitKind::Partition(PartitionId::new(format!("b/{number}")))),
             region: None,
             network: None,
         };
-        self.units
-            .send_replace(Some((0..count).map(unit).collect()));
+        self.units.send_replace(Some((0..count).map(unit).collect()));
     }
 
     fn process(&self, name: &str) -> Process {
@@ -380,21 +303,13 @@ impl Mesh {
     async fn settles(&self, expected: &[(&str, usize)]) {
         let total: usize = expected.iter().map(|(_, count)| count).sum();
         let wait = async {
-            while self.journal.owners().len() != total
-                || expected
-                    .iter()
-                    .any(|(name, count)| self.journal.count(name) != *count)
-            {
+            while self.journal.owners().len() != total || expected.iter().any(|(name, count)| self.journal.count(name) != *count) {
                 tokio::time::sleep(Duration::from_millis(10)).await;
             }
         };
         let settled = timeout(PATIENCE, wait).await;
         self.journal.check();
-        assert!(
-            settled.is_ok(),
-            "{expected:?}, got {:#?}",
-            self.journal.owners()
-        );
+        assert!(settled.is_ok(), "{expected:?}, got {:#?}", self.journal.owners());
     }
 
     async fn owner_keys(&self) -> Vec<Entry> {
@@ -408,23 +323,15 @@ async fn until(what: &str, mut condition: impl FnMut() -> bool) {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     };
-    timeout(PATIENCE, wait)
-        .await
-        .unwrap_or_else(|_| panic!("{what}"));
+    timeout(PATIENCE, wait).await.unwrap_or_else(|_| panic!("{what}"));
 }
 
 /// Runs a scenario on both stores.
 async fn on_both<F: Future<Output = ()>>(scenario: impl Fn(Arc<dyn Metastore>) -> F) {
     let directory = tempfile::tempdir().expect("a directory");
-    scenario(Arc::new(
-        Embedded::open(directory.path()).await.expect("open"),
-    ))
-    .await;
+    scenario(Arc::new(Embedded::open(directory.path()).await.expect("open"))).await;
     if let Some(cluster) = Cluster::start(1) {
-        scenario(Arc::new(
-            Etcd::connect(cluster.config()).await.expect("connect"),
-        ))
-        .await;
+        scenario(Arc::new(Etcd::connect(cluster.config()).await.expect("connect"))).await;
     }
 }
 
@@ -472,9 +379,7 @@ async fn a_killed_process_is_replaced() {
         mesh.settles(&[("two", 6)]).await;
         let after = two.election.leadership().expect("the second leads");
         assert!(after.epoch() > before.epoch());
-        let late = Transaction::new()
-            .when(before.guard())
-            .put("plan/late", "{}");
+        let late = Transaction::new().when(before.guard()).put("plan/late", "{}");
         assert!(!mesh.store.transact(late).await.expect("transact").succeeded);
         two.kill();
     })
@@ -496,12 +401,7 @@ async fn a_cut_off_process_fences_itself_first() {
         timeout(PATIENCE, term.lost()).await.expect("it notices");
         assert!(!term.authority().is_valid() && one.lease.current().is_none());
         until("it abandons", || mesh.journal.abandoned_by("one") == 1).await;
-        let held = mesh
-            .owner_keys()
-            .await
-            .into_iter()
-            .filter(|entry| entry.lease == Some(term.id()))
-            .count();
+        let held = mesh.owner_keys().await.into_iter().filter(|entry| entry.lease == Some(term.id())).count();
         assert_eq!(held, 3, "its keys outlive its trust");
         assert_eq!(mesh.journal.count("two"), 3);
         mesh.settles(&[("two", 6)]).await;
@@ -527,12 +427,7 @@ async fn a_revoked_lease_is_replaced() {
         until("it abandons", || mesh.journal.abandoned_by("one") == 1).await;
         mesh.settles(&[("one", 4)]).await;
         let renewed = one.lease.current().expect("a new lease").id();
-        assert!(
-            mesh.owner_keys()
-                .await
-                .iter()
-                .all(|entry| entry.lease == Some(renewed))
-        );
+        assert!(mesh.owner_keys().await.iter().all(|entry| entry.lease == Some(renewed)));
         one.kill();
     })
     .await;
@@ -548,10 +443,7 @@ async fn units_that_do_not_start_are_released() {
         mesh.want(3);
         let mut plans = one.plans.clone();
         let planned = async {
-            while plans
-                .stream("stream/0")
-                .is_none_or(|plan| plan.units.is_empty())
-            {
+            while plans.stream("stream/0").is_none_or(|plan| plan.units.is_empty()) {
                 plans.changed().await;
             }
         };
@@ -586,10 +478,7 @@ async fn a_stolen_key_is_noticed() {
         let one = mesh.process("one");
         mesh.settles(&[("one", 3)]).await;
         let stolen = mesh.owner_keys().await.remove(0);
-        mesh.store
-            .transact(Transaction::new().delete(&stolen.key))
-            .await
-            .expect("delete");
+        mesh.store.transact(Transaction::new().delete(&stolen.key)).await.expect("delete");
         until("it stops the unit", || mesh.journal.drained_by("one") == 1).await;
         mesh.settles(&[("one", 3)]).await;
         one.kill();
@@ -603,17 +492,11 @@ async fn the_plan_tells_why() {
     on_both(|store| async {
         let mesh = Mesh::new(store, 0);
         let one = mesh.process("one");
-        let unit = Unit {
-            id: UnitId::new("s", UnitKind::FilterShard(0)),
-            region: None,
-            network: None,
-        };
+        let unit = Unit { id: UnitId::new("s", UnitKind::FilterShard(0)), region: None, network: None };
         mesh.units.send_replace(Some([unit].into()));
         until("the plan is there", || {
             let plan = one.plans.stream("s");
-            plan.is_some_and(|plan| {
-                plan.unassigned.get(&UnitKind::FilterShard(0)) == Some(&Reason::NoMember)
-            })
+            plan.is_some_and(|plan| plan.unassigned.get(&UnitKind::FilterShard(0)) == Some(&Reason::NoMember))
         })
         .await;
         one.kill();
@@ -628,8 +511,7 @@ async fn the_mesh_survives_the_loss_of_an_etcd_leader() {
     let Some(cluster) = Cluster::start(3) else {
         return;
     };
-    let store: Arc<dyn Metastore> =
-        Arc::new(Etcd::connect(cluster.config()).await.expect("connect"));
+    let store: Arc<dyn Metastore> = Arc::new(Etcd::connect(cluster.config()).await.expect("connect"));
     let mesh = Mesh::new(store, 12);
     let one = mesh.process("one");
     let two = mesh.process("two");
@@ -642,10 +524,7 @@ async fn the_mesh_survives_the_loss_of_an_etcd_leader() {
     two.kill();
     mesh.settles(&[("one", 6), ("three", 6)]).await;
     let owners: BTreeSet<String> = mesh.journal.owners().into_values().collect();
-    assert_eq!(
-        owners,
-        BTreeSet::from([one.id.to_string(), three.id.to_string()])
-    );
+    assert_eq!(owners, BTreeSet::from([one.id.to_string(), three.id.to_string()]));
     one.kill();
     three.kill();
 }

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use rocketbridge_model::session::{Answer, Batch, Credit, Delivery, DispatchRequest, FilterRequest, Open, Parameter, ParameterKey, Trouble};
+use rocketbridge_model::session::{
+    Answer, Batch, Credit, Delivery, DispatchRequest, FilterRequest, Open, Parameter, ParameterKey, Trouble,
+};
 use rocketbridge_model::{Epoch, Outcome, OutcomeRange, Revision};
 use rocketbridge_proto::{dispatch::v1 as dispatch, filter::v1 as filter, session::v1 as proto};
 

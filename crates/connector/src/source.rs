@@ -75,4 +75,3 @@ pub trait PartitionCommitter: Send {
     /// Commits: every event before `offset` has ended. The peer may forget it in a crash; then events repeat.
     fn commit(&mut self, offset: u64) -> BoxFuture<'_, Result<(), Error>>;
 }
-

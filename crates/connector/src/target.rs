@@ -23,10 +23,5 @@ pub trait Target: Send + Sync {
     /// may mend, nothing behind it is attempted: those answer the same error, so that a repeat is a contiguous replay (invariant I4).
     /// A delivery that the peer refuses for good (`Rejected`) does not stop the ones behind it.
     /// It answers only what the peer has confirmed as stored; a time-out is a failure, and then a repeat may duplicate.
-    fn deliver<'a>(
-        &'a self,
-        lane: &'a LaneKey,
-        origin: &'a Origin,
-        deliveries: &'a [Delivery],
-    ) -> BoxFuture<'a, Vec<Result<(), Error>>>;
+    fn deliver<'a>(&'a self, lane: &'a LaneKey, origin: &'a Origin, deliveries: &'a [Delivery]) -> BoxFuture<'a, Vec<Result<(), Error>>>;
 }

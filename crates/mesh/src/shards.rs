@@ -74,13 +74,8 @@ impl Shards {
     /// The shard is owned here from now on.
     pub fn begin(&self, stream: &str, shard: u32, epoch: Epoch, authority: Authority) {
         let key = ShardKey { stream: stream.to_owned(), shard };
-        let shard = Shard {
-            epoch,
-            authority,
-            draining: CancellationToken::new(),
-            ended: CancellationToken::new(),
-            sessions: TaskTracker::new(),
-        };
+        let shard =
+            Shard { epoch, authority, draining: CancellationToken::new(), ended: CancellationToken::new(), sessions: TaskTracker::new() };
         if let Some(former) = self.0.state.lock().owned.insert(key, shard) {
             former.ended.cancel();
         }
@@ -90,7 +85,8 @@ impl Shards {
     /// that, it ends them at once.
     pub async fn drain(&self, stream: &str, shard: u32) {
         let key = ShardKey { stream: stream.to_owned(), shard };
-        let Some((draining, sessions)) = self.0.state.lock().owned.get(&key).map(|shard| (shard.draining.clone(), shard.sessions.clone())) else {
+        let Some((draining, sessions)) = self.0.state.lock().owned.get(&key).map(|shard| (shard.draining.clone(), shard.sessions.clone()))
+        else {
             return;
         };
         let _end = EndOnDrop { shards: self, key };
@@ -123,7 +119,10 @@ impl Shards {
             )));
         }
         if shard.draining.is_cancelled() || !shard.authority.is_valid() {
-            return Err(Error::new(Code::Unavailable, format!("this {} is handing shard {} of stream {} over", self.0.stage, open.shard, open.stream.name)));
+            return Err(Error::new(
+                Code::Unavailable,
+                format!("this {} is handing shard {} of stream {} over", self.0.stage, open.shard, open.stream.name),
+            ));
         }
         let partition = PartitionKey { shard: key, uid: open.stream.uid.clone(), partition: open.origin.partition.to_string() };
         let ended = shard.ended.child_token();

@@ -67,17 +67,10 @@ impl Embedded {
             Err(error) => drop(opened.send(Err(error))),
         };
         // A thread and not a task, because its work is blocking writes; it ends with the last handle.
-        let spawned = std::thread::Builder::new()
-            .name("metastore".to_owned())
-            .spawn(thread);
+        let spawned = std::thread::Builder::new().name("metastore".to_owned()).spawn(thread);
         spawned.map_err(|error| storage("start writer", &place, error))?;
         let (state, revision) = wait.await.map_err(|_| closed(&place))??;
-        Ok(Self {
-            place,
-            state,
-            commands,
-            revision,
-        })
+        Ok(Self { place, state, commands, revision })
     }
 
     /// Closes the file. Every later call, and every watch, fails with [`Error::Closed`].
@@ -93,25 +86,15 @@ impl Embedded {
         self.state.write().compact(revision);
     }
 
-    async fn ask<T>(
-        &self,
-        command: impl FnOnce(oneshot::Sender<Result<T, Error>>) -> Command,
-    ) -> Result<T, Error> {
+    async fn ask<T>(&self, command: impl FnOnce(oneshot::Sender<Result<T, Error>>) -> Command) -> Result<T, Error> {
         let (reply, answer) = oneshot::channel();
-        self.commands
-            .send(command(reply))
-            .await
-            .map_err(|_| closed(&self.place))?;
+        self.commands.send(command(reply)).await.map_err(|_| closed(&self.place))?;
         answer.await.map_err(|_| closed(&self.place))?
     }
 
     /// Reads go on from memory after a close, which nobody expects of a closed store.
     fn open_state(&self) -> Result<parking_lot::RwLockReadGuard<'_, State>, Error> {
-        if self.commands.is_closed() {
-            Err(closed(&self.place))
-        } else {
-            Ok(self.state.read())
-        }
+        if self.commands.is_closed() { Err(closed(&self.place)) } else { Ok(self.state.read()) }
     }
 }
 
@@ -127,17 +110,12 @@ impl Metastore for Embedded {
     fn transact(&self, transaction: Transaction) -> BoxFuture<'_, Result<Outcome, Error>> {
         async move {
             transaction.validate()?;
-            self.ask(|reply| Command::Transact { transaction, reply })
-                .await
+            self.ask(|reply| Command::Transact { transaction, reply }).await
         }
         .boxed()
     }
 
-    fn watch<'a>(
-        &'a self,
-        prefix: &'a str,
-        after_revision: u64,
-    ) -> BoxFuture<'a, Result<Watch, Error>> {
+    fn watch<'a>(&'a self, prefix: &'a str, after_revision: u64) -> BoxFuture<'a, Result<Watch, Error>> {
         let follower = Follower {
             place: Arc::clone(&self.place),
             state: Arc::clone(&self.state),
@@ -153,13 +131,11 @@ impl Metastore for Embedded {
     }
 
     fn keep_alive(&self, lease: LeaseId) -> BoxFuture<'_, Result<Duration, Error>> {
-        self.ask(move |reply| Command::KeepAlive { lease, reply })
-            .boxed()
+        self.ask(move |reply| Command::KeepAlive { lease, reply }).boxed()
     }
 
     fn revoke_lease(&self, lease: LeaseId) -> BoxFuture<'_, Result<(), Error>> {
-        self.ask(move |reply| Command::Revoke { lease, reply })
-            .boxed()
+        self.ask(move |reply| Command::Revoke { lease, reply }).boxed()
     }
 }
 
@@ -181,10 +157,7 @@ impl Source for Follower {
                 if let Some(event) = self.advance()? {
                     return Ok(event);
                 }
-                self.revision
-                    .changed()
-                    .await
-                    .map_err(|_| closed(&self.place))?;
+                self.revision.changed().await.map_err(|_| closed(&self.place))?;
             }
         }
         .boxed()
@@ -195,31 +168,18 @@ impl Follower {
     fn advance(&mut self) -> Result<Option<WatchEvent>, Error> {
         let state = self.state.read();
         if self.cursor < state.compacted() {
-            return Err(Error::Compacted {
-                prefix: self.prefix.clone(),
-                place: self.place.to_string(),
-                revision: state.compacted(),
-            });
+            return Err(Error::Compacted { prefix: self.prefix.clone(), place: self.place.to_string(), revision: state.compacted() });
         }
         let next = state.changes_after(self.cursor, &self.prefix);
-        self.cursor = next.as_ref().map_or_else(
-            || state.revision().max(self.cursor),
-            |(revision, _)| *revision,
-        );
+        self.cursor = next.as_ref().map_or_else(|| state.revision().max(self.cursor), |(revision, _)| *revision);
         Ok(next.map(|(revision, changes)| WatchEvent::Changes { revision, changes }))
     }
 }
 
 fn closed(place: &str) -> Error {
-    Error::Closed {
-        place: place.to_owned(),
-    }
+    Error::Closed { place: place.to_owned() }
 }
 
 fn storage(step: &'static str, place: &str, source: impl Into<crate::error::Source>) -> Error {
-    Error::Storage {
-        step,
-        place: place.to_owned(),
-        source: source.into(),
-    }
+    Error::Storage { step, place: place.to_owned(), source: source.into() }
 }

@@ -70,11 +70,7 @@ pub enum Error {
     LeaseLost { lease: LeaseId, place: String },
     /// The watched revisions are no longer kept.
     #[error("watch of {prefix:?} on {place}: compacted up to revision {revision}, resync")]
-    Compacted {
-        prefix: String,
-        place: String,
-        revision: u64,
-    },
+    Compacted { prefix: String, place: String, revision: u64 },
     /// The server ended the watch, or its connection broke.
     #[error("watch of {prefix:?} on {place}: ended, resync")]
     WatchEnded {
@@ -85,11 +81,7 @@ pub enum Error {
     },
     /// The server sent nothing, not even when asked for a sign of life.
     #[error("watch of {prefix:?} on {place}: silent for {silence:?}, resync")]
-    WatchSilent {
-        prefix: String,
-        place: String,
-        silence: Duration,
-    },
+    WatchSilent { prefix: String, place: String, silence: Duration },
     /// A transaction over the limit.
     #[error("transaction has {given} operations, the limit is {limit}")]
     TooManyOperations { given: usize, limit: usize },
@@ -122,9 +114,7 @@ impl Error {
             Self::Unavailable { .. } => Code::Unavailable,
             Self::OutcomeUnknown { .. } => Code::OutcomeUnknown,
             Self::LeaseLost { .. } => Code::LeaseLost,
-            Self::Compacted { .. } | Self::WatchEnded { .. } | Self::WatchSilent { .. } => {
-                Code::Resync
-            }
+            Self::Compacted { .. } | Self::WatchEnded { .. } | Self::WatchSilent { .. } => Code::Resync,
             Self::Refused { .. }
             | Self::TooManyOperations { .. }
             | Self::TooLarge { .. }

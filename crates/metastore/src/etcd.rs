@@ -71,16 +71,8 @@ impl Etcd {
     /// [`Error::Configuration`].
     pub fn new(config: Config) -> Result<Self, Error> {
         config.validate()?;
-        let namespace = if config.namespace.is_empty() {
-            String::new()
-        } else {
-            format!("{}/", config.namespace)
-        };
-        Ok(Self {
-            namespace: namespace.into(),
-            endpoints: Arc::new(Endpoints::new(config)),
-            keepers: Arc::default(),
-        })
+        let namespace = if config.namespace.is_empty() { String::new() } else { format!("{}/", config.namespace) };
+        Ok(Self { namespace: namespace.into(), endpoints: Arc::new(Endpoints::new(config)), keepers: Arc::default() })
     }
 
     /// Lets the cluster forget all changes before `revision`.
@@ -90,13 +82,8 @@ impl Etcd {
     /// [`Error::Refused`] when it already did, or the revision is in the future.
     pub async fn compact(&self, revision: u64) -> Result<(), Error> {
         let revision = to_server(revision);
-        let attempt = move |client: client::Client| {
-            async move { client.kv_client().compact(revision, None).await.map(drop) }.boxed()
-        };
-        self.endpoints
-            .call("compact", Repeat::Safe, attempt)
-            .await
-            .map(drop)
+        let attempt = move |client: client::Client| async move { client.kv_client().compact(revision, None).await.map(drop) }.boxed();
+        self.endpoints.call("compact", Repeat::Safe, attempt).await.map(drop)
     }
 
     fn full(&self, key: &str) -> Vec<u8> {
@@ -110,10 +97,7 @@ impl Etcd {
         let mut entries = Vec::new();
         let mut revision = 0;
         loop {
-            let options = client::GetOptions::new()
-                .with_range(end.clone())
-                .with_limit(*page)
-                .with_revision(revision);
+            let options = client::GetOptions::new().with_range(end.clone()).with_limit(*page).with_revision(revision);
             let from = start.clone();
             let attempt = move |client: client::Client| {
                 let (from, options) = (from.clone(), options.clone());
@@ -121,10 +105,7 @@ impl Etcd {
             };
             let mut answer = match self.endpoints.call("list", Repeat::Safe, attempt).await {
                 Ok((_, answer)) => answer,
-                Err(error)
-                    if endpoints::code(&error) == Some(tonic::Code::OutOfRange)
-                        && (revision != 0 || *page > 1) =>
-                {
+                Err(error) if endpoints::code(&error) == Some(tonic::Code::OutOfRange) && (revision != 0 || *page > 1) => {
                     *page = (*page / 2).max(1);
                     return Ok(None);
                 }
@@ -140,10 +121,7 @@ impl Etcd {
             }
             entries.extend(rows.into_iter().map(|row| entry(&self.namespace, row)));
             if !more {
-                return Ok(Some(Listing {
-                    entries,
-                    revision: from_server(revision),
-                }));
+                return Ok(Some(Listing { entries, revision: from_server(revision) }));
             }
         }
     }
@@ -152,17 +130,12 @@ impl Etcd {
         let equal = client::CompareOp::Equal;
         let compare = |compare: &Compare| match compare {
             Compare::KeyAbsent(key) => client::Compare::create_revision(self.full(key), equal, 0),
-            Compare::CreateRevision(key, revision) => {
-                client::Compare::create_revision(self.full(key), equal, to_server(*revision))
-            }
-            Compare::ModRevision(key, revision) => {
-                client::Compare::mod_revision(self.full(key), equal, to_server(*revision))
-            }
+            Compare::CreateRevision(key, revision) => client::Compare::create_revision(self.full(key), equal, to_server(*revision)),
+            Compare::ModRevision(key, revision) => client::Compare::mod_revision(self.full(key), equal, to_server(*revision)),
         };
         let operation = |operation: &Operation| match operation {
             Operation::Put { key, value, lease } => {
-                let options =
-                    client::PutOptions::new().with_lease(lease.map_or(0, |lease| lease.0));
+                let options = client::PutOptions::new().with_lease(lease.map_or(0, |lease| lease.0));
                 client::TxnOp::put(self.full(key), value.clone(), Some(options))
             }
             Operation::Delete(key) => client::TxnOp::delete(self.full(key), None),
@@ -178,11 +151,7 @@ impl Etcd {
     }
 
     async fn renew(&self, lease: LeaseId) -> Result<Duration, Error> {
-        let keeper = self
-            .keepers
-            .lock()
-            .remove(&lease)
-            .map(|keeper| Arc::new(Mutex::new(Some(keeper))));
+        let keeper = self.keepers.lock().remove(&lease).map(|keeper| Arc::new(Mutex::new(Some(keeper))));
         let attempt = move |client: client::Client| {
             // The stream of the last renewal serves the first attempt; any further one opens its own, on another endpoint.
             let kept = keeper.as_ref().and_then(|keeper| keeper.lock().take());
@@ -202,11 +171,7 @@ impl Etcd {
             }
             .boxed()
         };
-        let (place, (keeper, ttl)) = match self
-            .endpoints
-            .call("keep lease alive", Repeat::Safe, attempt)
-            .await
-        {
+        let (place, (keeper, ttl)) = match self.endpoints.call("keep lease alive", Repeat::Safe, attempt).await {
             Ok(answer) => answer,
             Err(error) => return Err(endpoints::lease_error(error, lease)),
         };
@@ -236,11 +201,7 @@ impl Metastore for Etcd {
                 async move { endpoints::kv(&client).get(full, None).await }.boxed()
             };
             let (_, mut answer) = self.endpoints.call("get", Repeat::Safe, attempt).await?;
-            Ok(answer
-                .take_kvs()
-                .into_iter()
-                .next()
-                .map(|row| entry(&self.namespace, row)))
+            Ok(answer.take_kvs().into_iter().next().map(|row| entry(&self.namespace, row)))
         }
         .boxed()
     }
@@ -266,23 +227,16 @@ impl Metastore for Etcd {
     fn transact(&self, transaction: Transaction) -> BoxFuture<'_, Result<Outcome, Error>> {
         async move {
             transaction.validate()?;
-            let lease = transaction
-                .operations
-                .iter()
-                .find_map(|operation| match operation {
-                    Operation::Put { lease, .. } => *lease,
-                    Operation::Delete(_) | Operation::DeletePrefix(_) => None,
-                });
+            let lease = transaction.operations.iter().find_map(|operation| match operation {
+                Operation::Put { lease, .. } => *lease,
+                Operation::Delete(_) | Operation::DeletePrefix(_) => None,
+            });
             let request = self.to_client(&transaction);
             let attempt = move |client: client::Client| {
                 let request = request.clone();
                 async move { endpoints::kv(&client).txn(request).await }.boxed()
             };
-            let repeat = if transaction.operations.is_empty() {
-                Repeat::Safe
-            } else {
-                Repeat::Unsafe
-            };
+            let repeat = if transaction.operations.is_empty() { Repeat::Safe } else { Repeat::Unsafe };
             let (_, answer) = match self.endpoints.call("transact", repeat, attempt).await {
                 Ok(answer) => answer,
                 Err(error) => {
@@ -300,50 +254,29 @@ impl Metastore for Etcd {
         .boxed()
     }
 
-    fn watch<'a>(
-        &'a self,
-        prefix: &'a str,
-        after_revision: u64,
-    ) -> BoxFuture<'a, Result<Watch, Error>> {
+    fn watch<'a>(&'a self, prefix: &'a str, after_revision: u64) -> BoxFuture<'a, Result<Watch, Error>> {
         let full = self.full(prefix);
         async move {
             let attempt = move |client: client::Client| {
                 let full = full.clone();
                 let end = prefix_end(&full);
-                let options = client::WatchOptions::new()
-                    .with_range(end)
-                    .with_start_revision(to_server(after_revision + 1));
+                let options = client::WatchOptions::new().with_range(end).with_start_revision(to_server(after_revision + 1));
                 async move { endpoints::watch(&client).watch(full, Some(options)).await }.boxed()
             };
             let (place, stream) = self.endpoints.call("watch", Repeat::Safe, attempt).await?;
-            let following = Following::new(
-                place,
-                Arc::clone(&self.namespace),
-                prefix,
-                self.endpoints.config(),
-                stream,
-            );
+            let following = Following::new(place, Arc::clone(&self.namespace), prefix, self.endpoints.config(), stream);
             Ok(Watch::new(following))
         }
         .boxed()
     }
 
     fn grant_lease(&self, ttl: Duration) -> BoxFuture<'_, Result<LeaseGrant, Error>> {
-        let seconds =
-            i64::try_from(ttl.as_secs() + u64::from(ttl.subsec_nanos() > 0)).unwrap_or(i64::MAX);
+        let seconds = i64::try_from(ttl.as_secs() + u64::from(ttl.subsec_nanos() > 0)).unwrap_or(i64::MAX);
         async move {
             // Repeating may leave a lease that nobody uses; it ends by itself.
-            let attempt = move |client: client::Client| {
-                async move { client.lease_client().grant(seconds, None).await }.boxed()
-            };
-            let (_, answer) = self
-                .endpoints
-                .call("grant lease", Repeat::Safe, attempt)
-                .await?;
-            Ok(LeaseGrant {
-                id: LeaseId(answer.id()),
-                ttl: Duration::from_secs(answer.ttl().unsigned_abs()),
-            })
+            let attempt = move |client: client::Client| async move { client.lease_client().grant(seconds, None).await }.boxed();
+            let (_, answer) = self.endpoints.call("grant lease", Repeat::Safe, attempt).await?;
+            Ok(LeaseGrant { id: LeaseId(answer.id()), ttl: Duration::from_secs(answer.ttl().unsigned_abs()) })
         }
         .boxed()
     }
@@ -355,14 +288,8 @@ impl Metastore for Etcd {
     fn revoke_lease(&self, lease: LeaseId) -> BoxFuture<'_, Result<(), Error>> {
         async move {
             self.keepers.lock().remove(&lease);
-            let attempt = move |client: client::Client| {
-                async move { client.lease_client().revoke(lease.0).await.map(drop) }.boxed()
-            };
-            match self
-                .endpoints
-                .call("revoke lease", Repeat::Safe, attempt)
-                .await
-            {
+            let attempt = move |client: client::Client| async move { client.lease_client().revoke(lease.0).await.map(drop) }.boxed();
+            match self.endpoints.call("revoke lease", Repeat::Safe, attempt).await {
                 Err(error) if endpoints::code(&error) == Some(tonic::Code::NotFound) => Ok(()),
                 answer => answer.map(drop),
             }

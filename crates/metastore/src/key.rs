@@ -48,10 +48,7 @@ fn is_plain(byte: u8) -> bool {
 }
 
 fn digit(byte: u8) -> Option<u8> {
-    DIGITS
-        .iter()
-        .position(|digit| *digit == byte)
-        .and_then(|value| u8::try_from(value).ok())
+    DIGITS.iter().position(|digit| *digit == byte).and_then(|value| u8::try_from(value).ok())
 }
 
 #[cfg(test)]

@@ -55,34 +55,17 @@ impl Mirror {
     }
 
     /// As [`start`](Self::start), with another interval between full listings.
-    pub fn start_with(
-        store: Arc<dyn Metastore>,
-        prefix: &str,
-        tasks: &Tasks,
-        relist: Duration,
-    ) -> Self {
-        let (sender, view) = watch::channel(View {
-            snapshot: None,
-            confirmed: None,
-        });
+    pub fn start_with(store: Arc<dyn Metastore>, prefix: &str, tasks: &Tasks, relist: Duration) -> Self {
+        let (sender, view) = watch::channel(View { snapshot: None, confirmed: None });
         let prefix: Arc<str> = prefix.into();
-        let copier = Copier {
-            store,
-            prefix: Arc::clone(&prefix),
-            relist,
-            view: sender,
-        };
-        tasks.spawn(
-            format!("mirror of {prefix}"),
-            TaskKind::Worker,
-            async move {
-                tokio::select! {
-                    () = copier.view.closed() => {}
-                    () = copier.run() => {}
-                }
-                Ok::<(), std::convert::Infallible>(())
-            },
-        );
+        let copier = Copier { store, prefix: Arc::clone(&prefix), relist, view: sender };
+        tasks.spawn(format!("mirror of {prefix}"), TaskKind::Worker, async move {
+            tokio::select! {
+                () = copier.view.closed() => {}
+                () = copier.run() => {}
+            }
+            Ok::<(), std::convert::Infallible>(())
+        });
         Self { prefix, view }
     }
 
@@ -98,11 +81,7 @@ impl Mirror {
 
     /// The copy, which then counts as seen by this handle.
     pub fn take(&mut self) -> Arc<Snapshot> {
-        self.view
-            .borrow_and_update()
-            .snapshot
-            .clone()
-            .unwrap_or_default()
+        self.view.borrow_and_update().snapshot.clone().unwrap_or_default()
     }
 
     /// Waits until the copy differs from what this handle has seen. Cancel-safe. Waits for ever once mirroring has stopped.
@@ -114,12 +93,7 @@ impl Mirror {
 
     /// Waits for the first listing and answers it. Cancel-safe. Waits for ever once mirroring has stopped.
     pub async fn ready(&mut self) -> Arc<Snapshot> {
-        let listed = self
-            .view
-            .wait_for(|view| view.snapshot.is_some())
-            .await
-            .ok()
-            .and_then(|view| view.snapshot.clone());
+        let listed = self.view.wait_for(|view| view.snapshot.is_some()).await.ok().and_then(|view| view.snapshot.clone());
         match listed {
             Some(snapshot) => snapshot,
             None => std::future::pending().await,
@@ -189,16 +163,10 @@ impl Copier {
     async fn list(&self) -> Result<u64, Error> {
         let asked = Instant::now();
         let Listing { entries, revision } = self.store.list(&self.prefix).await?;
-        let entries: BTreeMap<String, Entry> = entries
-            .into_iter()
-            .map(|entry| (entry.key.clone(), entry))
-            .collect();
+        let entries: BTreeMap<String, Entry> = entries.into_iter().map(|entry| (entry.key.clone(), entry)).collect();
         self.view.send_if_modified(|view| {
             view.confirmed = Some(asked);
-            let differs = view
-                .snapshot
-                .as_ref()
-                .is_none_or(|snapshot| snapshot.entries != entries);
+            let differs = view.snapshot.as_ref().is_none_or(|snapshot| snapshot.entries != entries);
             view.snapshot = Some(match view.snapshot.take() {
                 Some(snapshot) if !differs => {
                     let mut snapshot = snapshot;

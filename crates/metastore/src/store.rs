@@ -73,11 +73,7 @@ pub trait Metastore: Send + Sync + fmt::Debug {
     fn transact(&self, transaction: Transaction) -> BoxFuture<'_, Result<Outcome, Error>>;
 
     /// Follows the changes under `prefix` whose revision is greater than `after_revision`.
-    fn watch<'a>(
-        &'a self,
-        prefix: &'a str,
-        after_revision: u64,
-    ) -> BoxFuture<'a, Result<Watch, Error>>;
+    fn watch<'a>(&'a self, prefix: &'a str, after_revision: u64) -> BoxFuture<'a, Result<Watch, Error>>;
 
     /// Grants a lease.
     fn grant_lease(&self, ttl: Duration) -> BoxFuture<'_, Result<LeaseGrant, Error>>;

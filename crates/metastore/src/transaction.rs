@@ -79,26 +79,13 @@ impl Transaction {
     /// Adds the writing of a key that stays.
     #[must_use]
     pub fn put(self, key: impl Into<String>, value: impl Into<Bytes>) -> Self {
-        self.operation(Operation::Put {
-            key: key.into(),
-            value: value.into(),
-            lease: None,
-        })
+        self.operation(Operation::Put { key: key.into(), value: value.into(), lease: None })
     }
 
     /// Adds the writing of a key that disappears with `lease`.
     #[must_use]
-    pub fn put_leased(
-        self,
-        key: impl Into<String>,
-        value: impl Into<Bytes>,
-        lease: LeaseId,
-    ) -> Self {
-        self.operation(Operation::Put {
-            key: key.into(),
-            value: value.into(),
-            lease: Some(lease),
-        })
+    pub fn put_leased(self, key: impl Into<String>, value: impl Into<Bytes>, lease: LeaseId) -> Self {
+        self.operation(Operation::Put { key: key.into(), value: value.into(), lease: Some(lease) })
     }
 
     /// Adds the deletion of a key.
@@ -122,11 +109,7 @@ impl Transaction {
 
     /// The bytes that count towards [`MAX_BYTES`].
     pub fn bytes(&self) -> usize {
-        let compares: usize = self
-            .compares
-            .iter()
-            .map(|compare| compare.key().len())
-            .sum();
+        let compares: usize = self.compares.iter().map(|compare| compare.key().len()).sum();
         compares + self.operations.iter().map(Operation::bytes).sum::<usize>()
     }
 
@@ -138,20 +121,13 @@ impl Transaction {
     pub fn validate(&self) -> Result<(), Error> {
         let operations = self.operations.len().max(self.compares.len());
         if operations > MAX_OPERATIONS {
-            return Err(Error::TooManyOperations {
-                given: operations,
-                limit: MAX_OPERATIONS,
-            });
+            return Err(Error::TooManyOperations { given: operations, limit: MAX_OPERATIONS });
         }
         let bytes = self.bytes();
         if bytes > MAX_BYTES {
-            return Err(Error::TooLarge {
-                given: bytes,
-                limit: MAX_BYTES,
-            });
+            return Err(Error::TooLarge { given: bytes, limit: MAX_BYTES });
         }
-        self.duplicate()
-            .map_or(Ok(()), |key| Err(Error::DuplicateKey { key }))
+        self.duplicate().map_or(Ok(()), |key| Err(Error::DuplicateKey { key }))
     }
 
     fn duplicate(&self) -> Option<String> {
@@ -169,17 +145,8 @@ impl Transaction {
         }
         for (index, prefix) in prefixes.iter().enumerate() {
             let overlaps = |other: &&str| other.starts_with(prefix) || prefix.starts_with(other);
-            let within = keys
-                .range(*prefix..)
-                .next()
-                .filter(|key| key.starts_with(prefix))
-                .copied();
-            if let Some(key) = within.or_else(|| {
-                prefixes[index + 1..]
-                    .iter()
-                    .copied()
-                    .find(|other| overlaps(other))
-            }) {
+            let within = keys.range(*prefix..).next().filter(|key| key.starts_with(prefix)).copied();
+            if let Some(key) = within.or_else(|| prefixes[index + 1..].iter().copied().find(|other| overlaps(other))) {
                 return Some(key.to_owned());
             }
         }
@@ -213,33 +180,13 @@ mod tests {
     /// *Scenario*: transactions at and over each limit. *Guarantees*: the error names the limit; what is allowed passes.
     #[test]
     fn limits_are_named() {
-        let puts = |count: usize| {
-            (0..count).fold(Transaction::new(), |all, number| {
-                all.put(format!("k{number}"), "v")
-            })
-        };
+        let puts = |count: usize| (0..count).fold(Transaction::new(), |all, number| all.put(format!("k{number}"), "v"));
         assert!(puts(MAX_OPERATIONS).validate().is_ok());
-        let error = puts(MAX_OPERATIONS + 1)
-            .validate()
-            .expect_err("one too many");
-        assert_eq!(
-            error.to_string(),
-            "transaction has 129 operations, the limit is 128"
-        );
-        let large = Transaction::new()
-            .put("k", vec![0; MAX_BYTES])
-            .validate()
-            .expect_err("one byte too many");
-        assert_eq!(
-            large.to_string(),
-            "transaction has 1048577 bytes, the limit is 1048576"
-        );
-        assert!(
-            Transaction::new()
-                .put("k", vec![0; MAX_BYTES - 1])
-                .validate()
-                .is_ok()
-        );
+        let error = puts(MAX_OPERATIONS + 1).validate().expect_err("one too many");
+        assert_eq!(error.to_string(), "transaction has 129 operations, the limit is 128");
+        let large = Transaction::new().put("k", vec![0; MAX_BYTES]).validate().expect_err("one byte too many");
+        assert_eq!(large.to_string(), "transaction has 1048577 bytes, the limit is 1048576");
+        assert!(Transaction::new().put("k", vec![0; MAX_BYTES - 1]).validate().is_ok());
     }
 
     /// *Scenario*: operations that touch one key twice, in every form. *Guarantees*: refused, as etcd does.
@@ -252,16 +199,9 @@ mod tests {
             Transaction::new().delete_prefix("a/b").delete_prefix("a/"),
         ];
         for transaction in twice {
-            assert!(
-                matches!(transaction.validate(), Err(Error::DuplicateKey { .. })),
-                "{transaction:?}"
-            );
+            assert!(matches!(transaction.validate(), Err(Error::DuplicateKey { .. })), "{transaction:?}");
         }
-        let apart = Transaction::new()
-            .put("a", "1")
-            .delete("ab")
-            .delete_prefix("a/")
-            .delete_prefix("b/");
+        let apart = Transaction::new().put("a", "1").delete("ab").delete_prefix("a/").delete_prefix("b/");
         assert!(apart.validate().is_ok());
     }
 }

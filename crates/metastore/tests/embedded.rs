@@ -17,64 +17,29 @@ async fn conforms() {
         compacted.compact(revision);
         async {}.boxed()
     });
-    conformance::run(Fixture {
-        store: Arc::new(store),
-        compact,
-    })
-    .await;
+    conformance::run(Fixture { store: Arc::new(store), compact }).await;
 }
 
 /// *Scenario*: writes, a close, an open. *Guarantees*: entries and revisions survive; leased keys do not; the past cannot be watched.
 #[tokio::test]
 async fn what_is_not_leased_survives() {
     let directory = tempfile::tempdir().expect("a directory");
-    let store = Embedded::open(&directory.path().join("new"))
-        .await
-        .expect("open");
-    let lease = store
-        .grant_lease(Duration::from_secs(60))
-        .await
-        .expect("grant")
-        .id;
-    let first = store
-        .transact(Transaction::new().put("a", "1").put_leased("b", "1", lease))
-        .await
-        .expect("write");
-    let second = store
-        .transact(Transaction::new().put("a", "2"))
-        .await
-        .expect("write");
+    let store = Embedded::open(&directory.path().join("new")).await.expect("open");
+    let lease = store.grant_lease(Duration::from_secs(60)).await.expect("grant").id;
+    let first = store.transact(Transaction::new().put("a", "1").put_leased("b", "1", lease)).await.expect("write");
+    let second = store.transact(Transaction::new().put("a", "2")).await.expect("write");
     let before = store.get("a").await.expect("get");
     store.close().await;
-    assert_eq!(
-        store.get("a").await.expect_err("closed").code(),
-        Code::Storage
-    );
+    assert_eq!(store.get("a").await.expect_err("closed").code(), Code::Storage);
 
-    let store = Embedded::open(&directory.path().join("new"))
-        .await
-        .expect("open again");
+    let store = Embedded::open(&directory.path().join("new")).await.expect("open again");
     let listing = store.list("").await.expect("list");
     assert_eq!(listing.entries, before.into_iter().collect::<Vec<_>>());
     assert_eq!(listing.entries[0].create_revision, first.revision);
-    assert_eq!(
-        listing.revision,
-        second.revision + 1,
-        "the deletion of leased keys is a change"
-    );
-    assert_eq!(
-        store
-            .keep_alive(lease)
-            .await
-            .expect_err("an old lease")
-            .code(),
-        Code::LeaseLost
-    );
+    assert_eq!(listing.revision, second.revision + 1, "the deletion of leased keys is a change");
+    assert_eq!(store.keep_alive(lease).await.expect_err("an old lease").code(), Code::LeaseLost);
     let mut watch = store.watch("", first.revision).await.expect("watch");
-    assert_eq!(
-        watch.next().await.expect_err("the past is gone").code(),
-        Code::Resync
-    );
+    assert_eq!(watch.next().await.expect_err("the past is gone").code(), Code::Resync);
 }
 
 /// *Scenario*: a second open of a directory in use. *Guarantees*: refused, and the first goes on.
@@ -82,15 +47,10 @@ async fn what_is_not_leased_survives() {
 async fn one_owner_at_a_time() {
     let directory = tempfile::tempdir().expect("a directory");
     let store = Embedded::open(directory.path()).await.expect("open");
-    let second = Embedded::open(directory.path())
-        .await
-        .expect_err("it is in use");
+    let second = Embedded::open(directory.path()).await.expect_err("it is in use");
     assert_eq!(second.code(), Code::Storage);
     assert!(second.to_string().contains("metastore.redb"), "{second}");
-    store
-        .transact(Transaction::new().put("a", "1"))
-        .await
-        .expect("write");
+    store.transact(Transaction::new().put("a", "1")).await.expect("write");
 }
 
 /// *Scenario*: a watch is waiting when the store closes. *Guarantees*: the wait ends with an error.

@@ -8,8 +8,7 @@ use futures::FutureExt;
 use futures::future::BoxFuture;
 use rocketbridge_metastore::watch::Source;
 use rocketbridge_metastore::{
-    Embedded, Entry, Error, LeaseGrant, LeaseId, Listing, Metastore, Mirror, Outcome, Transaction,
-    Watch, WatchEvent,
+    Embedded, Entry, Error, LeaseGrant, LeaseId, Listing, Metastore, Mirror, Outcome, Transaction, Watch, WatchEvent,
 };
 use rocketbridge_runtime::{Cause, Shutdown, Tasks};
 use tokio::time::timeout;
@@ -55,16 +54,8 @@ impl Metastore for Unreliable {
 
     fn watch<'a>(&'a self, prefix: &'a str, _: u64) -> BoxFuture<'a, Result<Watch, Error>> {
         self.watches.fetch_add(1, Ordering::SeqCst);
-        let ended = Error::WatchEnded {
-            prefix: prefix.to_owned(),
-            place: "test".to_owned(),
-            source: None,
-        };
-        let answer = if self.fault == Fault::Deaf {
-            Ok(Watch::new(Deaf))
-        } else {
-            Err(ended)
-        };
+        let ended = Error::WatchEnded { prefix: prefix.to_owned(), place: "test".to_owned(), source: None };
+        let answer = if self.fault == Fault::Deaf { Ok(Watch::new(Deaf)) } else { Err(ended) };
         async move { answer }.boxed()
     }
 
@@ -91,24 +82,14 @@ async fn becomes(mirror: &mut Mirror, expected: &[&str]) {
             mirror.changed().await;
         }
     };
-    timeout(PATIENCE, wait)
-        .await
-        .unwrap_or_else(|_| panic!("{expected:?}, got {:?}", mirror.snapshot()));
+    timeout(PATIENCE, wait).await.unwrap_or_else(|_| panic!("{expected:?}, got {:?}", mirror.snapshot()));
 }
 
 async fn open(fault: Fault) -> (tempfile::TempDir, Arc<Unreliable>, Tasks) {
     let directory = tempfile::tempdir().expect("a directory");
     let store = Embedded::open(directory.path()).await.expect("open");
     let watches = AtomicU32::new(0);
-    (
-        directory,
-        Arc::new(Unreliable {
-            store,
-            fault,
-            watches,
-        }),
-        Tasks::new(Shutdown::new()),
-    )
+    (directory, Arc::new(Unreliable { store, fault, watches }), Tasks::new(Shutdown::new()))
 }
 
 /// *Scenario*: a healthy store. *Guarantees*: the copy follows, also through the drain; handles see changes apart; an equal listing wakes nobody.
@@ -117,20 +98,8 @@ async fn follows() {
     let (_directory, store, tasks) = open(Fault::Deaf).await;
     let store = store.store.clone();
     write(&store, Transaction::new().put("m/a", "1").put("n/a", "1")).await;
-    let mut mirror = Mirror::start_with(
-        Arc::new(store.clone()),
-        "m/",
-        &tasks,
-        Duration::from_millis(5),
-    );
-    assert_eq!(
-        timeout(PATIENCE, mirror.ready())
-            .await
-            .expect("listed")
-            .keys()
-            .collect::<Vec<_>>(),
-        ["m/a"]
-    );
+    let mut mirror = Mirror::start_with(Arc::new(store.clone()), "m/", &tasks, Duration::from_millis(5));
+    assert_eq!(timeout(PATIENCE, mirror.ready()).await.expect("listed").keys().collect::<Vec<_>>(), ["m/a"]);
     let mut other = mirror.clone();
     becomes(&mut mirror, &["m/a"]).await;
     tasks.shutdown().drain(Cause::Requested("test".into()));
@@ -138,37 +107,20 @@ async fn follows() {
     becomes(&mut mirror, &["m/b"]).await;
     becomes(&mut other, &["m/b"]).await;
     let confirmed = mirror.confirmed();
-    assert!(
-        timeout(Duration::from_millis(200), mirror.changed())
-            .await
-            .is_err(),
-        "listings without a difference are quiet"
-    );
+    assert!(timeout(Duration::from_millis(200), mirror.changed()).await.is_err(), "listings without a difference are quiet");
     assert!(mirror.confirmed() > confirmed, "listings confirm");
     drop((mirror, other));
-    timeout(PATIENCE, tasks.join(PATIENCE))
-        .await
-        .expect("in time")
-        .expect("it ends with its last handle");
+    timeout(PATIENCE, tasks.join(PATIENCE)).await.expect("in time").expect("it ends with its last handle");
 }
 
 /// *Scenario*: a watch that tells nothing. *Guarantees*: the periodic listing brings every change: time is lost, correctness is not.
 #[tokio::test]
 async fn survives_deaf_watches() {
     let (_directory, store, tasks) = open(Fault::Deaf).await;
-    let mut mirror = Mirror::start_with(
-        Arc::clone(&store) as _,
-        "m/",
-        &tasks,
-        Duration::from_millis(20),
-    );
+    let mut mirror = Mirror::start_with(Arc::clone(&store) as _, "m/", &tasks, Duration::from_millis(20));
     for number in 0..5 {
         write(&store.store, Transaction::new().delete_prefix("m/")).await;
-        write(
-            &store.store,
-            Transaction::new().put(format!("m/{number}"), ""),
-        )
-        .await;
+        write(&store.store, Transaction::new().put(format!("m/{number}"), "")).await;
         becomes(&mut mirror, &[&format!("m/{number}")]).await;
     }
     assert_eq!(store.watches.load(Ordering::SeqCst), 1);
@@ -181,11 +133,7 @@ async fn survives_ending_watches() {
     let mut mirror = Mirror::start(Arc::clone(&store) as _, "m/", &tasks);
     for number in 0..3 {
         write(&store.store, Transaction::new().delete_prefix("m/")).await;
-        write(
-            &store.store,
-            Transaction::new().put(format!("m/{number}"), ""),
-        )
-        .await;
+        write(&store.store, Transaction::new().put(format!("m/{number}"), "")).await;
         becomes(&mut mirror, &[&format!("m/{number}")]).await;
     }
     assert!(store.watches.load(Ordering::SeqCst) >= 3);

@@ -44,29 +44,13 @@ const OR: &str = "$or";
 pub(crate) fn compile(text: &str, options: &Options) -> Result<Compiled, Error> {
     let root = JsonPath::root();
     if text.len() > options.limits.text_bytes {
-        return Err(Error::limit(
-            root.to_string(),
-            "text_bytes",
-            format_args!("{} bytes", text.len()),
-            options.limits.text_bytes,
-        ));
+        return Err(Error::limit(root.to_string(), "text_bytes", format_args!("{} bytes", text.len()), options.limits.text_bytes));
     }
-    let tree = Tree::parse(text)
-        .map_err(|fault| Error::new(root.to_string(), fault.to_string(), "a JSON object"))?;
+    let tree = Tree::parse(text).map_err(|fault| Error::new(root.to_string(), fault.to_string(), "a JSON object"))?;
     let Tree::Object(members) = &tree else {
-        return Err(
-            Error::new(root.to_string(), tree.describe(), "a JSON object of fields")
-                .fix("write {\"field\": [\"value\"]}"),
-        );
+        return Err(Error::new(root.to_string(), tree.describe(), "a JSON object of fields").fix("write {\"field\": [\"value\"]}"));
     };
-    let mut compiler = Compiler {
-        options,
-        paths: Paths::default(),
-        fields: Vec::new(),
-        places: Vec::new(),
-        conditions: 0,
-        regexps: 0,
-    };
+    let mut compiler = Compiler { options, paths: Paths::default(), fields: Vec::new(), places: Vec::new(), conditions: 0, regexps: 0 };
     let formula = compiler.object(members, Paths::ROOT, &root, false)?;
     let count = formula.combinations();
     if count > options.limits.combinations {
@@ -77,22 +61,11 @@ pub(crate) fn compile(text: &str, options: &Options) -> Result<Compiled, Error> 
             options.limits.combinations,
         ));
     }
-    Ok(Compiled {
-        paths: compiler.paths,
-        fields: compiler.fields,
-        places: compiler.places,
-        combinations: formula.expand(),
-    })
+    Ok(Compiled { paths: compiler.paths, fields: compiler.fields, places: compiler.places, combinations: formula.expand() })
 }
 
 impl Compiler<'_> {
-    fn object(
-        &mut self,
-        members: &[(String, Tree)],
-        node: Node,
-        at: &JsonPath<'_>,
-        inside_or: bool,
-    ) -> Result<Formula, Error> {
+    fn object(&mut self, members: &[(String, Tree)], node: Node, at: &JsonPath<'_>, inside_or: bool) -> Result<Formula, Error> {
         if at.depth() > self.options.limits.depth {
             return Err(Error::limit(
                 at.to_string(),
@@ -127,16 +100,12 @@ impl Compiler<'_> {
         match value {
             Tree::Object(members) if !members.is_empty() => self.object(members, node, at, false),
             Tree::Array(elements) if !elements.is_empty() => self.list(elements, node, at),
-            Tree::Object(_) => Err(Error::new(at.to_string(), "an empty object", allowed)
-                .fix("leave the field out, or ask for something in it")),
-            Tree::Array(_) => Err(Error::new(
-                at.to_string(),
-                "an empty list",
-                "at least one value or condition",
-            )
-            .fix("leave the field out to accept every value")),
-            scalar => Err(Error::new(at.to_string(), scalar.describe(), allowed)
-                .fix("put the value in a list: [ … ]")),
+            Tree::Object(_) => {
+                Err(Error::new(at.to_string(), "an empty object", allowed).fix("leave the field out, or ask for something in it"))
+            }
+            Tree::Array(_) => Err(Error::new(at.to_string(), "an empty list", "at least one value or condition")
+                .fix("leave the field out to accept every value")),
+            scalar => Err(Error::new(at.to_string(), scalar.describe(), allowed).fix("put the value in a list: [ … ]")),
         }
     }
 
@@ -146,26 +115,16 @@ impl Compiler<'_> {
             return Err(Error::new(at.to_string(), value.describe(), allowed));
         };
         if alternatives.len() < 2 {
-            return Err(Error::new(
-                at.to_string(),
-                format!("a list of {}", alternatives.len()),
-                allowed,
-            )
-            .fix("without alternatives, write the fields without $or"));
+            return Err(Error::new(at.to_string(), format!("a list of {}", alternatives.len()), allowed)
+                .fix("without alternatives, write the fields without $or"));
         }
         let mut any = Vec::with_capacity(alternatives.len());
         for (index, alternative) in alternatives.iter().enumerate() {
             let place = at.index(index);
             match alternative {
-                Tree::Object(members) if !members.is_empty() => {
-                    any.push(self.object(members, node, &place, true)?)
-                }
+                Tree::Object(members) if !members.is_empty() => any.push(self.object(members, node, &place, true)?),
                 other => {
-                    return Err(Error::new(
-                        place.to_string(),
-                        other.describe(),
-                        "an object of fields",
-                    ));
+                    return Err(Error::new(place.to_string(), other.describe(), "an object of fields"));
                 }
             }
         }
@@ -196,13 +155,7 @@ impl Compiler<'_> {
             if alibaba {
                 self.paths.want_composites(node);
             }
-            any.push(self.add(
-                node,
-                Ask::Absent {
-                    composites: alibaba,
-                },
-                at,
-            ));
+            any.push(self.add(node, Ask::Absent { composites: alibaba }, at));
         }
         if !conditions.is_empty() {
             any.push(self.add(node, Ask::OneOf(conditions::merge(conditions)), at));
@@ -213,21 +166,13 @@ impl Compiler<'_> {
     fn add(&mut self, node: Node, ask: Ask, at: &JsonPath<'_>) -> Formula {
         self.fields.push(Field { node, ask });
         self.places.push(at.to_string().into());
-        Formula::Field(
-            u32::try_from(self.fields.len() - 1)
-                .expect("the limit of conditions is far below 2^32"),
-        )
+        Formula::Field(u32::try_from(self.fields.len() - 1).expect("the limit of conditions is far below 2^32"))
     }
 
     fn count_condition(&mut self, at: &JsonPath<'_>) -> Result<(), Error> {
         self.conditions += 1;
         if self.conditions > self.options.limits.conditions {
-            return Err(Error::limit(
-                at.to_string(),
-                "conditions",
-                "more conditions",
-                self.options.limits.conditions,
-            ));
+            return Err(Error::limit(at.to_string(), "conditions", "more conditions", self.options.limits.conditions));
         }
         Ok(())
     }

@@ -59,11 +59,7 @@ pub(crate) enum Condition {
 }
 
 impl Condition {
-    pub(crate) fn holds(
-        &self,
-        leaf: &Leaf<'_>,
-        matching: &Matching<'_, '_>,
-    ) -> Result<bool, EventError> {
+    pub(crate) fn holds(&self, leaf: &Leaf<'_>, matching: &Matching<'_, '_>) -> Result<bool, EventError> {
         let value = &leaf.value;
         Ok(match self {
             Self::Null => *value == Value::Null,
@@ -72,21 +68,11 @@ impl Condition {
                 matches!(value, Value::Number(text) if number.compare_parsed(text, leaf.double(text)) == Ordering::Equal)
             }
             Self::Text(expected) => text(value).is_some_and(|text| *text == **expected),
-            Self::AnyText(expected) => text(value).is_some_and(|text| {
-                expected
-                    .binary_search_by(|known| (**known).cmp(text))
-                    .is_ok()
-            }),
+            Self::AnyText(expected) => text(value).is_some_and(|text| expected.binary_search_by(|known| (**known).cmp(text)).is_ok()),
             Self::Untyped(expected) => untyped(value).is_some_and(|text| *text == **expected),
-            Self::Prefix(prefix) => {
-                text(value).is_some_and(|text| text.as_bytes().starts_with(prefix.as_bytes()))
-            }
-            Self::Suffix(suffix) => {
-                text(value).is_some_and(|text| text.as_bytes().ends_with(suffix.as_bytes()))
-            }
-            Self::Contains(finder) => {
-                text(value).is_some_and(|text| finder.find(text.as_bytes()).is_some())
-            }
+            Self::Prefix(prefix) => text(value).is_some_and(|text| text.as_bytes().starts_with(prefix.as_bytes())),
+            Self::Suffix(suffix) => text(value).is_some_and(|text| text.as_bytes().ends_with(suffix.as_bytes())),
+            Self::Contains(finder) => text(value).is_some_and(|text| finder.find(text.as_bytes()).is_some()),
             Self::EqualsFolded(folded) => text(value).is_some_and(|text| folded.equals(text)),
             Self::PrefixFolded(folded) => text(value).is_some_and(|text| folded.starts(text)),
             Self::SuffixFolded(folded) => text(value).is_some_and(|text| folded.ends(text)),
@@ -98,9 +84,7 @@ impl Condition {
             }
             Self::Exists => *value != Value::Composite,
             Self::Present => true,
-            Self::Not(conditions) => {
-                *value != Value::Composite && !matching.any(conditions, leaf)?
-            }
+            Self::Not(conditions) => *value != Value::Composite && !matching.any(conditions, leaf)?,
             Self::All(conditions) => {
                 for condition in conditions {
                     if !condition.holds(leaf, matching)? {
@@ -117,19 +101,13 @@ impl Condition {
 impl Condition {
     /// The same condition for a trie in which the node `n` of this one is `places[n]`.
     pub(crate) fn relocated(&self, places: &[Node]) -> Self {
-        let all = |conditions: &[Self]| {
-            conditions
-                .iter()
-                .map(|condition| condition.relocated(places))
-                .collect()
-        };
+        let all = |conditions: &[Self]| conditions.iter().map(|condition| condition.relocated(places)).collect();
         match self {
             Self::Not(conditions) => Self::Not(all(conditions)),
             Self::All(conditions) => Self::All(all(conditions)),
-            Self::Compare(comparison) => Self::Compare(Box::new(Comparison {
-                other: places[comparison.other.index()],
-                ..(**comparison).clone()
-            })),
+            Self::Compare(comparison) => {
+                Self::Compare(Box::new(Comparison { other: places[comparison.other.index()], ..(**comparison).clone() }))
+            }
             other => other.clone(),
         }
     }
@@ -137,9 +115,7 @@ impl Condition {
     /// The nodes of other fields that the condition reads.
     pub(crate) fn others(&self) -> Vec<Node> {
         match self {
-            Self::Not(conditions) | Self::All(conditions) => {
-                conditions.iter().flat_map(Self::others).collect()
-            }
+            Self::Not(conditions) | Self::All(conditions) => conditions.iter().flat_map(Self::others).collect(),
             Self::Compare(comparison) => vec![comparison.other],
             _ => Vec::new(),
         }
@@ -165,9 +141,7 @@ pub(crate) fn untyped<'v>(value: &'v Value<'_>) -> Option<&'v str> {
 /// As it would be written in a pattern, for explanations.
 impl fmt::Display for Condition {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let operator = |f: &mut fmt::Formatter<'_>, name: &str, operand: &str| {
-            write!(f, "{{\"{name}\": {operand:?}}}")
-        };
+        let operator = |f: &mut fmt::Formatter<'_>, name: &str, operand: &str| write!(f, "{{\"{name}\": {operand:?}}}");
         match self {
             Self::Null => f.write_str("null"),
             Self::Bool(value) => write!(f, "{value}"),
@@ -176,20 +150,10 @@ impl fmt::Display for Condition {
             Self::AnyText(texts) => write!(f, "one of {} texts", texts.len()),
             Self::Prefix(text) => operator(f, "prefix", text),
             Self::Suffix(text) => operator(f, "suffix", text),
-            Self::Contains(finder) => {
-                operator(f, "contains", &String::from_utf8_lossy(finder.needle()))
-            }
+            Self::Contains(finder) => operator(f, "contains", &String::from_utf8_lossy(finder.needle())),
             Self::EqualsFolded(folded) => operator(f, "equals-ignore-case", folded.text()),
-            Self::PrefixFolded(folded) => write!(
-                f,
-                "{{\"prefix\": {{\"equals-ignore-case\": {:?}}}}}",
-                folded.text()
-            ),
-            Self::SuffixFolded(folded) => write!(
-                f,
-                "{{\"suffix\": {{\"equals-ignore-case\": {:?}}}}}",
-                folded.text()
-            ),
+            Self::PrefixFolded(folded) => write!(f, "{{\"prefix\": {{\"equals-ignore-case\": {:?}}}}}", folded.text()),
+            Self::SuffixFolded(folded) => write!(f, "{{\"suffix\": {{\"equals-ignore-case\": {:?}}}}}", folded.text()),
             Self::Wildcard(wildcard) => operator(f, "wildcard", wildcard.text()),
             Self::Regexp(regexp) => operator(f, "regexp", regexp.text()),
             Self::Cidr(cidr) => write!(f, "{{\"cidr\": \"{cidr}\"}}"),

@@ -13,34 +13,12 @@ pub struct Error {
 }
 
 impl Error {
-    pub(crate) fn new(
-        path: impl Into<String>,
-        found: impl Into<String>,
-        allowed: impl Into<String>,
-    ) -> Self {
-        Self {
-            path: path.into(),
-            found: found.into(),
-            allowed: allowed.into(),
-            fix: None,
-            limit: None,
-        }
+    pub(crate) fn new(path: impl Into<String>, found: impl Into<String>, allowed: impl Into<String>) -> Self {
+        Self { path: path.into(), found: found.into(), allowed: allowed.into(), fix: None, limit: None }
     }
 
-    pub(crate) fn limit(
-        path: impl Into<String>,
-        name: &'static str,
-        found: impl fmt::Display,
-        most: impl fmt::Display,
-    ) -> Self {
-        Self {
-            limit: Some(name),
-            ..Self::new(
-                path,
-                found.to_string(),
-                format!("at most {most} (limit {name})"),
-            )
-        }
+    pub(crate) fn limit(path: impl Into<String>, name: &'static str, found: impl fmt::Display, most: impl fmt::Display) -> Self {
+        Self { limit: Some(name), ..Self::new(path, found.to_string(), format!("at most {most} (limit {name})")) }
     }
 
     pub(crate) fn fix(mut self, fix: impl Into<String>) -> Self {
@@ -81,11 +59,7 @@ impl Error {
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "{}: found {}; allowed: {}",
-            self.path, self.found, self.allowed
-        )?;
+        write!(f, "{}: found {}; allowed: {}", self.path, self.found, self.allowed)?;
         match &self.fix {
             Some(fix) => write!(f, "; {fix}"),
             None => Ok(()),

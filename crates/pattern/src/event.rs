@@ -31,14 +31,9 @@ impl View for JsonEvent<'_> {
         if Reader::new(self.text).peek() != Some(b'{') {
             // What is malformed is said to be so; `[1]` is only not an object.
             let mut reader = Reader::new(self.text);
-            reader
-                .skip(0)
-                .and_then(|()| reader.end())
-                .map_err(EventError::Malformed)?;
+            reader.skip(0).and_then(|()| reader.end()).map_err(EventError::Malformed)?;
             return Err(EventError::NotAnObject);
         }
-        leaves
-            .push_json(paths, Paths::ROOT, self.text)
-            .map_err(EventError::Malformed)
+        leaves.push_json(paths, Paths::ROOT, self.text).map_err(EventError::Malformed)
     }
 }

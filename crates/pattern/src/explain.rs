@@ -68,22 +68,10 @@ impl Pattern {
         event.read(&everywhere, &mut parts)?;
 
         let logic = self.logic();
-        let explaining = Explaining {
-            paths: self.paths(),
-            places: self.places(),
-            logic,
-            leaves: &leaves,
-            parts: &parts,
-        };
-        let mut combinations = logic
-            .combinations()
-            .map(|fields| explaining.combination(fields))
-            .collect::<Result<Vec<_>, _>>()?;
+        let explaining = Explaining { paths: self.paths(), places: self.places(), logic, leaves: &leaves, parts: &parts };
+        let mut combinations = logic.combinations().map(|fields| explaining.combination(fields)).collect::<Result<Vec<_>, _>>()?;
         combinations.sort_by_key(Combination::distance);
-        Ok(Explanation {
-            matched: combinations.iter().any(|combination| combination.matched),
-            combinations,
-        })
+        Ok(Explanation { matched: combinations.iter().any(|combination| combination.matched), combinations })
     }
 }
 
@@ -103,11 +91,7 @@ pub fn nearest_misses<'r, V: View + ?Sized>(
             misses.push((name, explanation));
         }
     }
-    misses.sort_by(|(one_name, one), (other_name, other)| {
-        one.distance()
-            .cmp(&other.distance())
-            .then_with(|| one_name.cmp(other_name))
-    });
+    misses.sort_by(|(one_name, one), (other_name, other)| one.distance().cmp(&other.distance()).then_with(|| one_name.cmp(other_name)));
     misses.truncate(most);
     Ok(misses)
 }
@@ -117,16 +101,13 @@ impl Explanation {
     /// thousandths.
     #[must_use]
     pub fn distance(&self) -> (usize, usize) {
-        self.combinations
-            .first()
-            .map_or((usize::MAX, usize::MAX), Combination::distance)
+        self.combinations.first().map_or((usize::MAX, usize::MAX), Combination::distance)
     }
 }
 
 impl Combination {
     fn distance(&self) -> (usize, usize) {
-        let missed = self.fields.iter().filter(|field| !field.satisfied).count()
-            + usize::from(self.conflict.is_some());
+        let missed = self.fields.iter().filter(|field| !field.satisfied).count() + usize::from(self.conflict.is_some());
         (missed, missed * 1_000 / self.fields.len().max(1))
     }
 }
@@ -143,72 +124,32 @@ struct Explaining<'x, 'e> {
 impl Explaining<'_, '_> {
     fn combination(&self, indexes: &[u32]) -> Result<Combination, EventError> {
         let matching = self.logic.matching(self.leaves);
-        let fields: Vec<(&str, &Field)> = indexes
-            .iter()
-            .map(|&index| {
-                (
-                    &*self.places[index as usize],
-                    &self.logic.fields[index as usize],
-                )
-            })
-            .collect();
-        let places = fields
-            .iter()
-            .map(|(_, field)| field.places(&matching))
-            .collect::<Result<Vec<_>, _>>()?;
+        let fields: Vec<(&str, &Field)> =
+            indexes.iter().map(|&index| (&*self.places[index as usize], &self.logic.fields[index as usize])).collect();
+        let places = fields.iter().map(|(_, field)| field.places(&matching)).collect::<Result<Vec<_>, _>>()?;
         let verdicts = fields
             .iter()
             .zip(&places)
             .map(|((at, field), places)| self.field(at, field, places, &matching))
             .collect::<Result<Vec<_>, _>>()?;
-        let mut satisfied: SmallVec<[Option<Places>; 8]> =
-            SmallVec::from_elem(None, self.logic.fields.len());
+        let mut satisfied: SmallVec<[Option<Places>; 8]> = SmallVec::from_elem(None, self.logic.fields.len());
         let matched = self.logic.combination(indexes, &mut satisfied, &matching)?;
-        let conflict = (!matched && verdicts.iter().all(|verdict| verdict.satisfied))
-            .then(|| self.conflict(&fields, &places));
-        Ok(Combination {
-            matched,
-            fields: verdicts,
-            conflict,
-        })
+        let conflict = (!matched && verdicts.iter().all(|verdict| verdict.satisfied)).then(|| self.conflict(&fields, &places));
+        Ok(Combination { matched, fields: verdicts, conflict })
     }
 
-    fn field(
-        &self,
-        at: &str,
-        field: &Field,
-        places: &[Place],
-        matching: &Matching<'_, '_>,
-    ) -> Result<FieldVerdict, EventError> {
-        let verdict = |asked: String, satisfied: bool, because: String| FieldVerdict {
-            at: at.to_owned(),
-            asked,
-            satisfied,
-            because,
-        };
-        let all: Vec<&Leaf<'_>> = self
-            .leaves
-            .as_slice()
-            .iter()
-            .filter(|leaf| leaf.node == field.node)
-            .collect();
+    fn field(&self, at: &str, field: &Field, places: &[Place], matching: &Matching<'_, '_>) -> Result<FieldVerdict, EventError> {
+        let verdict = |asked: String, satisfied: bool, because: String| FieldVerdict { at: at.to_owned(), asked, satisfied, because };
+        let all: Vec<&Leaf<'_>> = self.leaves.as_slice().iter().filter(|leaf| leaf.node == field.node).collect();
         Ok(match &field.ask {
             Ask::Absent { .. } => {
                 // Inside arrays it may still be absent from the elements that count: then the combination says so.
                 let present = places.contains(&Place::TOP);
-                let because = if all.is_empty() {
-                    self.path_ends(field.node)
-                } else {
-                    format!("found {}", self.show(&all))
-                };
+                let because = if all.is_empty() { self.path_ends(field.node) } else { format!("found {}", self.show(&all)) };
                 verdict("{\"exists\": false}".to_owned(), !present, because)
             }
             Ask::OneOf(conditions) => {
-                let asked = conditions
-                    .iter()
-                    .map(ToString::to_string)
-                    .collect::<Vec<_>>()
-                    .join(" or ");
+                let asked = conditions.iter().map(ToString::to_string).collect::<Vec<_>>().join(" or ");
                 let mut holding = None;
                 for leaf in &all {
                     if matching.any(conditions, leaf)? {
@@ -229,53 +170,24 @@ impl Explaining<'_, '_> {
     fn path_ends(&self, node: Node) -> String {
         let way = self.paths.way(node);
         let name = |length: usize| {
-            let names: Vec<&str> = way[..length]
-                .iter()
-                .map(|(name, _)| name.as_str())
-                .collect();
-            if names.is_empty() {
-                "$".to_owned()
-            } else {
-                format!("$.{}", names.join("."))
-            }
+            let names: Vec<&str> = way[..length].iter().map(|(name, _)| name.as_str()).collect();
+            if names.is_empty() { "$".to_owned() } else { format!("$.{}", names.join(".")) }
         };
-        let has = |wanted: Node| {
-            self.parts
-                .as_slice()
-                .iter()
-                .find(|leaf| leaf.node == wanted)
-        };
-        let reached = way
-            .iter()
-            .rposition(|(_, node)| has(*node).is_some())
-            .map_or(0, |place| place + 1);
+        let has = |wanted: Node| self.parts.as_slice().iter().find(|leaf| leaf.node == wanted);
+        let reached = way.iter().rposition(|(_, node)| has(*node).is_some()).map_or(0, |place| place + 1);
         if reached == way.len() {
-            return format!(
-                "{} has no value: it is an object or an empty array",
-                name(reached)
-            );
+            return format!("{} has no value: it is an object or an empty array", name(reached));
         }
-        let what = match reached
-            .checked_sub(1)
-            .and_then(|place| has(way[place].1))
-            .map(|leaf| &leaf.value)
-        {
+        let what = match reached.checked_sub(1).and_then(|place| has(way[place].1)).map(|leaf| &leaf.value) {
             Some(Value::Composite) | None => String::new(),
             Some(value) => format!(", which is {}", show(value)),
         };
-        format!(
-            "the path ends at {}{what}: there is no {:?}",
-            name(reached),
-            way[reached].0
-        )
+        format!("the path ends at {}{what}: there is no {:?}", name(reached), way[reached].0)
     }
 
     fn show(&self, leaves: &[&Leaf<'_>]) -> String {
-        let mut shown: Vec<String> = leaves
-            .iter()
-            .take(SHOWN)
-            .map(|leaf| format!("{}{}", show(&leaf.value), self.elements(leaf.place)))
-            .collect();
+        let mut shown: Vec<String> =
+            leaves.iter().take(SHOWN).map(|leaf| format!("{}{}", show(&leaf.value), self.elements(leaf.place))).collect();
         if leaves.len() > SHOWN {
             shown.push(format!("{} more", leaves.len() - SHOWN));
         }
@@ -288,12 +200,7 @@ impl Explaining<'_, '_> {
         if depth == 0 {
             return String::new();
         }
-        let indexes = (1..=depth).map(|depth| {
-            format!(
-                "[{}]",
-                self.leaves.index(self.leaves.ancestor(place, depth))
-            )
-        });
+        let indexes = (1..=depth).map(|depth| format!("[{}]", self.leaves.index(self.leaves.ancestor(place, depth))));
         format!(" in element {}", indexes.collect::<String>())
     }
 
@@ -302,16 +209,8 @@ impl Explaining<'_, '_> {
         let is_absent = |index: usize| matches!(fields[index].1.ask, Ask::Absent { .. });
         for one in 0..fields.len() {
             for other in one + 1..fields.len() {
-                let together = |place: &Place| {
-                    places[other]
-                        .iter()
-                        .take(COMPARED)
-                        .any(|&with| self.leaves.consistent(*place, with))
-                };
-                if !is_absent(one)
-                    && !is_absent(other)
-                    && !places[one].iter().take(COMPARED).any(together)
-                {
+                let together = |place: &Place| places[other].iter().take(COMPARED).any(|&with| self.leaves.consistent(*place, with));
+                if !is_absent(one) && !is_absent(other) && !places[one].iter().take(COMPARED).any(together) {
                     return format!(
                         "{} is satisfied{} and {} only{}: different elements of one array",
                         fields[one].0,
@@ -322,17 +221,12 @@ impl Explaining<'_, '_> {
                 }
             }
         }
-        let absent: Vec<&str> = (0..fields.len())
-            .filter(|&index| is_absent(index) && !places[index].is_empty())
-            .map(|index| fields[index].0)
-            .collect();
+        let absent: Vec<&str> =
+            (0..fields.len()).filter(|&index| is_absent(index) && !places[index].is_empty()).map(|index| fields[index].0).collect();
         if absent.is_empty() {
             "no choice of array elements satisfies all fields at once".to_owned()
         } else {
-            format!(
-                "in every element that satisfies the other fields there is a value of {}",
-                absent.join(" or ")
-            )
+            format!("in every element that satisfies the other fields there is a value of {}", absent.join(" or "))
         }
     }
 }
@@ -357,33 +251,13 @@ fn shorten(text: &str) -> String {
 
 impl fmt::Display for Explanation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(
-            f,
-            "{}",
-            if self.matched {
-                "the event matches"
-            } else {
-                "the event does not match"
-            }
-        )?;
+        writeln!(f, "{}", if self.matched { "the event matches" } else { "the event does not match" })?;
         for (index, combination) in self.combinations.iter().enumerate() {
             if self.combinations.len() > 1 {
-                writeln!(
-                    f,
-                    "alternative {} of {}:",
-                    index + 1,
-                    self.combinations.len()
-                )?;
+                writeln!(f, "alternative {} of {}:", index + 1, self.combinations.len())?;
             }
             for field in &combination.fields {
-                writeln!(
-                    f,
-                    "  {} {} {}: {}",
-                    if field.satisfied { "yes" } else { "no " },
-                    field.at,
-                    field.asked,
-                    field.because
-                )?;
+                writeln!(f, "  {} {} {}: {}", if field.satisfied { "yes" } else { "no " }, field.at, field.asked, field.because)?;
             }
             if let Some(conflict) = &combination.conflict {
                 writeln!(f, "  no  together: {conflict}")?;

@@ -51,10 +51,7 @@ struct Ledger {
 
 impl Default for Index {
     fn default() -> Self {
-        Self {
-            published: ArcSwap::from_pointee(Snapshot::default()),
-            ledger: Mutex::default(),
-        }
+        Self { published: ArcSwap::from_pointee(Snapshot::default()), ledger: Mutex::default() }
     }
 }
 
@@ -86,11 +83,7 @@ impl Index {
     }
 
     /// Makes the changes of many rules visible at once: those named are removed, then those given are added.
-    pub fn update<'r>(
-        &self,
-        removed: impl IntoIterator<Item = &'r str>,
-        added: impl IntoIterator<Item = (&'r str, &'r Pattern)>,
-    ) {
+    pub fn update<'r>(&self, removed: impl IntoIterator<Item = &'r str>, added: impl IntoIterator<Item = (&'r str, &'r Pattern)>) {
         let mut ledger = self.ledger.lock().unwrap_or_else(PoisonError::into_inner);
         let mut next = Snapshot::clone(&self.published.load());
         for name in removed {
@@ -114,14 +107,7 @@ impl Ledger {
         let keys = next.choose_keys(&logic);
         let number = self.free.pop().unwrap_or_else(|| next.next_number());
         let name: Arc<str> = name.into();
-        next.file(
-            number,
-            Arc::new(Rule {
-                name: Arc::clone(&name),
-                logic,
-                keys: keys.into(),
-            }),
-        );
+        next.file(number, Arc::new(Rule { name: Arc::clone(&name), logic, keys: keys.into() }));
         self.numbers.insert(name, number);
     }
 
@@ -148,10 +134,7 @@ impl Ledger {
 fn nodes(logic: &Logic) -> impl Iterator<Item = Node> {
     logic.fields.iter().flat_map(|field| {
         let others = match &field.ask {
-            Ask::OneOf(conditions) => conditions
-                .iter()
-                .flat_map(crate::condition::Condition::others)
-                .collect(),
+            Ask::OneOf(conditions) => conditions.iter().flat_map(crate::condition::Condition::others).collect(),
             Ask::Absent { .. } => Vec::new(),
         };
         std::iter::once(field.node).chain(others)

@@ -27,19 +27,12 @@ pub(crate) struct Term<'p> {
 type Terms<'p> = SmallVec<[Term<'p>; 8]>;
 
 /// Whether all `terms` can be satisfied together.
-pub(crate) fn satisfiable(
-    terms: &[Term<'_>],
-    matching: &Matching<'_, '_>,
-) -> Result<bool, EventError> {
+pub(crate) fn satisfiable(terms: &[Term<'_>], matching: &Matching<'_, '_>) -> Result<bool, EventError> {
     inside(terms, Place::TOP, matching)
 }
 
 /// The same, all places being inside of the element `around`.
-fn inside(
-    terms: &[Term<'_>],
-    around: Place,
-    matching: &Matching<'_, '_>,
-) -> Result<bool, EventError> {
+fn inside(terms: &[Term<'_>], around: Place, matching: &Matching<'_, '_>) -> Result<bool, EventError> {
     let mut open = Terms::new();
     let mut needed = false;
     for term in terms {
@@ -58,38 +51,21 @@ fn inside(
         return Ok(open.is_empty());
     }
     let depth = matching.leaves.depth(around) + 1;
-    let array = |place: Place| {
-        matching
-            .leaves
-            .array(matching.leaves.ancestor(place, depth))
-    };
-    if open.iter().any(|term| {
-        !term.absent && array(term.places[0]) != array(term.places[term.places.len() - 1])
-    }) {
+    let array = |place: Place| matching.leaves.array(matching.leaves.ancestor(place, depth));
+    if open.iter().any(|term| !term.absent && array(term.places[0]) != array(term.places[term.places.len() - 1])) {
         return combinations(&open, &mut Terms::new(), &mut SmallVec::new(), matching);
     }
-    let mut arrays: SmallVec<[Option<Array>; 4]> = open
-        .iter()
-        .filter(|term| !term.absent)
-        .map(|term| array(term.places[0]))
-        .collect();
+    let mut arrays: SmallVec<[Option<Array>; 4]> = open.iter().filter(|term| !term.absent).map(|term| array(term.places[0])).collect();
     arrays.dedup();
     arrays.sort_unstable();
     arrays.dedup();
-    if open.iter().filter(|term| term.absent).any(|term| {
-        term.places
-            .iter()
-            .any(|&place| !arrays.contains(&array(place)))
-    }) {
+    if open.iter().filter(|term| term.absent).any(|term| term.places.iter().any(|&place| !arrays.contains(&array(place)))) {
         return Ok(false);
     }
     for wanted in arrays {
         let group: Terms<'_> = open
             .iter()
-            .map(|term| Term {
-                places: run(term.places, |place| array(place).cmp(&wanted)),
-                absent: term.absent,
-            })
+            .map(|term| Term { places: run(term.places, |place| array(place).cmp(&wanted)), absent: term.absent })
             .filter(|term| !term.places.is_empty())
             .collect();
         if !some_element(&group, depth, matching)? {
@@ -100,31 +76,15 @@ fn inside(
 }
 
 /// Whether one element, `depth` arrays deep, serves all terms. All places are in the same array at that depth.
-fn some_element(
-    group: &[Term<'_>],
-    depth: u32,
-    matching: &Matching<'_, '_>,
-) -> Result<bool, EventError> {
+fn some_element(group: &[Term<'_>], depth: u32, matching: &Matching<'_, '_>) -> Result<bool, EventError> {
     let element = |place: Place| matching.leaves.ancestor(place, depth);
-    let Some(guide) = group
-        .iter()
-        .filter(|term| !term.absent)
-        .min_by_key(|term| term.places.len())
-    else {
+    let Some(guide) = group.iter().filter(|term| !term.absent).min_by_key(|term| term.places.len()) else {
         return Ok(true);
     };
-    for chunk in guide
-        .places
-        .chunk_by(|&one, &next| element(one) == element(next))
-    {
+    for chunk in guide.places.chunk_by(|&one, &next| element(one) == element(next)) {
         let chosen = element(chunk[0]);
-        let terms: Terms<'_> = group
-            .iter()
-            .map(|term| Term {
-                places: run(term.places, |place| element(place).cmp(&chosen)),
-                absent: term.absent,
-            })
-            .collect();
+        let terms: Terms<'_> =
+            group.iter().map(|term| Term { places: run(term.places, |place| element(place).cmp(&chosen)), absent: term.absent }).collect();
         if inside(&terms, chosen, matching)? {
             return Ok(true);
         }
@@ -146,15 +106,9 @@ fn combinations<'p>(
     chosen: &mut SmallVec<[Place; 8]>,
     matching: &Matching<'_, '_>,
 ) -> Result<bool, EventError> {
-    let consistent = |place: Place, chosen: &[Place]| {
-        chosen
-            .iter()
-            .all(|&other| matching.leaves.consistent(place, other))
-    };
+    let consistent = |place: Place, chosen: &[Place]| chosen.iter().all(|&other| matching.leaves.consistent(place, other));
     let Some((first, rest)) = terms.split_first() else {
-        return Ok(!absent
-            .iter()
-            .any(|term| term.places.iter().any(|&place| consistent(place, chosen))));
+        return Ok(!absent.iter().any(|term| term.places.iter().any(|&place| consistent(place, chosen))));
     };
     if first.absent {
         absent.push(*first);

@@ -89,12 +89,7 @@ impl<'e> Leaves<'e> {
     /// Adds a value at `place`.
     #[inline]
     pub fn push_at(&mut self, node: Node, value: Value<'e>, place: Place) {
-        self.leaves.push(Leaf {
-            node,
-            value,
-            place,
-            double: Cell::new(None),
-        });
+        self.leaves.push(Leaf { node, value, place, double: Cell::new(None) });
     }
 
     /// Reads the JSON text that is the event's value at `node` and adds its wanted leaves; none, if the text is malformed.
@@ -121,15 +116,8 @@ impl<'e> Leaves<'e> {
     /// The next element of `array`, which itself stands at `around`.
     pub fn element(&mut self, array: Array, around: Place) -> Place {
         let depth = self.depth(around) + 1;
-        self.elements.push(Element {
-            around,
-            array,
-            depth,
-        });
-        Place(
-            u32::try_from(self.elements.len())
-                .expect("an event has fewer than 2^32 array elements"),
-        )
+        self.elements.push(Element { around, array, depth });
+        Place(u32::try_from(self.elements.len()).expect("an event has fewer than 2^32 array elements"))
     }
 
     /// All leaves.
@@ -148,10 +136,7 @@ impl<'e> Leaves<'e> {
         one = self.ancestor(one, common);
         other = self.ancestor(other, common);
         while one != other {
-            let (a, b) = (
-                self.elements[one.0 as usize - 1],
-                self.elements[other.0 as usize - 1],
-            );
+            let (a, b) = (self.elements[one.0 as usize - 1], self.elements[other.0 as usize - 1]);
             if a.array == b.array {
                 return false;
             }
@@ -162,11 +147,7 @@ impl<'e> Leaves<'e> {
 
     /// How many arrays are around `place`.
     pub(crate) fn depth(&self, place: Place) -> u32 {
-        if place == Place::TOP {
-            0
-        } else {
-            self.elements[place.0 as usize - 1].depth
-        }
+        if place == Place::TOP { 0 } else { self.elements[place.0 as usize - 1].depth }
     }
 
     /// The element around `place` that has `depth` arrays around it, which must not be more than `place` has.
@@ -185,10 +166,7 @@ impl<'e> Leaves<'e> {
     /// Which element of its array the one at `place` is, from 0. For explanations: it counts.
     pub(crate) fn index(&self, place: Place) -> usize {
         let own = place.0 as usize - 1;
-        self.elements[..own]
-            .iter()
-            .filter(|element| element.array == self.elements[own].array)
-            .count()
+        self.elements[..own].iter().filter(|element| element.array == self.elements[own].array).count()
     }
 }
 

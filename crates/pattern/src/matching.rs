@@ -15,11 +15,7 @@ pub(crate) struct Matching<'l, 'e> {
 
 impl<'l, 'e> Matching<'l, 'e> {
     pub(crate) fn new(leaves: &'l Leaves<'e>, limit: u32) -> Self {
-        Self {
-            leaves,
-            limit,
-            left: Cell::new(limit),
-        }
+        Self { leaves, limit, left: Cell::new(limit) }
     }
 
     /// Pays for one of the steps whose number an event could drive up.
@@ -35,11 +31,7 @@ impl<'l, 'e> Matching<'l, 'e> {
 
     /// Whether any of `conditions` holds for `leaf`.
     #[inline]
-    pub(crate) fn any(
-        &self,
-        conditions: &[Condition],
-        leaf: &Leaf<'_>,
-    ) -> Result<bool, EventError> {
+    pub(crate) fn any(&self, conditions: &[Condition], leaf: &Leaf<'_>) -> Result<bool, EventError> {
         for condition in conditions {
             if condition.holds(leaf, self)? {
                 return Ok(true);

@@ -75,26 +75,18 @@ impl<'a> Message<'a> {
             return Body::Binary(self.body);
         };
         let mut reader = crate::json::Reader::new(text);
-        if reader.skip(0).and_then(|()| reader.end()).is_ok() {
-            Body::Json(text)
-        } else {
-            Body::Text(text)
-        }
+        if reader.skip(0).and_then(|()| reader.end()).is_ok() { Body::Json(text) } else { Body::Text(text) }
     }
 
     fn read_data<'e>(&'e self, paths: &Paths, data: Node, leaves: &mut Leaves<'e>) {
         let (mut system, mut user) = (None, None);
         for (name, node) in paths.children(data) {
             match name {
-                "topic" => leaf(paths, node, leaves, || {
-                    Some(Value::String(self.topic.into()))
-                }),
+                "topic" => leaf(paths, node, leaves, || Some(Value::String(self.topic.into()))),
                 "systemProperties" => system = Some(node),
                 "userProperties" => user = Some(node),
                 "body" => self.read_body(paths, node, leaves),
-                _ => leaf(paths, node, leaves, || {
-                    self.envelope.field(name).map(Scalar::into_value)
-                }),
+                _ => leaf(paths, node, leaves, || self.envelope.field(name).map(Scalar::into_value)),
             }
         }
         if system.is_some() || user.is_some() {
@@ -102,13 +94,7 @@ impl<'a> Message<'a> {
         }
     }
 
-    fn read_properties<'e>(
-        &'e self,
-        paths: &Paths,
-        system: Option<Node>,
-        user: Option<Node>,
-        leaves: &mut Leaves<'e>,
-    ) {
+    fn read_properties<'e>(&'e self, paths: &Paths, system: Option<Node>, user: Option<Node>, leaves: &mut Leaves<'e>) {
         for node in [system, user].into_iter().flatten() {
             composite(paths, node, leaves);
         }
@@ -117,11 +103,7 @@ impl<'a> Message<'a> {
             let Ok(name) = std::str::from_utf8(name) else {
                 continue;
             };
-            let reached = |group: Option<Node>| {
-                group
-                    .and_then(|node| paths.descend(node, name))
-                    .filter(|&node| paths.is_wanted(node))
-            };
+            let reached = |group: Option<Node>| group.and_then(|node| paths.descend(node, name)).filter(|&node| paths.is_wanted(node));
             let (in_system, in_user) = (reached(system), reached(user));
             if in_system.is_none() && in_user.is_none() {
                 continue;
@@ -152,9 +134,7 @@ impl View for Message<'_> {
                 composite(paths, node, leaves);
                 self.read_data(paths, node, leaves);
             } else {
-                leaf(paths, node, leaves, || {
-                    self.envelope.attribute(name).map(Value::String)
-                });
+                leaf(paths, node, leaves, || self.envelope.attribute(name).map(Value::String));
             }
         }
         Ok(())
@@ -164,10 +144,7 @@ impl View for Message<'_> {
 impl std::fmt::Debug for Message<'_> {
     /// Without the body and the property values: they may be large, and are not ours to log.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Message")
-            .field("topic", &self.topic)
-            .field("body_bytes", &self.body.len())
-            .finish_non_exhaustive()
+        f.debug_struct("Message").field("topic", &self.topic).field("body_bytes", &self.body.len()).finish_non_exhaustive()
     }
 }
 
@@ -182,24 +159,15 @@ impl<'a> Scalar<'a> {
 
 impl Envelope for Fixed<'_> {
     fn attribute(&self, name: &str) -> Option<Cow<'_, str>> {
-        self.attributes
-            .iter()
-            .find(|(known, _)| *known == name)
-            .map(|(_, value)| (*value).into())
+        self.attributes.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).into())
     }
 
     fn field(&self, name: &str) -> Option<Scalar<'_>> {
-        self.fields
-            .iter()
-            .find(|(known, _)| *known == name)
-            .map(|(_, value)| value.clone())
+        self.fields.iter().find(|(known, _)| *known == name).map(|(_, value)| value.clone())
     }
 
     fn attribute_names(&self) -> Vec<Cow<'_, str>> {
-        self.attributes
-            .iter()
-            .map(|(name, _)| (*name).into())
-            .collect()
+        self.attributes.iter().map(|(name, _)| (*name).into()).collect()
     }
 
     fn field_names(&self) -> Vec<Cow<'_, str>> {
@@ -211,23 +179,12 @@ impl Envelope for Fixed<'_> {
 #[must_use]
 pub fn property_value<'a>(name: &str, value: Cow<'a, str>) -> Value<'a> {
     // Only a text that is a JSON number can be shown as one: no sign, no leading zero.
-    let is_number = name == CONSUME_START_TIME
-        && value.bytes().all(|byte| byte.is_ascii_digit())
-        && !value.is_empty()
-        && !value.starts_with('0');
-    if is_number {
-        Value::Number(value)
-    } else {
-        Value::String(value)
-    }
+    let is_number =
+        name == CONSUME_START_TIME && value.bytes().all(|byte| byte.is_ascii_digit()) && !value.is_empty() && !value.starts_with('0');
+    if is_number { Value::Number(value) } else { Value::String(value) }
 }
 
-fn leaf<'e>(
-    paths: &Paths,
-    node: Node,
-    leaves: &mut Leaves<'e>,
-    value: impl FnOnce() -> Option<Value<'e>>,
-) {
+fn leaf<'e>(paths: &Paths, node: Node, leaves: &mut Leaves<'e>, value: impl FnOnce() -> Option<Value<'e>>) {
     if paths.is_wanted(node)
         && let Some(value) = value()
     {

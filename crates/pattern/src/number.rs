@@ -28,11 +28,7 @@ const EXACT_DIGITS: usize = 15;
 impl Number {
     /// `text` is a JSON number.
     pub(crate) fn new(text: &str) -> Self {
-        Self {
-            text: text.into(),
-            double: parse(text),
-            short: is_short(text),
-        }
+        Self { text: text.into(), double: parse(text), short: is_short(text) }
     }
 
     pub(crate) fn text(&self) -> &str {
@@ -80,34 +76,14 @@ fn is_short(text: &str) -> bool {
 
 impl<'a> Decimal<'a> {
     fn new(text: &'a str) -> Self {
-        let (negative, text) = text
-            .strip_prefix('-')
-            .map_or((false, text), |rest| (true, rest));
+        let (negative, text) = text.strip_prefix('-').map_or((false, text), |rest| (true, rest));
         let (mantissa, exponent) = text.split_once(['e', 'E']).unwrap_or((text, "0"));
-        let exponent = exponent
-            .parse::<i64>()
-            .unwrap_or(if exponent.starts_with('-') {
-                i64::MIN / 4
-            } else {
-                i64::MAX / 4
-            });
+        let exponent = exponent.parse::<i64>().unwrap_or(if exponent.starts_with('-') { i64::MIN / 4 } else { i64::MAX / 4 });
         let (integer, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
         let integer = integer.trim_start_matches('0');
-        let kept = if integer.is_empty() {
-            fraction.trim_start_matches('0')
-        } else {
-            fraction
-        };
-        let leading = if integer.is_empty() {
-            -(length(fraction) - length(kept))
-        } else {
-            length(integer)
-        };
-        Self {
-            negative,
-            digits: (integer.as_bytes(), kept.as_bytes()),
-            magnitude: exponent.saturating_add(leading),
-        }
+        let kept = if integer.is_empty() { fraction.trim_start_matches('0') } else { fraction };
+        let leading = if integer.is_empty() { -(length(fraction) - length(kept)) } else { length(integer) };
+        Self { negative, digits: (integer.as_bytes(), kept.as_bytes()), magnitude: exponent.saturating_add(leading) }
     }
 
     fn digits(&self) -> impl Iterator<Item = u8> + use<'a> {
@@ -122,18 +98,10 @@ impl<'a> Decimal<'a> {
         match (self.is_zero(), other.is_zero()) {
             (true, true) => return Ordering::Equal,
             (true, false) => {
-                return if other.negative {
-                    Ordering::Greater
-                } else {
-                    Ordering::Less
-                };
+                return if other.negative { Ordering::Greater } else { Ordering::Less };
             }
             (false, true) => {
-                return if self.negative {
-                    Ordering::Less
-                } else {
-                    Ordering::Greater
-                };
+                return if self.negative { Ordering::Less } else { Ordering::Greater };
             }
             (false, false) => {}
         }

@@ -18,24 +18,10 @@ pub(crate) const OPERATORS: [&str; 13] = [
 ];
 
 /// Operators that may stand inside `anything-but`.
-pub(crate) const NEGATABLE: [&str; 7] = [
-    "prefix",
-    "suffix",
-    "equals-ignore-case",
-    "wildcard",
-    "contains",
-    "regexp",
-    "cidr",
-];
+pub(crate) const NEGATABLE: [&str; 7] = ["prefix", "suffix", "equals-ignore-case", "wildcard", "contains", "regexp", "cidr"];
 
 /// The same in the `alibaba` dialect.
-pub(crate) const NEGATABLE_ALIBABA: [&str; 5] = [
-    "prefix",
-    "suffix",
-    "equals-ignore-case",
-    "wildcard",
-    "contains",
-];
+pub(crate) const NEGATABLE_ALIBABA: [&str; 5] = ["prefix", "suffix", "equals-ignore-case", "wildcard", "contains"];
 
 /// Names of other languages, and ours.
 const ALIASES: [(&str, &str); 22] = [
@@ -65,36 +51,24 @@ const ALIASES: [(&str, &str); 22] = [
 
 /// The one of `known` that is meant by `written`, if it is a near miss or a name from elsewhere.
 pub(crate) fn meant<'k>(written: &str, known: &[&'k str]) -> Option<&'k str> {
-    let plain = |name: &str| {
-        name.chars()
-            .filter(char::is_ascii_alphanumeric)
-            .map(|character| character.to_ascii_lowercase())
-            .collect::<String>()
-    };
+    let plain =
+        |name: &str| name.chars().filter(char::is_ascii_alphanumeric).map(|character| character.to_ascii_lowercase()).collect::<String>();
     let written = plain(written);
-    let alias = ALIASES
-        .iter()
-        .find(|(name, _)| *name == written)
-        .map(|(_, ours)| *ours);
-    known
-        .iter()
-        .copied()
-        .find(|name| Some(*name) == alias || plain(name) == written)
-        .or_else(|| {
-            known
-                .iter()
-                .copied()
-                .map(|name| (distance(&plain(name), &written), name))
-                .filter(|(distance, name)| *distance <= 2 && *distance * 3 <= name.len())
-                .min()
-                .map(|(_, name)| name)
-        })
+    let alias = ALIASES.iter().find(|(name, _)| *name == written).map(|(_, ours)| *ours);
+    known.iter().copied().find(|name| Some(*name) == alias || plain(name) == written).or_else(|| {
+        known
+            .iter()
+            .copied()
+            .map(|name| (distance(&plain(name), &written), name))
+            .filter(|(distance, name)| *distance <= 2 && *distance * 3 <= name.len())
+            .min()
+            .map(|(_, name)| name)
+    })
 }
 
 /// Insertions, deletions, replacements and swaps of neighbours that lead from one name to the other.
 fn distance(one: &str, other: &str) -> usize {
-    let (one, other): (Vec<char>, Vec<char>) =
-        (one.chars().collect(), other.chars().take(64).collect());
+    let (one, other): (Vec<char>, Vec<char>) = (one.chars().collect(), other.chars().take(64).collect());
     let mut rows = vec![(0..=other.len()).collect::<Vec<_>>()];
     for i in 1..=one.len() {
         let mut row = vec![i];

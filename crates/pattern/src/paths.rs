@@ -33,9 +33,7 @@ const FEW: usize = 8;
 
 impl Default for Paths {
     fn default() -> Self {
-        Self {
-            entries: vec![Entry::default()],
-        }
+        Self { entries: vec![Entry::default()] }
     }
 }
 
@@ -45,8 +43,7 @@ impl Paths {
 
     /// The child of `node` by this name, made if it is not there yet. Dots in `name` separate names.
     pub fn insert(&mut self, node: Node, name: &str) -> Node {
-        name.split('.')
-            .fold(node, |node, name| self.insert_one(node, name))
+        name.split('.').fold(node, |node, name| self.insert_one(node, name))
     }
 
     /// Asks for the values at `node`.
@@ -83,14 +80,8 @@ impl Paths {
     /// The names that go on below `node`.
     pub fn children(&self, node: Node) -> impl Iterator<Item = (&str, Node)> {
         let (few, many) = match &self.entries[node.index()].children {
-            Children::Few(children) => (
-                Some(children.iter().map(|(name, child)| (&**name, *child))),
-                None,
-            ),
-            Children::Many(children) => (
-                None,
-                Some(children.iter().map(|(name, child)| (&**name, *child))),
-            ),
+            Children::Few(children) => (Some(children.iter().map(|(name, child)| (&**name, *child))), None),
+            Children::Many(children) => (None, Some(children.iter().map(|(name, child)| (&**name, *child)))),
         };
         few.into_iter().flatten().chain(many.into_iter().flatten())
     }
@@ -190,9 +181,7 @@ impl Paths {
         if let Some(child) = self.entries[node.index()].children.get(name) {
             return child;
         }
-        let child = Node(
-            u32::try_from(self.entries.len()).expect("limits keep a trie far below 2^32 nodes"),
-        );
+        let child = Node(u32::try_from(self.entries.len()).expect("limits keep a trie far below 2^32 nodes"));
         self.entries.push(Entry::default());
         self.entries[node.index()].children.insert(name, child);
         child
@@ -218,10 +207,7 @@ impl Default for Children {
 impl Children {
     fn get(&self, name: &str) -> Option<Node> {
         match self {
-            Self::Few(children) => children
-                .iter()
-                .find(|(known, _)| &**known == name)
-                .map(|(_, child)| *child),
+            Self::Few(children) => children.iter().find(|(known, _)| &**known == name).map(|(_, child)| *child),
             Self::Many(children) => children.get(name).copied(),
         }
     }

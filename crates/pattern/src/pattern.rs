@@ -65,26 +65,13 @@ impl Pattern {
     /// # Errors
     /// The text is no pattern, or exceeds a limit.
     pub fn compile(text: &str, options: &Options) -> Result<Self, Error> {
-        let Compiled {
-            paths,
-            fields,
-            places,
-            combinations,
-        } = compile(text, options)?;
+        let Compiled { paths, fields, places, combinations } = compile(text, options)?;
         let combinations = match combinations.as_slice() {
             [all] if ASCENDING.get(..fields.len()) == Some(all) => Combinations::All,
             _ => Combinations::Any(combinations.into()),
         };
-        let logic = Logic {
-            fields: fields.into(),
-            combinations,
-            combinations_tried: options.limits.combinations_tried,
-        };
-        Ok(Self {
-            paths,
-            logic,
-            places: places.into(),
-        })
+        let logic = Logic { fields: fields.into(), combinations, combinations_tried: options.limits.combinations_tried };
+        Ok(Self { paths, logic, places: places.into() })
     }
 
     /// Whether the event matches.
@@ -128,8 +115,7 @@ impl Logic {
             Combinations::All => (Some(&ASCENDING[..self.fields.len()]), None),
             Combinations::Any(any) => (None, Some(any)),
         };
-        all.into_iter()
-            .chain(any.into_iter().flatten().map(AsRef::as_ref))
+        all.into_iter().chain(any.into_iter().flatten().map(AsRef::as_ref))
     }
 
     /// The logic for a trie in which the node `n` of this one is `places[n]`.
@@ -137,29 +123,17 @@ impl Logic {
         let fields = self.fields.iter().map(|field| Field {
             node: places[field.node.index()],
             ask: match &field.ask {
-                Ask::OneOf(conditions) => Ask::OneOf(
-                    conditions
-                        .iter()
-                        .map(|condition| condition.relocated(places))
-                        .collect(),
-                ),
-                Ask::Absent { composites } => Ask::Absent {
-                    composites: *composites,
-                },
+                Ask::OneOf(conditions) => Ask::OneOf(conditions.iter().map(|condition| condition.relocated(places)).collect()),
+                Ask::Absent { composites } => Ask::Absent { composites: *composites },
             },
         });
-        Self {
-            fields: fields.collect(),
-            combinations: self.combinations.clone(),
-            combinations_tried: self.combinations_tried,
-        }
+        Self { fields: fields.collect(), combinations: self.combinations.clone(), combinations_tried: self.combinations_tried }
     }
 
     /// Whether an event with these leaves matches. They were read by paths whose nodes the fields name.
     pub(crate) fn matches(&self, leaves: &Leaves<'_>) -> Result<bool, EventError> {
         let matching = self.matching(leaves);
-        let mut satisfied: SmallVec<[Option<Places>; 8]> =
-            SmallVec::from_elem(None, self.fields.len());
+        let mut satisfied: SmallVec<[Option<Places>; 8]> = SmallVec::from_elem(None, self.fields.len());
         for combination in self.combinations() {
             if self.combination(combination, &mut satisfied, &matching)? {
                 return Ok(true);
@@ -185,9 +159,7 @@ impl Logic {
             match field.ask {
                 Ask::OneOf(_) if places.is_empty() => return Ok(false),
                 Ask::Absent { .. } if places.contains(&Place::TOP) => return Ok(false),
-                Ask::OneOf(_) | Ask::Absent { .. } => {
-                    in_arrays |= places.first().is_some_and(|&place| place != Place::TOP)
-                }
+                Ask::OneOf(_) | Ask::Absent { .. } => in_arrays |= places.first().is_some_and(|&place| place != Place::TOP),
             }
         }
         if !in_arrays {

@@ -26,21 +26,13 @@ impl<'a> Properties<'a> {
 
     /// Every property, in wire order. Bytes that are not UTF-8 are shown as U+FFFD.
     pub fn iter(&self) -> impl Iterator<Item = (Cow<'a, str>, Cow<'a, str>)> + use<'a> {
-        self.iter_bytes().map(|(name, value)| {
-            (
-                String::from_utf8_lossy(name),
-                String::from_utf8_lossy(value),
-            )
-        })
+        self.iter_bytes().map(|(name, value)| (String::from_utf8_lossy(name), String::from_utf8_lossy(value)))
     }
 
     /// The value of the property `name`; the last, as in RocketMQ's map, if it is there twice.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<Cow<'a, str>> {
-        self.iter_bytes()
-            .filter(|(known, _)| *known == name.as_bytes())
-            .last()
-            .map(|(_, value)| String::from_utf8_lossy(value))
+        self.iter_bytes().filter(|(known, _)| *known == name.as_bytes()).last().map(|(_, value)| String::from_utf8_lossy(value))
     }
 
     /// Every property, in wire order, as bytes.
@@ -66,8 +58,7 @@ impl<'a> Properties<'a> {
 pub fn is_system(name: &str) -> bool {
     // Names that users choose mostly start with a small letter, which none of these does.
     let first = name.as_bytes().first().copied().unwrap_or_default();
-    (first.is_ascii_uppercase() || first == b'_' || first == b'1')
-        && SYSTEM.binary_search(&name).is_ok()
+    (first.is_ascii_uppercase() || first == b'_' || first == b'1') && SYSTEM.binary_search(&name).is_ok()
 }
 
 /// Sorted by byte value.
@@ -148,21 +139,9 @@ mod tests {
     #[test]
     fn wire_text_is_taken_apart() {
         let properties = Properties::new(b"KEYS\x01k 1\x02broken\x02empty\x01\x02\x02KEYS\x01k2\x02bad\xff\x01v\xff\x02last\x01a\x01b");
-        let all: Vec<(String, String)> = properties
-            .iter()
-            .map(|(name, value)| (name.into_owned(), value.into_owned()))
-            .collect();
-        let expected = [
-            ("KEYS", "k 1"),
-            ("empty", ""),
-            ("KEYS", "k2"),
-            ("bad\u{fffd}", "v\u{fffd}"),
-            ("last", "a\u{1}b"),
-        ];
-        assert_eq!(
-            all,
-            expected.map(|(name, value)| (name.to_owned(), value.to_owned()))
-        );
+        let all: Vec<(String, String)> = properties.iter().map(|(name, value)| (name.into_owned(), value.into_owned())).collect();
+        let expected = [("KEYS", "k 1"), ("empty", ""), ("KEYS", "k2"), ("bad\u{fffd}", "v\u{fffd}"), ("last", "a\u{1}b")];
+        assert_eq!(all, expected.map(|(name, value)| (name.to_owned(), value.to_owned())));
         assert_eq!(properties.get("KEYS").as_deref(), Some("k2"));
         assert_eq!(properties.get("none"), None);
         assert_eq!(Properties::default().iter().count(), 0);
@@ -173,10 +152,6 @@ mod tests {
     fn system_names_are_known() {
         assert!(SYSTEM.is_sorted());
         assert!(SYSTEM.iter().all(|name| is_system(name)));
-        assert!(
-            ["", "keys", "Keys", "KEY", "x", "_"]
-                .iter()
-                .all(|name| !is_system(name))
-        );
+        assert!(["", "keys", "Keys", "KEY", "x", "_"].iter().all(|name| !is_system(name)));
     }
 }

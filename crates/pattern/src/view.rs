@@ -26,9 +26,7 @@ pub enum EventError {
     #[error("cannot read the event: it is not a JSON object")]
     NotAnObject,
     /// It repeats keys in a way that leaves too many combinations of array elements to try.
-    #[error(
-        "cannot evaluate the event: repeated keys leave more than {limit} combinations of array elements"
-    )]
+    #[error("cannot evaluate the event: repeated keys leave more than {limit} combinations of array elements")]
     Ambiguous {
         /// [`crate::Limits::combinations_tried`]
         limit: u32,

@@ -16,27 +16,19 @@ fn vectors(file: &str) -> Vec<Value> {
         return Vec::new();
     };
     let path = PathBuf::from(directory).join(file);
-    let text = std::fs::read_to_string(&path)
-        .unwrap_or_else(|error| panic!("cannot read {}: {error}", path.display()));
-    text.lines()
-        .map(|line| serde_json::from_str(line).expect("each line of the vectors is JSON"))
-        .collect()
+    let text = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("cannot read {}: {error}", path.display()));
+    text.lines().map(|line| serde_json::from_str(line).expect("each line of the vectors is JSON")).collect()
 }
 
 fn text<'v>(vector: &'v Value, key: &str) -> &'v str {
-    vector[key]
-        .as_str()
-        .unwrap_or_else(|| panic!("{key} is a string in {vector}"))
+    vector[key].as_str().unwrap_or_else(|| panic!("{key} is a string in {vector}"))
 }
 
 /// Ids on the list: words in backticks such as `ruler-0123`, or ranges such as `ruler-0123..0130`.
 fn listed(prefix: &str) -> BTreeSet<String> {
     let mut ids = BTreeSet::new();
     for word in README.split('`').skip(1).step_by(2) {
-        let Some(numbers) = word
-            .strip_prefix(prefix)
-            .and_then(|rest| rest.strip_prefix('-'))
-        else {
+        let Some(numbers) = word.strip_prefix(prefix).and_then(|rest| rest.strip_prefix('-')) else {
             continue;
         };
         let (first, last) = numbers.split_once("..").unwrap_or((numbers, numbers));
@@ -51,67 +43,39 @@ fn listed(prefix: &str) -> BTreeSet<String> {
 /// Compares the ids that differ with the list.
 fn report(prefix: &str, total: usize, differing: &[(String, String)]) {
     let found: BTreeSet<String> = differing.iter().map(|(id, _)| id.clone()).collect();
-    println!(
-        "{prefix}: {} of {total} as recorded, {} different",
-        total - found.len(),
-        found.len()
-    );
+    println!("{prefix}: {} of {total} as recorded, {} different", total - found.len(), found.len());
     if total == 0 {
         return;
     }
     let listed = listed(prefix);
-    let unexpected: Vec<&String> = differing
-        .iter()
-        .filter(|(id, _)| !listed.contains(id))
-        .map(|(_, what)| what)
-        .collect();
+    let unexpected: Vec<&String> = differing.iter().filter(|(id, _)| !listed.contains(id)).map(|(_, what)| what).collect();
     let stale: Vec<&String> = listed.difference(&found).collect();
     assert!(
         unexpected.is_empty(),
         "{} differences are not on the list:\n{}",
         unexpected.len(),
-        unexpected
-            .iter()
-            .map(|what| what.as_str())
-            .collect::<Vec<_>>()
-            .join("\n")
+        unexpected.iter().map(|what| what.as_str()).collect::<Vec<_>>().join("\n")
     );
-    assert!(
-        stale.is_empty(),
-        "listed, but no longer different: {stale:?}"
-    );
+    assert!(stale.is_empty(), "listed, but no longer different: {stale:?}");
 }
 
 fn adapt(prefix: &str, pattern: &str) -> String {
-    if prefix.starts_with('q') {
-        from_quamina(pattern)
-    } else {
-        pattern.to_owned()
-    }
+    if prefix.starts_with('q') { from_quamina(pattern) } else { pattern.to_owned() }
 }
 
 fn options(dialect: Dialect) -> Options {
-    Options {
-        dialect,
-        ..Options::default()
-    }
+    Options { dialect, ..Options::default() }
 }
 
 fn evaluate(pattern: &str, event: &str, dialect: Dialect) -> Result<bool, String> {
-    let pattern = Pattern::compile(pattern, &options(dialect))
-        .map_err(|error| format!("pattern: {error}"))?;
-    pattern
-        .matches(&JsonEvent::new(event))
-        .map_err(|error| format!("event: {error}"))
+    let pattern = Pattern::compile(pattern, &options(dialect)).map_err(|error| format!("pattern: {error}"))?;
+    pattern.matches(&JsonEvent::new(event)).map_err(|error| format!("event: {error}"))
 }
 
 /// Quamina's notation in ours: `shellstyle` is `wildcard` without escapes, `~` escapes in regular expressions, and a quote that
 /// its tests leave behind the pattern is dropped.
 fn from_quamina(pattern: &str) -> String {
-    let pattern = pattern
-        .trim_end()
-        .trim_end_matches('"')
-        .replace("\"shellstyle\"", "\"wildcard\"");
+    let pattern = pattern.trim_end().trim_end_matches('"').replace("\"shellstyle\"", "\"wildcard\"");
     if !pattern.contains("regexp") {
         return pattern;
     }
@@ -185,12 +149,7 @@ fn check_compiles(file: &str, prefix: &str, dialect: Dialect, accepted: bool) {
         if found.is_ok() != accepted {
             differing.push((
                 text(vector, "id").to_owned(),
-                format!(
-                    "{}: {:?} {}",
-                    vector["id"],
-                    found.err().map(|error| error.to_string()),
-                    text(vector, "pattern")
-                ),
+                format!("{}: {:?} {}", vector["id"], found.err().map(|error| error.to_string()), text(vector, "pattern")),
             ));
         }
     }
@@ -205,58 +164,27 @@ fn check_rules(file: &str, prefix: &str) {
         let mut faults = Vec::new();
         let index = Index::default();
         for rule in vector["rules"].as_array().expect("rules is a list") {
-            match evaluate(
-                &adapt(prefix, text(rule, "pattern")),
-                text(vector, "event"),
-                Dialect::Default,
-            ) {
+            match evaluate(&adapt(prefix, text(rule, "pattern")), text(vector, "event"), Dialect::Default) {
                 Ok(true) => drop(found.insert(text(rule, "name"))),
                 Ok(false) => {}
                 Err(error) => faults.push(error),
             }
         }
-        for (number, rule) in vector["rules"]
-            .as_array()
-            .expect("rules is a list")
-            .iter()
-            .enumerate()
-        {
+        for (number, rule) in vector["rules"].as_array().expect("rules is a list").iter().enumerate() {
             // Names repeat in some vectors: a number in front tells them apart.
-            if let Ok(pattern) = Pattern::compile(
-                &adapt(prefix, text(rule, "pattern")),
-                &options(Dialect::Default),
-            ) {
+            if let Ok(pattern) = Pattern::compile(&adapt(prefix, text(rule, "pattern")), &options(Dialect::Default)) {
                 index.insert(&format!("{number} {}", text(rule, "name")), &pattern);
             }
         }
-        if let Ok(indexed) = index
-            .snapshot()
-            .matches(&JsonEvent::new(text(vector, "event")))
-        {
-            let indexed: BTreeSet<&str> = indexed
-                .into_iter()
-                .filter_map(|name| name.split_once(' '))
-                .map(|(_, name)| name)
-                .collect();
-            assert_eq!(
-                indexed, found,
-                "the index and its rules one by one, {}",
-                vector["id"]
-            );
+        if let Ok(indexed) = index.snapshot().matches(&JsonEvent::new(text(vector, "event"))) {
+            let indexed: BTreeSet<&str> = indexed.into_iter().filter_map(|name| name.split_once(' ')).map(|(_, name)| name).collect();
+            assert_eq!(indexed, found, "the index and its rules one by one, {}", vector["id"]);
         }
-        let expected: BTreeSet<&str> = vector["expect"]
-            .as_array()
-            .expect("expect is a list")
-            .iter()
-            .filter_map(Value::as_str)
-            .collect();
+        let expected: BTreeSet<&str> = vector["expect"].as_array().expect("expect is a list").iter().filter_map(Value::as_str).collect();
         if found != expected || !faults.is_empty() {
             differing.push((
                 text(vector, "id").to_owned(),
-                format!(
-                    "{}: {found:?}, recorded {expected:?} {faults:?}\n    {vector}",
-                    vector["id"]
-                ),
+                format!("{}: {found:?}, recorded {expected:?} {faults:?}\n    {vector}", vector["id"]),
             ));
         }
     }
@@ -326,10 +254,5 @@ fn alibaba_matches() {
 /// *Scenario*: patterns apache/rocketmq-eventbridge refuses. *Guarantees*: refused by the alibaba dialect too, but for the list.
 #[test]
 fn alibaba_rejects() {
-    check_compiles(
-        "alibaba_oss_reject.jsonl",
-        "alirej",
-        Dialect::Alibaba,
-        false,
-    );
+    check_compiles("alibaba_oss_reject.jsonl", "alirej", Dialect::Alibaba, false);
 }

@@ -50,40 +50,20 @@ const EVENTS: [&str; 14] = [
 ];
 
 fn compile(pattern: &str, dialect: Dialect) -> Pattern {
-    Pattern::compile(
-        pattern,
-        &Options {
-            dialect,
-            limits: Limits::default(),
-        },
-    )
-    .unwrap_or_else(|error| panic!("{pattern}: {error}"))
+    Pattern::compile(pattern, &Options { dialect, limits: Limits::default() }).unwrap_or_else(|error| panic!("{pattern}: {error}"))
 }
 
 /// *Scenario*: rules of every kind, added and removed in turn, in both dialects. *Guarantees*: after each step the index answers as the rules do one by one.
 #[test]
 fn an_index_answers_as_its_rules_do() {
     for dialect in [Dialect::Default, Dialect::Alibaba] {
-        let patterns: Vec<Option<Pattern>> = PATTERNS
-            .iter()
-            .map(|text| {
-                Pattern::compile(
-                    text,
-                    &Options {
-                        dialect,
-                        limits: Limits::default(),
-                    },
-                )
-                .ok()
-            })
-            .collect();
+        let patterns: Vec<Option<Pattern>> =
+            PATTERNS.iter().map(|text| Pattern::compile(text, &Options { dialect, limits: Limits::default() }).ok()).collect();
         let index = Index::default();
         let mut present = [false; PATTERNS.len()];
         let mut state = 7_usize;
         for _ in 0..300 {
-            state = state
-                .wrapping_mul(6_364_136_223_846_793_005)
-                .wrapping_add(1);
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
             let number = (state >> 33) % PATTERNS.len();
             let Some(pattern) = &patterns[number] else {
                 continue;
@@ -95,19 +75,13 @@ fn an_index_answers_as_its_rules_do() {
             }
             present[number] = !present[number];
             let snapshot = index.snapshot();
-            assert_eq!(
-                snapshot.len(),
-                present.iter().filter(|&&present| present).count()
-            );
+            assert_eq!(snapshot.len(), present.iter().filter(|&&present| present).count());
             for event in EVENTS {
                 let view = JsonEvent::new(event);
                 let mut found = snapshot.matches(&view).expect("the event is well formed");
                 let mut expected: Vec<&str> = (0..PATTERNS.len())
                     .filter(|&number| {
-                        present[number]
-                            && patterns[number]
-                                .as_ref()
-                                .is_some_and(|pattern| pattern.matches(&view) == Ok(true))
+                        present[number] && patterns[number].as_ref().is_some_and(|pattern| pattern.matches(&view) == Ok(true))
                     })
                     .map(|number| PATTERNS[number])
                     .collect();
@@ -138,20 +112,12 @@ fn a_snapshot_does_not_change() {
 #[test]
 fn dialects_do_not_mix() {
     let index = Index::default();
-    for (name, pattern) in [
-        ("there", r#"{"a":[{"exists":true}]}"#),
-        ("gone", r#"{"a":[{"exists":false}]}"#),
-    ] {
+    for (name, pattern) in [("there", r#"{"a":[{"exists":true}]}"#), ("gone", r#"{"a":[{"exists":false}]}"#)] {
         index.insert(name, &compile(pattern, Dialect::Default));
-        index.insert(
-            &format!("{name} (alibaba)"),
-            &compile(pattern, Dialect::Alibaba),
-        );
+        index.insert(&format!("{name} (alibaba)"), &compile(pattern, Dialect::Alibaba));
     }
     let snapshot = index.snapshot();
-    let mut found = snapshot
-        .matches(&JsonEvent::new(r#"{"a":{"b":1}}"#))
-        .expect("the event is well formed");
+    let mut found = snapshot.matches(&JsonEvent::new(r#"{"a":{"b":1}}"#)).expect("the event is well formed");
     found.sort_unstable();
     assert_eq!(found, ["gone", "there (alibaba)"]);
 }
@@ -161,25 +127,12 @@ fn dialects_do_not_mix() {
 fn the_rarer_value_is_looked_up() {
     let index = Index::default();
     let names: Vec<String> = (0..5_000).map(|number| format!("r{number}")).collect();
-    let patterns: Vec<Pattern> = names
-        .iter()
-        .map(|name| {
-            compile(
-                &format!(r#"{{"type":["order"],"id":["{name}"]}}"#),
-                Dialect::Default,
-            )
-        })
-        .collect();
+    let patterns: Vec<Pattern> =
+        names.iter().map(|name| compile(&format!(r#"{{"type":["order"],"id":["{name}"]}}"#), Dialect::Default)).collect();
     index.update([], names.iter().map(String::as_str).zip(&patterns));
     let snapshot = index.snapshot();
-    assert_eq!(
-        snapshot.matches(&JsonEvent::new(r#"{"type":"order","id":"r4711"}"#)),
-        Ok(vec!["r4711"])
-    );
-    assert_eq!(
-        snapshot.matches(&JsonEvent::new(r#"{"type":"other","id":"r4711"}"#)),
-        Ok(vec![])
-    );
+    assert_eq!(snapshot.matches(&JsonEvent::new(r#"{"type":"order","id":"r4711"}"#)), Ok(vec!["r4711"]));
+    assert_eq!(snapshot.matches(&JsonEvent::new(r#"{"type":"other","id":"r4711"}"#)), Ok(vec![]));
 }
 
 /// *Scenario*: one thread matches while another adds and removes. *Guarantees*: every answer is that of some moment: the rule that never leaves always matches.
@@ -194,9 +147,7 @@ fn matching_goes_on_during_updates() {
             let mut answers = 0_u32;
             while !done.load(Ordering::Relaxed) || answers == 0 {
                 let snapshot = index.snapshot();
-                let found = snapshot
-                    .matches(&JsonEvent::new(r#"{"a":"x","b":1}"#))
-                    .expect("the event is well formed");
+                let found = snapshot.matches(&JsonEvent::new(r#"{"a":"x","b":1}"#)).expect("the event is well formed");
                 assert!(found.contains(&"stays"), "{found:?}");
                 answers += 1;
             }

@@ -3,24 +3,13 @@
 use rocketbridge_pattern::{Dialect, EventError, JsonEvent, Limits, Options, Pattern};
 
 fn compile(pattern: &str, dialect: Dialect) -> Result<Pattern, rocketbridge_pattern::Error> {
-    Pattern::compile(
-        pattern,
-        &Options {
-            dialect,
-            limits: Limits::default(),
-        },
-    )
+    Pattern::compile(pattern, &Options { dialect, limits: Limits::default() })
 }
 
 fn check(dialect: Dialect, cases: &[(&str, &str, bool)]) {
     for (pattern, event, expected) in cases {
-        let compiled =
-            compile(pattern, dialect).unwrap_or_else(|error| panic!("{pattern}: {error}"));
-        assert_eq!(
-            compiled.matches(&JsonEvent::new(event)),
-            Ok(*expected),
-            "{pattern} {event}"
-        );
+        let compiled = compile(pattern, dialect).unwrap_or_else(|error| panic!("{pattern}: {error}"));
+        assert_eq!(compiled.matches(&JsonEvent::new(event)), Ok(*expected), "{pattern} {event}");
     }
 }
 
@@ -42,59 +31,23 @@ fn conditions() {
             (r#"{"a":[{"exactly":"x"}]}"#, r#"{"a":"x"}"#, true),
             (r#"{"a":[{"prefix":"ab"}]}"#, r#"{"a":"abc"}"#, true),
             (r#"{"a":[{"suffix":"bc"}]}"#, r#"{"a":"abc"}"#, true),
-            (
-                r#"{"a":[{"prefix":{"equals-ignore-case":"AB"}}]}"#,
-                r#"{"a":"abc"}"#,
-                true,
-            ),
-            (
-                r#"{"a":[{"suffix":{"equals-ignore-case":"BC"}}]}"#,
-                r#"{"a":"abd"}"#,
-                false,
-            ),
-            (
-                r#"{"a":[{"equals-ignore-case":"𐐀x"}]}"#,
-                r#"{"a":"𐐨X"}"#,
-                true,
-            ),
+            (r#"{"a":[{"prefix":{"equals-ignore-case":"AB"}}]}"#, r#"{"a":"abc"}"#, true),
+            (r#"{"a":[{"suffix":{"equals-ignore-case":"BC"}}]}"#, r#"{"a":"abd"}"#, false),
+            (r#"{"a":[{"equals-ignore-case":"𐐀x"}]}"#, r#"{"a":"𐐨X"}"#, true),
             (r#"{"a":[{"contains":"b"}]}"#, r#"{"a":"abc"}"#, true),
             (r#"{"a":[{"wildcard":"a*\\*"}]}"#, r#"{"a":"abc*"}"#, true),
             (r#"{"a":[{"regexp":"[a-c]+"}]}"#, r#"{"a":"abcd"}"#, false),
             (r#"{"a":[{"anything-but":"x"}]}"#, r#"{"a":null}"#, true),
             (r#"{"a":[{"anything-but":"x"}]}"#, r#"{}"#, false),
-            (
-                r#"{"a":[{"anything-but":["x","y"]}]}"#,
-                r#"{"a":["x","z"]}"#,
-                true,
-            ),
-            (
-                r#"{"a":[{"anything-but":["x","y"]}]}"#,
-                r#"{"a":["x","y"]}"#,
-                false,
-            ),
+            (r#"{"a":[{"anything-but":["x","y"]}]}"#, r#"{"a":["x","z"]}"#, true),
+            (r#"{"a":[{"anything-but":["x","y"]}]}"#, r#"{"a":["x","y"]}"#, false),
             (r#"{"a":[{"anything-but":[1,2]}]}"#, r#"{"a":1.0}"#, false),
-            (
-                r#"{"a":[{"anything-but":{"prefix":["a","b"]}}]}"#,
-                r#"{"a":"bx"}"#,
-                false,
-            ),
-            (
-                r#"{"a":[{"anything-but":{"prefix":{"equals-ignore-case":"A"}}}]}"#,
-                r#"{"a":"ax"}"#,
-                false,
-            ),
-            (
-                r#"{"a":[{"anything-but":{"cidr":"10.0.0.0/8"}}]}"#,
-                r#"{"a":"11.0.0.1"}"#,
-                true,
-            ),
+            (r#"{"a":[{"anything-but":{"prefix":["a","b"]}}]}"#, r#"{"a":"bx"}"#, false),
+            (r#"{"a":[{"anything-but":{"prefix":{"equals-ignore-case":"A"}}}]}"#, r#"{"a":"ax"}"#, false),
+            (r#"{"a":[{"anything-but":{"cidr":"10.0.0.0/8"}}]}"#, r#"{"a":"11.0.0.1"}"#, true),
             (r#"{"a":[{"numeric":["!=",5]}]}"#, r#"{"a":5.0}"#, false),
             (r#"{"a":[{"numeric":[">",0,"<=",5]}]}"#, r#"{"a":5}"#, true),
-            (
-                r#"{"a":[{"numeric":[">",0,"<=",5]}]}"#,
-                r#"{"a":"3"}"#,
-                false,
-            ),
+            (r#"{"a":[{"numeric":[">",0,"<=",5]}]}"#, r#"{"a":"3"}"#, false),
             (r#"{"a":[{"exists":true}]}"#, r#"{"a":null}"#, true),
             (r#"{"a":[{"exists":true}]}"#, r#"{"a":{"b":1}}"#, false),
             (r#"{"a":[{"exists":false}]}"#, r#"{"a":[]}"#, true),
@@ -102,38 +55,14 @@ fn conditions() {
             (r#"{"a":[{"exists":false},"x"]}"#, r#"{"a":"y"}"#, false),
             (r#"{"a":[{"cidr":"0.0.0.0/0"}]}"#, r#"{"a":"::1"}"#, false),
             (r#"{"a":["10.0.0.1"]}"#, r#"{"a":"10.0.0.01"}"#, false),
-            (
-                r#"{"a":[{"all-of":[{"prefix":"a"},{"suffix":"c"}]}]}"#,
-                r#"{"a":"abc"}"#,
-                true,
-            ),
-            (
-                r#"{"a":[{"all-of":[{"prefix":"a"},{"suffix":"c"}]}]}"#,
-                r#"{"a":["ab","bc"]}"#,
-                false,
-            ),
-            (
-                r#"{"a":[{"all-of":[{"anything-but":[1]},{"anything-but":["x"]}]}]}"#,
-                r#"{"a":1}"#,
-                false,
-            ),
-            (
-                r#"{"a":[{"field":"$.b.c"}]}"#,
-                r#"{"a":2.0,"b":{"c":2}}"#,
-                true,
-            ),
+            (r#"{"a":[{"all-of":[{"prefix":"a"},{"suffix":"c"}]}]}"#, r#"{"a":"abc"}"#, true),
+            (r#"{"a":[{"all-of":[{"prefix":"a"},{"suffix":"c"}]}]}"#, r#"{"a":["ab","bc"]}"#, false),
+            (r#"{"a":[{"all-of":[{"anything-but":[1]},{"anything-but":["x"]}]}]}"#, r#"{"a":1}"#, false),
+            (r#"{"a":[{"field":"$.b.c"}]}"#, r#"{"a":2.0,"b":{"c":2}}"#, true),
             (r#"{"a":[{"field":"$.b"}]}"#, r#"{"a":"2","b":2}"#, false),
             (r#"{"a":[{"field":"$.b"}]}"#, r#"{"a":1}"#, false),
-            (
-                r#"{"a":[{"numeric":["<",{"field":"$.b"}]}]}"#,
-                r#"{"a":1,"b":2}"#,
-                true,
-            ),
-            (
-                r#"{"a":[{"numeric":[">",0,"<",{"field":"$['b']"}]}]}"#,
-                r#"{"a":-1,"b":2}"#,
-                false,
-            ),
+            (r#"{"a":[{"numeric":["<",{"field":"$.b"}]}]}"#, r#"{"a":1,"b":2}"#, true),
+            (r#"{"a":[{"numeric":[">",0,"<",{"field":"$['b']"}]}]}"#, r#"{"a":-1,"b":2}"#, false),
         ],
     );
 }
@@ -149,16 +78,8 @@ fn many_alternatives() {
             (&format!(r#"{{"a":[{list},7]}}"#), r#"{"a":"v99"}"#, true),
             (&format!(r#"{{"a":[{list},7]}}"#), r#"{"a":7}"#, true),
             (&format!(r#"{{"a":[{list},7]}}"#), r#"{"a":"v100"}"#, false),
-            (
-                &format!(r#"{{"a":[{{"anything-but":[{list}]}}]}}"#),
-                r#"{"a":"v5"}"#,
-                false,
-            ),
-            (
-                &format!(r#"{{"a":[{{"anything-but":[{list}]}}]}}"#),
-                r#"{"a":5}"#,
-                true,
-            ),
+            (&format!(r#"{{"a":[{{"anything-but":[{list}]}}]}}"#), r#"{"a":"v5"}"#, false),
+            (&format!(r#"{{"a":[{{"anything-but":[{list}]}}]}}"#), r#"{"a":5}"#, true),
         ],
     );
 }
@@ -177,30 +98,14 @@ fn arrays() {
             (both, r#"{"a":[{"x":1,"y":3},{"x":1,"y":2}]}"#, true),
             (both, r#"{"a":[[{"x":1}],[{"y":2}]]}"#, false),
             (both, r#"{"a":[{"x":[0,1],"y":[2,3]}]}"#, true),
-            (
-                r#"{"a":{"x":[1]},"b":{"y":[2]}}"#,
-                r#"{"a":[{"x":0},{"x":1}],"b":[{"y":2},{"y":0}]}"#,
-                true,
-            ),
-            (
-                r#"{"a":{"i":{"p":[1],"q":[2]},"x":[3]}}"#,
-                r#"{"a":[{"i":[{"p":1,"q":2}],"x":0},{"i":[{"p":1},{"q":2}],"x":3}]}"#,
-                false,
-            ),
-            (
-                r#"{"a":{"i":{"p":[1],"q":[2]},"x":[3]}}"#,
-                r#"{"a":[{"i":[{"p":1},{"p":1,"q":2}],"x":3}]}"#,
-                true,
-            ),
+            (r#"{"a":{"x":[1]},"b":{"y":[2]}}"#, r#"{"a":[{"x":0},{"x":1}],"b":[{"y":2},{"y":0}]}"#, true),
+            (r#"{"a":{"i":{"p":[1],"q":[2]},"x":[3]}}"#, r#"{"a":[{"i":[{"p":1,"q":2}],"x":0},{"i":[{"p":1},{"q":2}],"x":3}]}"#, false),
+            (r#"{"a":{"i":{"p":[1],"q":[2]},"x":[3]}}"#, r#"{"a":[{"i":[{"p":1},{"p":1,"q":2}],"x":3}]}"#, true),
             (without, r#"{"a":[{"x":1,"y":0},{"x":1}]}"#, true),
             (without, r#"{"a":[{"x":1,"y":0},{"x":2}]}"#, false),
             (reverse, r#"{"a":[{"y":1,"x":0},{"y":1}]}"#, true),
             (reverse, r#"{"a":[{"y":1,"x":0},{"y":2}]}"#, false),
-            (
-                r#"{"b":[1],"a":{"x":[{"exists":false}]}}"#,
-                r#"{"b":1,"a":[{"y":1},{"x":1}]}"#,
-                false,
-            ),
+            (r#"{"b":[1],"a":{"x":[{"exists":false}]}}"#, r#"{"b":1,"a":[{"y":1},{"x":1}]}"#, false),
             (compared, r#"{"a":[{"x":2,"y":3},{"x":0,"y":1}]}"#, false),
             (compared, r#"{"a":[{"x":2,"y":3},{"x":2,"y":1}]}"#, true),
             // Repeated keys: every value is a candidate, also in two arrays under one name.
@@ -216,8 +121,7 @@ fn arrays() {
 /// *Scenario*: `$or` at any level, beside fields and nested. *Guarantees*: one of its objects holds together with everything around it.
 #[test]
 fn alternatives_of_objects() {
-    let pattern =
-        r#"{"a":[1],"$or":[{"b":[1]},{"c":{"$or":[{"d":[1]},{"e":[{"exists":false}],"f":[2]}]}}]}"#;
+    let pattern = r#"{"a":[1],"$or":[{"b":[1]},{"c":{"$or":[{"d":[1]},{"e":[{"exists":false}],"f":[2]}]}}]}"#;
     check(
         Dialect::Default,
         &[
@@ -226,11 +130,7 @@ fn alternatives_of_objects() {
             (pattern, r#"{"a":1,"c":{"d":1}}"#, true),
             (pattern, r#"{"a":1,"c":{"f":2}}"#, true),
             (pattern, r#"{"a":1,"c":{"e":0,"f":2}}"#, false),
-            (
-                r#"{"n":["a","b"],"$or":[{"n":[{"anything-but":"a"}]},{"c":["x"]}]}"#,
-                r#"{"n":"c"}"#,
-                false,
-            ),
+            (r#"{"n":["a","b"],"$or":[{"n":[{"anything-but":"a"}]},{"c":["x"]}]}"#, r#"{"n":"c"}"#, false),
         ],
     );
 }
@@ -249,22 +149,10 @@ fn alibaba() {
             (r#"{"a":[{"exists":true}]}"#, r#"{"a":{}}"#, true),
             (r#"{"a":[{"exists":true}]}"#, r#"{"a":[]}"#, true),
             (r#"{"a":[{"exists":false}]}"#, r#"{"a":{"b":1}}"#, false),
-            (
-                r#"{"a":[{"anything-but":[null,1,"x",true]}]}"#,
-                r#"{"a":null}"#,
-                false,
-            ),
-            (
-                r#"{"a":[{"anything-but":[null,1,"x",true]}]}"#,
-                r#"{"a":2}"#,
-                true,
-            ),
+            (r#"{"a":[{"anything-but":[null,1,"x",true]}]}"#, r#"{"a":null}"#, false),
+            (r#"{"a":[{"anything-but":[null,1,"x",true]}]}"#, r#"{"a":2}"#, true),
             (r#"{"a":[{"contains":"x"}]}"#, r#"{"a":"yxy"}"#, true),
-            (
-                r#"{"a":[{"numeric":["=",1.00000001]}]}"#,
-                r#"{"a":1}"#,
-                true,
-            ),
+            (r#"{"a":[{"numeric":["=",1.00000001]}]}"#, r#"{"a":1}"#, true),
         ],
     );
 }
@@ -272,7 +160,8 @@ fn alibaba() {
 /// *Scenario*: patterns with one fault each. *Guarantees*: the place, what was found, what is allowed, and the mending, in one line.
 #[test]
 fn errors_name_their_place() {
-    let operators = "exactly, prefix, suffix, contains, equals-ignore-case, wildcard, regexp, anything-but, numeric, exists, cidr, all-of, field";
+    let operators =
+        "exactly, prefix, suffix, contains, equals-ignore-case, wildcard, regexp, anything-but, numeric, exists, cidr, all-of, field";
     for (pattern, expected) in [
         (
             r#"{"data":{"body":{"price":[{"numeric":["==",3]}]}}}"#,
@@ -297,16 +186,13 @@ fn errors_name_their_place() {
 fn hostile_patterns_are_refused_by_a_named_limit() {
     let nested = (0..200).fold("[1]".to_owned(), |inner, _| format!(r#"{{"a":{inner}}}"#));
     let or = |count: usize| {
-        let objects: Vec<String> = (0..count)
-            .map(|index| format!(r#"{{"f{index}":[1]}}"#))
-            .collect();
+        let objects: Vec<String> = (0..count).map(|index| format!(r#"{{"f{index}":[1]}}"#)).collect();
         format!("[{}]", objects.join(","))
     };
-    let product = format!(
-        r#"{{"a":{{"$or":{0}}},"b":{{"$or":{0}}},"c":{{"$or":{0}}}}}"#,
-        or(11)
-    );
-    let deep = (0..20).fold(r#""x":[1]"#.to_owned(), |inner, level| format!(r#""n{level}":{{"$or":[{{{inner}}},{{"y":[1],"$or":[{{"p":[1]}},{{"q":[1]}}]}}]}},"$or":[{{"r":[1]}},{{"s":[1]}}]"#));
+    let product = format!(r#"{{"a":{{"$or":{0}}},"b":{{"$or":{0}}},"c":{{"$or":{0}}}}}"#, or(11));
+    let deep = (0..20).fold(r#""x":[1]"#.to_owned(), |inner, level| {
+        format!(r#""n{level}":{{"$or":[{{{inner}}},{{"y":[1],"$or":[{{"p":[1]}},{{"q":[1]}}]}}]}},"$or":[{{"r":[1]}},{{"s":[1]}}]"#)
+    });
     let stars = "*a".repeat(65);
     let values = vec!["1"; 10_001].join(",");
     let regexps = vec![r#"{"regexp":"a"}"#; 33].join(",");
@@ -314,28 +200,13 @@ fn hostile_patterns_are_refused_by_a_named_limit() {
         (nested, "depth"),
         (product, "combinations"),
         (format!("{{{deep}}}"), "combinations"),
-        (
-            format!(r#"{{"a":[{{"wildcard":"{stars}"}}]}}"#),
-            "wildcard_stars",
-        ),
+        (format!(r#"{{"a":[{{"wildcard":"{stars}"}}]}}"#), "wildcard_stars"),
         (format!(r#"{{"a":[{values}]}}"#), "conditions"),
-        (
-            format!(r#"{{"a":["{}"]}}"#, "x".repeat(300_000)),
-            "text_bytes",
-        ),
-        (
-            format!(r#"{{"a":[{{"wildcard":"{}"}}]}}"#, "x".repeat(5_000)),
-            "operand_bytes",
-        ),
+        (format!(r#"{{"a":["{}"]}}"#, "x".repeat(300_000)), "text_bytes"),
+        (format!(r#"{{"a":[{{"wildcard":"{}"}}]}}"#, "x".repeat(5_000)), "operand_bytes"),
         (format!(r#"{{"a":[{regexps}]}}"#), "regexps"),
-        (
-            r#"{"a":[{"regexp":"((a{100}){100}){100}"}]}"#.to_owned(),
-            "regexp_program_bytes",
-        ),
-        (
-            r#"{"a":[{"regexp":"a{1001}"}]}"#.to_owned(),
-            "regexp_repeat",
-        ),
+        (r#"{"a":[{"regexp":"((a{100}){100}){100}"}]}"#.to_owned(), "regexp_program_bytes"),
+        (r#"{"a":[{"regexp":"a{1001}"}]}"#.to_owned(), "regexp_repeat"),
     ] {
         let error = compile(&pattern, Dialect::Default).expect_err(limit);
         assert_eq!(error.exceeded(), Some(limit), "{error}");
@@ -345,98 +216,47 @@ fn hostile_patterns_are_refused_by_a_named_limit() {
 /// *Scenario*: accepted patterns and events made to be costly together. *Guarantees*: an answer, or an error that says why, in a bounded number of steps.
 #[test]
 fn hostile_events_take_bounded_time() {
-    let wildcards: Vec<String> = ('a'..='j')
-        .map(|letter| format!(r#"{{"wildcard":"*a*a*{letter}*{letter}*a*N*"}}"#))
-        .collect();
+    let wildcards: Vec<String> = ('a'..='j').map(|letter| format!(r#"{{"wildcard":"*a*a*{letter}*{letter}*a*N*"}}"#)).collect();
     let event = format!(r#"{{"f":"{}"}}"#, "a".repeat(200_000));
-    check(
-        Dialect::Default,
-        &[(
-            &format!(r#"{{"f":[{}]}}"#, wildcards.join(",")),
-            &event,
-            false,
-        )],
-    );
+    check(Dialect::Default, &[(&format!(r#"{{"f":[{}]}}"#, wildcards.join(",")), &event, false)]);
 
     // Every element has all but one of the fields: each is tried once.
-    let elements: Vec<String> = (0..20_000)
-        .map(|index| format!(r#"{{"f{}":1,"g":[{{"h":1}},{{"i":1}}]}}"#, index % 4))
-        .collect();
+    let elements: Vec<String> = (0..20_000).map(|index| format!(r#"{{"f{}":1,"g":[{{"h":1}},{{"i":1}}]}}"#, index % 4)).collect();
     let event = format!(r#"{{"a":[{}]}}"#, elements.join(","));
     check(
         Dialect::Default,
-        &[
-            (r#"{"a":{"f0":[1],"g":{"h":[1],"i":[1]}}}"#, &event, false),
-            (r#"{"a":{"f0":[1],"f1":[1]}}"#, &event, false),
-        ],
+        &[(r#"{"a":{"f0":[1],"g":{"h":[1],"i":[1]}}}"#, &event, false), (r#"{"a":{"f0":[1],"f1":[1]}}"#, &event, false)],
     );
 
     // Repeated keys need combinations.
-    let arrays: Vec<String> = (0..12)
-        .map(|index| format!(r#""a":[{{"f{index}":1}},{{"f{}":1}}]"#, (index + 1) % 12))
-        .collect();
+    let arrays: Vec<String> = (0..12).map(|index| format!(r#""a":[{{"f{index}":1}},{{"f{}":1}}]"#, (index + 1) % 12)).collect();
     let event = format!("{{{}}}", vec![arrays.join(","); 6].join(","));
     let fields: Vec<String> = (0..12).map(|index| format!(r#""f{index}":[1]"#)).collect();
-    let pattern = compile(
-        &format!(
-            r#"{{"a":{{{},"f99":[{{"exists":false}}],"z":[{{"exists":false}}]}}}}"#,
-            fields.join(",")
-        ),
-        Dialect::Default,
-    )
-    .expect("the pattern is well formed");
+    let pattern =
+        compile(&format!(r#"{{"a":{{{},"f99":[{{"exists":false}}],"z":[{{"exists":false}}]}}}}"#, fields.join(",")), Dialect::Default)
+            .expect("the pattern is well formed");
     assert_eq!(pattern.matches(&JsonEvent::new(&event)), Ok(true));
 
     let values: Vec<String> = (0..2_000).map(|value| value.to_string()).collect();
-    let event = format!(
-        r#"{{"a":[{0}],"b":["{1}"]}}"#,
-        values.join(","),
-        values.join("\",\"")
-    );
-    let pattern = compile(r#"{"a":[{"field":"$.b"}]}"#, Dialect::Default)
-        .expect("the pattern is well formed");
-    assert_eq!(
-        pattern.matches(&JsonEvent::new(&event)),
-        Err(EventError::Ambiguous { limit: 100_000 })
-    );
+    let event = format!(r#"{{"a":[{0}],"b":["{1}"]}}"#, values.join(","), values.join("\",\""));
+    let pattern = compile(r#"{"a":[{"field":"$.b"}]}"#, Dialect::Default).expect("the pattern is well formed");
+    assert_eq!(pattern.matches(&JsonEvent::new(&event)), Err(EventError::Ambiguous { limit: 100_000 }));
 }
 
 /// *Scenario*: events that are no JSON objects, malformed also where no pattern looks. *Guarantees*: an error, never an answer.
 #[test]
 fn malformed_events_are_errors() {
     let pattern = compile(r#"{"a":[1]}"#, Dialect::Default).expect("the pattern is well formed");
-    for event in [
-        "",
-        "x",
-        r#"{"a":1"#,
-        r#"{"a":1,"b":[1,]}"#,
-        r#"{"a":1} x"#,
-        r#"{"b":"\q","a":1}"#,
-        r#"{"b":01,"a":1}"#,
-    ] {
-        assert!(
-            matches!(
-                pattern.matches(&JsonEvent::new(event)),
-                Err(EventError::Malformed(_))
-            ),
-            "{event}"
-        );
+    for event in ["", "x", r#"{"a":1"#, r#"{"a":1,"b":[1,]}"#, r#"{"a":1} x"#, r#"{"b":"\q","a":1}"#, r#"{"b":01,"a":1}"#] {
+        assert!(matches!(pattern.matches(&JsonEvent::new(event)), Err(EventError::Malformed(_))), "{event}");
     }
-    assert_eq!(
-        pattern.matches(&JsonEvent::new("[1]")),
-        Err(EventError::NotAnObject)
-    );
+    assert_eq!(pattern.matches(&JsonEvent::new("[1]")), Err(EventError::NotAnObject));
 }
 
 /// *Scenario*: what other engines accept or read otherwise. *Guarantees*: the deliberate differences of `README.md` that no other case here shows.
 #[test]
 fn deliberate_differences() {
-    for refused in [
-        r#"{"a":[1]} x"#,
-        r#"{"$or":["a","b"]}"#,
-        r#"{"$or":[{"a":[1]}]}"#,
-        r#"{"$or":{"a":[1]}}"#,
-    ] {
+    for refused in [r#"{"a":[1]} x"#, r#"{"$or":["a","b"]}"#, r#"{"$or":[{"a":[1]}]}"#, r#"{"$or":{"a":[1]}}"#] {
         assert!(compile(refused, Dialect::Default).is_err(), "{refused}");
     }
     check(
@@ -444,17 +264,9 @@ fn deliberate_differences() {
         &[
             (r#"{"a":["\ud800x"]}"#, "{\"a\":\"\u{fffd}x\"}", true),
             (r#"{"a":["1.0"]}"#, r#"{"a":"1.00"}"#, false),
-            (
-                r#"{"a":[{"cidr":"10.0.0.1/32"}]}"#,
-                r#"{"a":"10.0.0.1"}"#,
-                true,
-            ),
+            (r#"{"a":[{"cidr":"10.0.0.1/32"}]}"#, r#"{"a":"10.0.0.1"}"#, true),
             (r#"{"a":[{"cidr":"::1/128"}]}"#, r#"{"a":"::1"}"#, true),
-            (
-                r#"{"a":[0.1000000000000000055]}"#,
-                r#"{"a":0.10000000000000000550}"#,
-                true,
-            ),
+            (r#"{"a":[0.1000000000000000055]}"#, r#"{"a":0.10000000000000000550}"#, true),
         ],
     );
 }

@@ -14,113 +14,56 @@ struct Leaf {
     elements: Vec<(Vec<String>, usize)>,
 }
 
-fn flatten(
-    value: &Value,
-    path: &[String],
-    place: &[String],
-    elements: &[(Vec<String>, usize)],
-    leaves: &mut Vec<Leaf>,
-) {
+fn flatten(value: &Value, path: &[String], place: &[String], elements: &[(Vec<String>, usize)], leaves: &mut Vec<Leaf>) {
     match value {
         Value::Object(members) => {
             for (key, value) in members {
-                flatten(
-                    value,
-                    &[path, std::slice::from_ref(key)].concat(),
-                    &[place, std::slice::from_ref(key)].concat(),
-                    elements,
-                    leaves,
-                );
+                flatten(value, &[path, std::slice::from_ref(key)].concat(), &[place, std::slice::from_ref(key)].concat(), elements, leaves);
             }
         }
         Value::Array(values) => {
             for (index, value) in values.iter().enumerate() {
                 let elements = [elements, &[(place.to_vec(), index)]].concat();
-                flatten(
-                    value,
-                    path,
-                    &[place, &[index.to_string()]].concat(),
-                    &elements,
-                    leaves,
-                );
+                flatten(value, path, &[place, &[index.to_string()]].concat(), &elements, leaves);
             }
         }
-        scalar => leaves.push(Leaf {
-            path: path.to_vec(),
-            value: scalar.clone(),
-            elements: elements.to_vec(),
-        }),
+        scalar => leaves.push(Leaf { path: path.to_vec(), value: scalar.clone(), elements: elements.to_vec() }),
     }
 }
 
 fn consistent(one: &Leaf, other: &Leaf) -> bool {
-    one.elements.iter().all(|(array, index)| {
-        other
-            .elements
-            .iter()
-            .all(|(same, theirs)| array != same || index == theirs)
-    })
+    one.elements.iter().all(|(array, index)| other.elements.iter().all(|(same, theirs)| array != same || index == theirs))
 }
 
 /// Every list of (path, condition) that satisfies the pattern.
 fn alternatives(pattern: &Map<String, Value>, path: &[String]) -> Vec<Vec<(Vec<String>, Value)>> {
-    pattern
-        .iter()
-        .fold(vec![Vec::new()], |known, (key, value)| {
-            let below = [path, std::slice::from_ref(key)].concat();
-            let more: Vec<Vec<(Vec<String>, Value)>> = match value {
-                Value::Array(objects) if key == "$or" => objects
-                    .iter()
-                    .flat_map(|object| {
-                        alternatives(object.as_object().expect("$or has objects"), path)
-                    })
-                    .collect(),
-                Value::Array(conditions) => conditions
-                    .iter()
-                    .map(|condition| vec![(below.clone(), condition.clone())])
-                    .collect(),
-                Value::Object(members) => alternatives(members, &below),
-                other => panic!("no pattern: {other}"),
-            };
-            known
-                .iter()
-                .flat_map(|one| {
-                    more.iter()
-                        .map(move |other| [one.clone(), other.clone()].concat())
-                })
-                .collect()
-        })
+    pattern.iter().fold(vec![Vec::new()], |known, (key, value)| {
+        let below = [path, std::slice::from_ref(key)].concat();
+        let more: Vec<Vec<(Vec<String>, Value)>> = match value {
+            Value::Array(objects) if key == "$or" => {
+                objects.iter().flat_map(|object| alternatives(object.as_object().expect("$or has objects"), path)).collect()
+            }
+            Value::Array(conditions) => conditions.iter().map(|condition| vec![(below.clone(), condition.clone())]).collect(),
+            Value::Object(members) => alternatives(members, &below),
+            other => panic!("no pattern: {other}"),
+        };
+        known.iter().flat_map(|one| more.iter().map(move |other| [one.clone(), other.clone()].concat())).collect()
+    })
 }
 
 fn holds(condition: &Value, value: &Value) -> bool {
-    let Some((name, operand)) = condition
-        .as_object()
-        .and_then(|members| members.iter().next())
-    else {
-        return condition == value
-            || matches!((condition.as_f64(), value.as_f64()), (Some(one), Some(other)) if one == other);
+    let Some((name, operand)) = condition.as_object().and_then(|members| members.iter().next()) else {
+        return condition == value || matches!((condition.as_f64(), value.as_f64()), (Some(one), Some(other)) if one == other);
     };
     let text = value.as_str();
-    let operands = |operand: &Value| {
-        operand
-            .as_array()
-            .cloned()
-            .unwrap_or_else(|| vec![operand.clone()])
-    };
+    let operands = |operand: &Value| operand.as_array().cloned().unwrap_or_else(|| vec![operand.clone()]);
     match name.as_str() {
         "exists" => true,
         "prefix" => text.is_some_and(|text| text.starts_with(operand.as_str().expect("a text"))),
         "suffix" => text.is_some_and(|text| text.ends_with(operand.as_str().expect("a text"))),
         "contains" => text.is_some_and(|text| text.contains(operand.as_str().expect("a text"))),
-        "equals-ignore-case" => text.is_some_and(|text| {
-            text.to_lowercase() == operand.as_str().expect("a text").to_lowercase()
-        }),
-        "wildcard" => text.is_some_and(|text| {
-            glob(
-                operand.as_str().expect("a text").as_bytes(),
-                text.as_bytes(),
-            )
-        }),
+        "equals-ignore-case" => text.is_some_and(|text| text.to_lowercase() == operand.as_str().expect("a text").to_lowercase()),
+        "wildcard" => text.is_some_and(|text| glob(operand.as_str().expect("a text").as_bytes(), text.as_bytes())),
         "numeric" => value.as_f64().is_some_and(|value| {
             operand.as_array().expect("a list").chunks(2).all(|pair| {
                 let bound = pair[1].as_f64().expect("a number");
@@ -134,21 +77,10 @@ fn holds(condition: &Value, value: &Value) -> bool {
                 }
             })
         }),
-        "all-of" => operand
-            .as_array()
-            .expect("a list")
-            .iter()
-            .all(|condition| holds(condition, value)),
-        "anything-but" => match operand
-            .as_object()
-            .and_then(|members| members.iter().next())
-        {
-            Some((name, operand)) => !operands(operand)
-                .into_iter()
-                .any(|operand| holds(&json!({ name: operand }), value)),
-            None => !operands(operand)
-                .iter()
-                .any(|excluded| holds(excluded, value)),
+        "all-of" => operand.as_array().expect("a list").iter().all(|condition| holds(condition, value)),
+        "anything-but" => match operand.as_object().and_then(|members| members.iter().next()) {
+            Some((name, operand)) => !operands(operand).into_iter().any(|operand| holds(&json!({ name: operand }), value)),
+            None => !operands(operand).iter().any(|excluded| holds(excluded, value)),
         },
         other => panic!("no operator: {other}"),
     }
@@ -162,31 +94,16 @@ fn glob(pattern: &[u8], text: &[u8]) -> bool {
     }
 }
 
-fn choose<'l>(
-    conditions: &[(Vec<String>, Value)],
-    leaves: &'l [Leaf],
-    chosen: &mut Vec<&'l Leaf>,
-) -> bool {
+fn choose<'l>(conditions: &[(Vec<String>, Value)], leaves: &'l [Leaf], chosen: &mut Vec<&'l Leaf>) -> bool {
     let is_absent = |condition: &Value| *condition == json!({"exists": false});
-    let Some((path, condition)) = conditions
-        .iter()
-        .filter(|(_, condition)| !is_absent(condition))
-        .nth(chosen.len())
-    else {
+    let Some((path, condition)) = conditions.iter().filter(|(_, condition)| !is_absent(condition)).nth(chosen.len()) else {
         return conditions
             .iter()
             .filter(|(_, condition)| is_absent(condition))
-            .all(|(path, _)| {
-                !leaves.iter().any(|leaf| {
-                    leaf.path == *path && chosen.iter().all(|other| consistent(leaf, other))
-                })
-            });
+            .all(|(path, _)| !leaves.iter().any(|leaf| leaf.path == *path && chosen.iter().all(|other| consistent(leaf, other))));
     };
     leaves.iter().any(|leaf| {
-        if leaf.path != *path
-            || !holds(condition, &leaf.value)
-            || !chosen.iter().all(|other| consistent(leaf, other))
-        {
+        if leaf.path != *path || !holds(condition, &leaf.value) || !chosen.iter().all(|other| consistent(leaf, other)) {
             return false;
         }
         chosen.push(leaf);
@@ -259,18 +176,16 @@ fn condition() -> impl Strategy<Value = Value> {
 }
 
 fn pattern() -> impl Strategy<Value = Value> {
-    let fields = proptest::collection::vec(condition(), 1..3)
-        .prop_map(Value::Array)
-        .prop_recursive(3, 10, 3, |inner| {
-            let object = proptest::collection::btree_map(key(), inner, 1..3).boxed();
-            prop_oneof![
-                3 => object.clone().prop_map(|members| json!(members)),
-                1 => (object.clone(), object.clone(), object).prop_map(|(mut all, one, other)| {
-                    all.insert("$or".to_owned(), json!([one, other]));
-                    json!(all)
-                }),
-            ]
-        });
+    let fields = proptest::collection::vec(condition(), 1..3).prop_map(Value::Array).prop_recursive(3, 10, 3, |inner| {
+        let object = proptest::collection::btree_map(key(), inner, 1..3).boxed();
+        prop_oneof![
+            3 => object.clone().prop_map(|members| json!(members)),
+            1 => (object.clone(), object.clone(), object).prop_map(|(mut all, one, other)| {
+                all.insert("$or".to_owned(), json!([one, other]));
+                json!(all)
+            }),
+        ]
+    });
     proptest::collection::btree_map(key(), fields, 1..3).prop_map(|members| json!(members))
 }
 

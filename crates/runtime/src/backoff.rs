@@ -23,12 +23,7 @@ impl Backoff {
 
     /// A backoff whose delays follow from `seed`.
     pub fn seeded(base: Duration, cap: Duration, seed: u64) -> Self {
-        Self {
-            base,
-            cap: cap.max(base),
-            attempts: 0,
-            state: seed,
-        }
+        Self { base, cap: cap.max(base), attempts: 0, state: seed }
     }
 
     /// The time to wait before the next attempt.
@@ -44,9 +39,7 @@ impl Backoff {
     /// The longest that the next delay can be.
     pub fn ceiling(&self) -> Duration {
         let factor = 1_u32.checked_shl(self.attempts).unwrap_or(u32::MAX);
-        self.base
-            .checked_mul(factor)
-            .map_or(self.cap, |delay| delay.min(self.cap))
+        self.base.checked_mul(factor).map_or(self.cap, |delay| delay.min(self.cap))
     }
 
     /// The longest that any delay can be.
@@ -101,9 +94,7 @@ mod tests {
     #[test]
     fn jitter_uses_the_whole_range() {
         let mut backoff = Backoff::seeded(CAP, CAP, 7);
-        let delays: Vec<f64> = (0..1000)
-            .map(|_| backoff.next_delay().as_secs_f64())
-            .collect();
+        let delays: Vec<f64> = (0..1000).map(|_| backoff.next_delay().as_secs_f64()).collect();
         let mean = delays.iter().sum::<f64>() / 1000.0;
         assert!((2.2..2.8).contains(&mean), "mean {mean}");
         assert!(delays.iter().any(|delay| *delay < 0.1) && delays.iter().any(|delay| *delay > 4.9));
@@ -112,15 +103,8 @@ mod tests {
     /// *Scenario*: two backoffs. *Guarantees*: equal seeds give equal delays, and by default seeds differ.
     #[test]
     fn seeds_decide() {
-        let delays =
-            |mut backoff: Backoff| (0..8).map(|_| backoff.next_delay()).collect::<Vec<_>>();
-        assert_eq!(
-            delays(Backoff::seeded(BASE, CAP, 3)),
-            delays(Backoff::seeded(BASE, CAP, 3))
-        );
-        assert_ne!(
-            delays(Backoff::new(BASE, CAP)),
-            delays(Backoff::new(BASE, CAP))
-        );
+        let delays = |mut backoff: Backoff| (0..8).map(|_| backoff.next_delay()).collect::<Vec<_>>();
+        assert_eq!(delays(Backoff::seeded(BASE, CAP, 3)), delays(Backoff::seeded(BASE, CAP, 3)));
+        assert_ne!(delays(Backoff::new(BASE, CAP)), delays(Backoff::new(BASE, CAP)));
     }
 }

@@ -82,11 +82,7 @@ impl Shutdown {
         let seen = Arc::new(AtomicBool::new(false));
         for number in [SIGTERM, SIGINT] {
             // The order matters: the first signal must find the flag unset, then set it.
-            signal_hook::flag::register_conditional_shutdown(
-                number,
-                128 + number,
-                Arc::clone(&seen),
-            )?;
+            signal_hook::flag::register_conditional_shutdown(number, 128 + number, Arc::clone(&seen))?;
             signal_hook::flag::register(number, Arc::clone(&seen))?;
         }
         let mut terminate = signal(SignalKind::terminate())?;
@@ -163,11 +159,7 @@ impl Shutdown {
 
     /// Why it stops: the cause of the abort if there was one, else that of the drain; `None` while nothing stops.
     pub fn cause(&self) -> Option<Cause> {
-        let own = self
-            .abort_cause
-            .get()
-            .or_else(|| self.drain_cause.get())
-            .cloned();
+        let own = self.abort_cause.get().or_else(|| self.drain_cause.get()).cloned();
         own.or_else(|| self.parent.as_ref().and_then(|parent| parent.cause()))
     }
 }

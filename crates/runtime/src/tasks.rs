@@ -73,11 +73,7 @@ impl Tasks {
     pub fn new(shutdown: Shutdown) -> Self {
         let tracker = TaskTracker::new();
         tracker.close();
-        Self {
-            shutdown,
-            tracker,
-            running: Arc::default(),
-        }
+        Self { shutdown, tracker, running: Arc::default() }
     }
 
     /// The token that stops these tasks.
@@ -92,21 +88,13 @@ impl Tasks {
     }
 
     /// Starts a task. The name is for people: what it does, on what.
-    pub fn spawn<F, E>(
-        &self,
-        name: impl Into<Cow<'static, str>>,
-        kind: TaskKind,
-        future: F,
-    ) -> TaskHandle
+    pub fn spawn<F, E>(&self, name: impl Into<Cow<'static, str>>, kind: TaskKind, future: F) -> TaskHandle
     where
         F: Future<Output = Result<(), E>> + Send + 'static,
         E: Into<Failure> + Send + 'static,
     {
         let name = name.into();
-        let handle = TaskHandle {
-            cancel: CancellationToken::new(),
-            ended: CancellationToken::new(),
-        };
+        let handle = TaskHandle { cancel: CancellationToken::new(), ended: CancellationToken::new() };
         let entry = self.enter(name.clone(), handle.ended.clone());
         let shutdown = self.shutdown.clone();
         let cancel = handle.cancel.clone();
@@ -138,34 +126,19 @@ impl Tasks {
     /// Starts a loop that is run anew, after a backoff, whenever it errs, panics or returns. It is dropped when the drain begins.
     ///
     /// A run that lasts longer than the longest backoff counts as a success and resets it.
-    pub fn spawn_restartable<M, F, E>(
-        &self,
-        name: impl Into<Cow<'static, str>>,
-        backoff: Backoff,
-        make: M,
-    ) -> TaskHandle
+    pub fn spawn_restartable<M, F, E>(&self, name: impl Into<Cow<'static, str>>, backoff: Backoff, make: M) -> TaskHandle
     where
         M: FnMut() -> F + Send + 'static,
         F: Future<Output = Result<(), E>> + Send + 'static,
         E: Into<Failure> + Send + 'static,
     {
         let name = name.into();
-        self.spawn(
-            name.clone(),
-            TaskKind::Background,
-            repeat(name, backoff, make),
-        )
+        self.spawn(name.clone(), TaskKind::Background, repeat(name, backoff, make))
     }
 
     /// The names of the tasks that run, sorted.
     pub fn names(&self) -> Vec<String> {
-        let mut names: Vec<String> = self
-            .running
-            .lock()
-            .names
-            .values()
-            .map(ToString::to_string)
-            .collect();
+        let mut names: Vec<String> = self.running.lock().names.values().map(ToString::to_string).collect();
         names.sort();
         names
     }
@@ -176,12 +149,7 @@ impl Tasks {
     ///
     /// The tasks that still run after `deadline`; they go on.
     pub async fn join(&self, deadline: Duration) -> Result<(), Unfinished> {
-        tokio::time::timeout(deadline, self.tracker.wait())
-            .await
-            .map_err(|_| Unfinished {
-                deadline,
-                names: self.names(),
-            })
+        tokio::time::timeout(deadline, self.tracker.wait()).await.map_err(|_| Unfinished { deadline, names: self.names() })
     }
 
     fn enter(&self, name: Cow<'static, str>, ended: CancellationToken) -> Entry {
@@ -189,11 +157,7 @@ impl Tasks {
         let number = running.next;
         running.next += 1;
         running.names.insert(number, name);
-        Entry {
-            number,
-            running: Arc::clone(&self.running),
-            ended,
-        }
+        Entry { number, running: Arc::clone(&self.running), ended }
     }
 }
 
@@ -228,11 +192,7 @@ impl Drop for Entry {
     }
 }
 
-async fn repeat<M, F, E>(
-    task: Cow<'static, str>,
-    mut backoff: Backoff,
-    mut make: M,
-) -> Result<(), Infallible>
+async fn repeat<M, F, E>(task: Cow<'static, str>, mut backoff: Backoff, mut make: M) -> Result<(), Infallible>
 where
     M: FnMut() -> F,
     F: Future<Output = Result<(), E>>,
@@ -256,8 +216,7 @@ where
 
 fn panic_text(panic: &(dyn std::any::Any + Send)) -> &str {
     let text = panic.downcast_ref::<&str>().copied();
-    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str))
-        .unwrap_or("no text")
+    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("no text")
 }
 
 #[cfg(test)]
@@ -273,38 +232,20 @@ mod tests {
         Tasks::new(Shutdown::new())
     }
 
-    async fn failure_of(
-        future: impl Future<Output = Result<(), String>> + Send + 'static,
-    ) -> Option<Cause> {
+    async fn failure_of(future: impl Future<Output = Result<(), String>> + Send + 'static) -> Option<Cause> {
         let tasks = tasks();
         tasks.spawn("heart", TaskKind::Critical, future);
-        tokio::time::timeout(SOON, tasks.shutdown().draining())
-            .await
-            .expect("the failure drains the process");
+        tokio::time::timeout(SOON, tasks.shutdown().draining()).await.expect("the failure drains the process");
         tasks.shutdown().cause()
     }
 
     /// *Scenario*: a critical task errs, panics, or just ends. *Guarantees*: each drains the process and is named as the cause.
     #[tokio::test]
     async fn the_end_of_a_critical_task_drains_the_process() {
-        let cause = |reason: &str| {
-            Some(Cause::TaskFailed {
-                task: "heart".into(),
-                reason: reason.into(),
-            })
-        };
-        assert_eq!(
-            failure_of(async { Err("broken".into()) }).await,
-            cause("broken")
-        );
-        assert_eq!(
-            failure_of(async { panic!("bad {}", 1) }).await,
-            cause("panic: bad 1")
-        );
-        assert_eq!(
-            failure_of(async { Ok(()) }).await,
-            cause("it ended although nothing asked it to")
-        );
+        let cause = |reason: &str| Some(Cause::TaskFailed { task: "heart".into(), reason: reason.into() });
+        assert_eq!(failure_of(async { Err("broken".into()) }).await, cause("broken"));
+        assert_eq!(failure_of(async { panic!("bad {}", 1) }).await, cause("panic: bad 1"));
+        assert_eq!(failure_of(async { Ok(()) }).await, cause("it ended although nothing asked it to"));
     }
 
     /// *Scenario*: workers and background tasks err and panic. *Guarantees*: the process goes on.
@@ -312,13 +253,7 @@ mod tests {
     async fn other_failures_leave_the_process_alone() {
         let tasks = tasks();
         tasks.spawn("errs", TaskKind::Worker, async { Err("broken") });
-        tasks.spawn("panics", TaskKind::Background, async {
-            if true {
-                panic!("bad")
-            } else {
-                Ok::<(), Infallible>(())
-            }
-        });
+        tasks.spawn("panics", TaskKind::Background, async { if true { panic!("bad") } else { Ok::<(), Infallible>(()) } });
         tasks.join(SOON).await.expect("both end");
         assert!(!tasks.shutdown().is_draining());
     }
@@ -328,19 +263,12 @@ mod tests {
     #[tokio::test]
     async fn drain_and_abort_mean_what_the_kind_says() {
         let tasks = tasks();
-        for (name, kind) in [
-            ("c", TaskKind::Critical),
-            ("w", TaskKind::Worker),
-            ("b", TaskKind::Background),
-        ] {
+        for (name, kind) in [("c", TaskKind::Critical), ("w", TaskKind::Worker), ("b", TaskKind::Background)] {
             tasks.spawn(name, kind, pending::<Result<(), Infallible>>());
         }
         assert_eq!(tasks.names(), ["b", "c", "w"]);
         tasks.shutdown().drain(Cause::Requested("test".into()));
-        let unfinished = tasks
-            .join(Duration::from_millis(50))
-            .await
-            .expect_err("two kinds outlive the drain");
+        let unfinished = tasks.join(Duration::from_millis(50)).await.expect_err("two kinds outlive the drain");
         assert_eq!(unfinished.names, ["c", "w"]);
         tasks.shutdown().abort(Cause::Requested("test".into()));
         tasks.join(SOON).await.expect("nothing outlives the abort");
@@ -350,20 +278,10 @@ mod tests {
     #[tokio::test]
     async fn a_handle_cancels_one_task() {
         let tasks = tasks();
-        let first = tasks.spawn(
-            "first",
-            TaskKind::Critical,
-            pending::<Result<(), Infallible>>(),
-        );
-        let second = tasks.spawn(
-            "second",
-            TaskKind::Worker,
-            pending::<Result<(), Infallible>>(),
-        );
+        let first = tasks.spawn("first", TaskKind::Critical, pending::<Result<(), Infallible>>());
+        let second = tasks.spawn("second", TaskKind::Worker, pending::<Result<(), Infallible>>());
         first.cancel();
-        tokio::time::timeout(SOON, first.ended())
-            .await
-            .expect("it was cancelled");
+        tokio::time::timeout(SOON, first.ended()).await.expect("it was cancelled");
         assert!(first.is_ended() && !second.is_ended() && !tasks.shutdown().is_draining());
     }
 

@@ -16,10 +16,7 @@ fn child() {
         return;
     };
     let deadline = Duration::from_millis(deadline.parse().expect("a number"));
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .expect("a runtime");
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     runtime.block_on(async {
         let shutdown = Shutdown::on_signals(deadline).expect("signal handlers");
         println!("\nready");
@@ -51,8 +48,7 @@ impl Running {
     }
 
     fn signal(&self, signal: Signal) {
-        let pid = Pid::from_raw(i32::try_from(self.process.id()).expect("a process id"))
-            .expect("not zero");
+        let pid = Pid::from_raw(i32::try_from(self.process.id()).expect("a process id")).expect("not zero");
         kill_process(pid, signal).expect("the child runs");
     }
 
@@ -61,11 +57,7 @@ impl Running {
         let mut line = String::new();
         while !line.starts_with(start) {
             line.clear();
-            assert_ne!(
-                self.output.read_line(&mut line).expect("readable"),
-                0,
-                "no line '{start}'"
-            );
+            assert_ne!(self.output.read_line(&mut line).expect("readable"), 0, "no line '{start}'");
         }
         line.trim().to_owned()
     }
@@ -94,9 +86,6 @@ fn a_drain_is_aborted_at_its_deadline() {
     let mut child = Running::start(Duration::from_millis(50));
     child.signal(Signal::INT);
     assert_eq!(child.line("draining"), "draining: received SIGINT");
-    assert_eq!(
-        child.line("aborted"),
-        "aborted: drain took longer than 50ms"
-    );
+    assert_eq!(child.line("aborted"), "aborted: drain took longer than 50ms");
     assert_eq!(child.status(), Some(7));
 }

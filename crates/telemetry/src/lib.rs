@@ -18,8 +18,18 @@ pub const FLUSH: Duration = Duration::from_secs(3);
 
 /// Libraries whose own log is of use only when they are in error.
 const QUIET: [&str; 12] = [
-    "h2", "hyper", "tower", "tonic", "rustls", "rocketmq_broker", "rocketmq_namesrv", "rocketmq_store", "rocketmq_store_local",
-    "rocketmq_transport", "rocketmq_runtime", "rocketmq_client_rust",
+    "h2",
+    "hyper",
+    "tower",
+    "tonic",
+    "rustls",
+    "rocketmq_broker",
+    "rocketmq_namesrv",
+    "rocketmq_store",
+    "rocketmq_store_local",
+    "rocketmq_transport",
+    "rocketmq_runtime",
+    "rocketmq_client_rust",
 ];
 
 /// What is told, and where.
@@ -68,8 +78,7 @@ pub struct Guard {
 
 /// Starts telemetry. Must be called within a tokio runtime if it exports.
 pub fn start(settings: &Settings) -> Result<Guard, Error> {
-    let mut filter =
-        EnvFilter::try_new(&settings.level).map_err(|source| Error::Level { level: settings.level.clone(), source })?;
+    let mut filter = EnvFilter::try_new(&settings.level).map_err(|source| Error::Level { level: settings.level.clone(), source })?;
     for library in QUIET {
         if !settings.level.contains(library) {
             let directive = format!("{library}=error").parse().map_err(|source| Error::Level { level: settings.level.clone(), source })?;

@@ -36,12 +36,7 @@ pub struct ApplyError {
 
 impl Error {
     pub(crate) fn new(part: Part, found: impl Into<String>, rule: impl Into<String>) -> Self {
-        Self {
-            part,
-            found: found.into(),
-            rule: rule.into(),
-            fix: None,
-        }
+        Self { part, found: found.into(), rule: rule.into(), fix: None }
     }
 
     pub(crate) fn fix(mut self, fix: impl Into<String>) -> Self {
@@ -86,11 +81,7 @@ impl fmt::Display for Part {
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "{}: found {}; rule: {}",
-            self.part, self.found, self.rule
-        )?;
+        write!(f, "{}: found {}; rule: {}", self.part, self.found, self.rule)?;
         match &self.fix {
             Some(fix) => write!(f, "; {fix}"),
             None => Ok(()),

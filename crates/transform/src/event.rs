@@ -21,10 +21,7 @@ impl<'a> Event<'a> {
     /// The message, with this body instead of its own.
     #[must_use]
     pub fn new(message: Message<'a>, body: &'a Bytes) -> Self {
-        Self {
-            message: Message { body, ..message },
-            body,
-        }
+        Self { message: Message { body, ..message }, body }
     }
 
     /// The message, as patterns see it.
@@ -38,16 +35,11 @@ impl<'a> Event<'a> {
             ("topic", []) => Some(Found::Text(self.message.topic.into())),
             ("body", []) => Some(Found::Body(self.body.clone())),
             ("body", steps) => self.find_in_body(steps),
-            ("systemProperties" | "userProperties", []) => Some(Found::Json(
-                render::properties(&self.message, name == "systemProperties").into(),
-            )),
-            ("systemProperties" | "userProperties", [Step::Name(property)])
-                if is_system(property) == (name == "systemProperties") =>
-            {
-                self.message
-                    .properties
-                    .get(property)
-                    .map(|value| found(property_value(property, value)))
+            ("systemProperties" | "userProperties", []) => {
+                Some(Found::Json(render::properties(&self.message, name == "systemProperties").into()))
+            }
+            ("systemProperties" | "userProperties", [Step::Name(property)]) if is_system(property) == (name == "systemProperties") => {
+                self.message.properties.get(property).map(|value| found(property_value(property, value)))
             }
             ("topic" | "systemProperties" | "userProperties", _) => None,
             (_, []) => self.message.envelope.field(name).map(|field| match field {
@@ -74,12 +66,8 @@ impl Source for Event<'_> {
     fn find(&self, path: &Path) -> Result<Option<Found<'_>>, ApplyError> {
         Ok(match path.steps() {
             [] => Some(Found::Json(render::event(&self.message).into())),
-            [Step::Name(data)] if data == "data" => {
-                Some(Found::Json(render::data(&self.message).into()))
-            }
-            [Step::Name(data), Step::Name(name), rest @ ..] if data == "data" => {
-                self.find_in_data(name, rest)
-            }
+            [Step::Name(data)] if data == "data" => Some(Found::Json(render::data(&self.message).into())),
+            [Step::Name(data), Step::Name(name), rest @ ..] if data == "data" => self.find_in_data(name, rest),
             [Step::Name(attribute)] => self.message.envelope.attribute(attribute).map(Found::Text),
             _ => None,
         })

@@ -50,96 +50,44 @@ const REFUSED: [&str; 4] = ["def", "import", "include", "module"];
 
 impl Expression {
     pub(crate) fn compile(value: Option<&str>) -> Result<Self, Error> {
-        let text = value.ok_or_else(|| {
-            Error::new(
-                Part::Value,
-                "nothing",
-                "EXPRESSION needs a jq program, such as {id: .data.body.order}",
+        let text =
+            value.ok_or_else(|| Error::new(Part::Value, "nothing", "EXPRESSION needs a jq program, such as {id: .data.body.order}"))?;
+        check(text)?;
+        let fault = |found: String| Error::new(Part::Value, found, "a jq program, such as {id: .data.body.order}");
+        let arena = Arena::default();
+        let modules = Loader::new(functions::definitions()).load(&arena, File { code: text, path: () }).map_err(|faults| {
+            let place = faults.iter().find_map(|(_, fault)| match fault {
+                jaq_core::load::Error::Lex(faults) => faults.first().map(|fault| text.len() - fault.1.len()),
+                jaq_core::load::Error::Parse(faults) => faults.first().map(|fault| jaq_core::load::span(text, fault.1).start),
+                jaq_core::load::Error::Io(_) => None,
+            });
+            fault(place.map_or_else(|| "a malformed program".to_owned(), |at| format!("a malformed program, at byte {at}")))
+        })?;
+        let filter = Compiler::default().with_funs(functions::functions()).compile(modules).map_err(|faults| {
+            let unknown = faults.iter().find_map(|(_, faults)| faults.first());
+            fault(
+                unknown.map_or_else(|| "a malformed program".to_owned(), |(name, what)| format!("the unknown {} {name:?}", what.as_str())),
             )
         })?;
-        check(text)?;
-        let fault = |found: String| {
-            Error::new(
-                Part::Value,
-                found,
-                "a jq program, such as {id: .data.body.order}",
-            )
-        };
-        let arena = Arena::default();
-        let modules = Loader::new(functions::definitions())
-            .load(
-                &arena,
-                File {
-                    code: text,
-                    path: (),
-                },
-            )
-            .map_err(|faults| {
-                let place = faults.iter().find_map(|(_, fault)| match fault {
-                    jaq_core::load::Error::Lex(faults) => {
-                        faults.first().map(|fault| text.len() - fault.1.len())
-                    }
-                    jaq_core::load::Error::Parse(faults) => faults
-                        .first()
-                        .map(|fault| jaq_core::load::span(text, fault.1).start),
-                    jaq_core::load::Error::Io(_) => None,
-                });
-                fault(place.map_or_else(
-                    || "a malformed program".to_owned(),
-                    |at| format!("a malformed program, at byte {at}"),
-                ))
-            })?;
-        let filter = Compiler::default()
-            .with_funs(functions::functions())
-            .compile(modules)
-            .map_err(|faults| {
-                let unknown = faults.iter().find_map(|(_, faults)| faults.first());
-                fault(unknown.map_or_else(
-                    || "a malformed program".to_owned(),
-                    |(name, what)| format!("the unknown {} {name:?}", what.as_str()),
-                ))
-            })?;
-        Ok(Self {
-            text: text.to_owned(),
-            whole: Path::parse("$")?,
-            filter: Arc::new(filter),
-        })
+        Ok(Self { text: text.to_owned(), whole: Path::parse("$")?, filter: Arc::new(filter) })
     }
 
     pub(crate) fn apply(&self, event: &impl Source) -> Result<Output, ApplyError> {
         let whole = event.find(&self.whole)?;
-        let bytes = whole
-            .as_ref()
-            .map_or(&b"null"[..], |found| found.as_bytes());
-        let input = parse_single(bytes).map_err(|_| {
-            self.fault(
-                "the input",
-                format!("the event of {} bytes is not JSON", bytes.len()),
-            )
-        })?;
+        let bytes = whole.as_ref().map_or(&b"null"[..], |found| found.as_bytes());
+        let input = parse_single(bytes).map_err(|_| self.fault("the input", format!("the event of {} bytes is not JSON", bytes.len())))?;
         let budget = Budget::open();
         let context = Ctx::<Kind>::new(&self.filter.lut, Vars::new([]));
         let mut outputs = self.filter.id.run((context, Value::new(input)));
         let Some(first) = outputs.next() else {
-            return budget
-                .finish()
-                .map(|()| Output::Absent)
-                .map_err(|what| self.fault("the program", what));
+            return budget.finish().map(|()| Output::Absent).map_err(|what| self.fault("the program", what));
         };
         let value = first.map_err(|fault| self.stopped(fault, &budget))?;
-        let second = outputs
-            .next()
-            .transpose()
-            .map_err(|fault| self.stopped(fault, &budget))?;
+        let second = outputs.next().transpose().map_err(|fault| self.stopped(fault, &budget))?;
         drop(outputs);
-        budget
-            .finish()
-            .map_err(|what| self.fault("the program", what))?;
+        budget.finish().map_err(|what| self.fault("the program", what))?;
         if second.is_some() {
-            return Err(self.fault(
-                "the output",
-                "more than one value, where one is needed: put them in [ ]".to_owned(),
-            ));
+            return Err(self.fault("the output", "more than one value, where one is needed: put them in [ ]".to_owned()));
         }
         let mut out = Writer::default();
         value.write(&mut out);
@@ -152,19 +100,13 @@ impl Expression {
     fn stopped(&self, fault: Exn<'_, Value>, budget: &Budget) -> ApplyError {
         let what = match budget.check() {
             Err(spent) => spent,
-            Ok(()) => fault
-                .get_err()
-                .map_or_else(|_| "it broke off".to_owned(), |fault| fault.to_string()),
+            Ok(()) => fault.get_err().map_or_else(|_| "it broke off".to_owned(), |fault| fault.to_string()),
         };
         self.fault("the program", what)
     }
 
     fn fault(&self, place: &str, what: String) -> ApplyError {
-        ApplyError {
-            expression: self.text.clone(),
-            place: place.to_owned(),
-            what,
-        }
+        ApplyError { expression: self.text.clone(), place: place.to_owned(), what }
     }
 }
 
@@ -176,13 +118,7 @@ impl fmt::Debug for Expression {
 
 /// Refuses what could exhaust the stack, and what is not allowed.
 fn check(text: &str) -> Result<(), Error> {
-    let limit = |found: usize, of: &str, most: usize| {
-        Error::new(
-            Part::Value,
-            format!("{found} {of}"),
-            format!("at most {most} {of}"),
-        )
-    };
+    let limit = |found: usize, of: &str, most: usize| Error::new(Part::Value, format!("{found} {of}"), format!("at most {most} {of}"));
     let characters = text.chars().count();
     if characters > MOST_CHARACTERS {
         return Err(limit(characters, "characters", MOST_CHARACTERS));
@@ -215,17 +151,11 @@ fn count(tokens: &[Token<&str>]) -> Result<usize, Error> {
     tokens.iter().try_fold(0, |sum, Token(text, kind)| {
         let inside = match kind {
             Tok::Word if REFUSED.contains(text) => {
-                return Err(Error::new(
-                    Part::Value,
-                    format!("the word {text:?}"),
-                    "a jq program without definitions and modules",
-                ));
+                return Err(Error::new(Part::Value, format!("the word {text:?}"), "a jq program without definitions and modules"));
             }
             Tok::Block(tokens) => count(tokens)?,
             Tok::Str(parts) => parts.iter().try_fold(0, |sum, part| match part {
-                StrPart::Term(token) => {
-                    count(std::slice::from_ref(token)).map(|inside| sum + inside)
-                }
+                StrPart::Term(token) => count(std::slice::from_ref(token)).map(|inside| sum + inside),
                 _ => Ok(sum),
             })?,
             _ => 0,

@@ -19,13 +19,7 @@ pub enum Form {
 
 impl Form {
     /// All forms.
-    pub const ALL: [Self; 5] = [
-        Self::Original,
-        Self::JsonPath,
-        Self::Constant,
-        Self::Template,
-        Self::Expression,
-    ];
+    pub const ALL: [Self; 5] = [Self::Original, Self::JsonPath, Self::Constant, Self::Template, Self::Expression];
 
     /// The name in a definition.
     #[must_use]
@@ -45,27 +39,15 @@ impl Form {
     /// There is none; the error suggests one if the name differs in case or punctuation only.
     pub fn parse(name: &str) -> Result<Self, Error> {
         let plain = |name: &str| {
-            name.chars()
-                .filter(char::is_ascii_alphanumeric)
-                .map(|character| character.to_ascii_uppercase())
-                .collect::<String>()
+            name.chars().filter(char::is_ascii_alphanumeric).map(|character| character.to_ascii_uppercase()).collect::<String>()
         };
         if let Some(form) = Self::ALL.into_iter().find(|form| form.name() == name) {
             return Ok(form);
         }
-        let error = Error::new(
-            Part::Form,
-            format!("{name:?}"),
-            "ORIGINAL, JSONPATH, CONSTANT, TEMPLATE or EXPRESSION",
-        );
-        Err(
-            match Self::ALL
-                .into_iter()
-                .find(|form| form.name() == plain(name))
-            {
-                Some(form) => error.fix(format!("did you mean {:?}?", form.name())),
-                None => error,
-            },
-        )
+        let error = Error::new(Part::Form, format!("{name:?}"), "ORIGINAL, JSONPATH, CONSTANT, TEMPLATE or EXPRESSION");
+        Err(match Self::ALL.into_iter().find(|form| form.name() == plain(name)) {
+            Some(form) => error.fix(format!("did you mean {:?}?", form.name())),
+            None => error,
+        })
     }
 }

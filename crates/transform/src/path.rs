@@ -33,41 +33,24 @@ impl Path {
     /// # Errors
     /// It is no such path. Wildcards, slices, filters and `..` are not allowed: they lead to many values.
     pub fn parse(text: &str) -> Result<Self, Error> {
-        let fault = |found: String| {
-            Error::new(
-                Part::Value,
-                found,
-                "a path of names and indexes that starts with $, such as $.data.body.items[0]",
-            )
-        };
+        let fault =
+            |found: String| Error::new(Part::Value, found, "a path of names and indexes that starts with $, such as $.data.body.items[0]");
         if text.chars().count() > MOST_CHARACTERS {
-            return Err(fault(format!("{} characters", text.chars().count()))
-                .fix(format!("use at most {MOST_CHARACTERS}")));
+            return Err(fault(format!("{} characters", text.chars().count())).fix(format!("use at most {MOST_CHARACTERS}")));
         }
         let Some(mut rest) = text.strip_prefix('$') else {
-            return Err(fault(format!("{text:?}"))
-                .fix(format!("write \"$.{}\"", text.trim_start_matches('.'))));
+            return Err(fault(format!("{text:?}")).fix(format!("write \"$.{}\"", text.trim_start_matches('.'))));
         };
         let mut steps = Vec::new();
         while !rest.is_empty() {
-            let (step, tail) = next_step(rest).map_err(|what| {
-                fault(format!(
-                    "{what} at byte {} of {text:?}",
-                    text.len() - rest.len()
-                ))
-            })?;
+            let (step, tail) = next_step(rest).map_err(|what| fault(format!("{what} at byte {} of {text:?}", text.len() - rest.len())))?;
             steps.push(step);
             rest = tail;
         }
         if steps.len() > MOST_STEPS {
-            return Err(
-                fault(format!("{} steps", steps.len())).fix(format!("use at most {MOST_STEPS}"))
-            );
+            return Err(fault(format!("{} steps", steps.len())).fix(format!("use at most {MOST_STEPS}")));
         }
-        Ok(Self {
-            text: text.to_owned(),
-            steps,
-        })
+        Ok(Self { text: text.to_owned(), steps })
     }
 
     /// As it was written.
@@ -99,24 +82,13 @@ fn next_step(rest: &str) -> Result<(Step, &str), &'static str> {
             name => Ok((Step::Name(name.to_owned()), &tail[end..])),
         };
     }
-    let tail = rest
-        .strip_prefix('[')
-        .ok_or("something other than . or [")?;
-    if let Some(quote) = tail
-        .chars()
-        .next()
-        .filter(|quote| matches!(quote, '\'' | '"'))
-    {
+    let tail = rest.strip_prefix('[').ok_or("something other than . or [")?;
+    if let Some(quote) = tail.chars().next().filter(|quote| matches!(quote, '\'' | '"')) {
         let (name, after) = quoted(&tail[1..], quote)?;
-        return Ok((
-            Step::Name(name),
-            after.strip_prefix(']').ok_or("a quoted name without ]")?,
-        ));
+        return Ok((Step::Name(name), after.strip_prefix(']').ok_or("a quoted name without ]")?));
     }
     let (inside, after) = tail.split_once(']').ok_or("[ without ]")?;
-    let (from_end, digits) = inside
-        .strip_prefix('-')
-        .map_or((false, inside), |digits| (true, digits));
+    let (from_end, digits) = inside.strip_prefix('-').map_or((false, inside), |digits| (true, digits));
     let is_number = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
     match digits.parse() {
         Ok(0) if from_end => Err("an index of -0"),
@@ -227,23 +199,8 @@ mod tests {
     /// *Scenario*: paths that could lead to many values, or are broken. *Guarantees*: refused.
     #[test]
     fn other_paths_are_refused() {
-        for path in [
-            "",
-            "a",
-            "$a",
-            "$.",
-            "$..a",
-            "$.*",
-            "$[*]",
-            "$[0:1]",
-            "$[?(@.a)]",
-            "$['a'",
-            "$['a]",
-            "$[]",
-            "$[+1]",
-            "$[-0]",
-            "$.a[0",
-        ] {
+        for path in ["", "a", "$a", "$.", "$..a", "$.*", "$[*]", "$[0:1]", "$[?(@.a)]", "$['a'", "$['a]", "$[]", "$[+1]", "$[-0]", "$.a[0"]
+        {
             assert!(Path::parse(path).is_err(), "{path}");
         }
     }

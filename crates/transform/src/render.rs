@@ -50,9 +50,7 @@ fn write_data(message: &Message<'_>, out: &mut String) {
         }
     }
     match message.classify_body() {
-        Body::Json(text) => object
-            .key("body")
-            .push_str(text.trim_matches([' ', '\t', '\n', '\r'])),
+        Body::Json(text) => object.key("body").push_str(text.trim_matches([' ', '\t', '\n', '\r'])),
         Body::Text(text) => string(text, object.key("body")),
         Body::Binary(bytes) => {
             string("base64", object.key("bodyEncoding"));
@@ -65,11 +63,7 @@ fn write_data(message: &Message<'_>, out: &mut String) {
 fn write_properties(message: &Message<'_>, system: bool, out: &mut String) {
     // RocketMQ reads its wire text into a map: of equal names the last value counts.
     let mut last: Vec<(Cow<'_, str>, Cow<'_, str>)> = Vec::new();
-    for (name, value) in message
-        .properties
-        .iter()
-        .filter(|(name, _)| is_system(name) == system)
-    {
+    for (name, value) in message.properties.iter().filter(|(name, _)| is_system(name) == system) {
         match last.iter_mut().find(|(known, _)| *known == name) {
             Some(known) => known.1 = value,
             None => last.push((name, value)),
@@ -80,9 +74,7 @@ fn write_properties(message: &Message<'_>, system: bool, out: &mut String) {
         match property_value(&name, value) {
             Value::Number(text) => object.key(&name).push_str(&text),
             Value::String(text) => string(&text, object.key(&name)),
-            Value::Null | Value::Bool(_) | Value::Opaque | Value::Composite => {
-                object.key(&name).push_str("null")
-            }
+            Value::Null | Value::Bool(_) | Value::Opaque | Value::Composite => object.key(&name).push_str("null"),
         }
     }
     object.close();

@@ -98,12 +98,10 @@ fn is_json(text: &str) -> bool {
 
 impl Source for JsonEvent<'_> {
     fn find(&self, path: &Path) -> Result<Option<Found<'_>>, ApplyError> {
-        path::find(self.text(), path.steps())
-            .map(|found| found.map(Found::from_json))
-            .map_err(|fault| ApplyError {
-                expression: path.to_string(),
-                place: "$".to_owned(),
-                what: format!("{fault}, in an event of {} bytes", self.text().len()),
-            })
+        path::find(self.text(), path.steps()).map(|found| found.map(Found::from_json)).map_err(|fault| ApplyError {
+            expression: path.to_string(),
+            place: "$".to_owned(),
+            what: format!("{fault}, in an event of {} bytes", self.text().len()),
+        })
     }
 }

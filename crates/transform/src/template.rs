@@ -34,22 +34,12 @@ pub(crate) struct Template {
 
 impl Template {
     pub(crate) fn compile(value: Option<&str>, template: Option<&str>) -> Result<Self, Error> {
-        let template = template.ok_or_else(|| {
-            Error::new(
-                Part::Template,
-                "nothing",
-                "TEMPLATE needs a text with ${variables}",
-            )
-        })?;
+        let template = template.ok_or_else(|| Error::new(Part::Template, "nothing", "TEMPLATE needs a text with ${variables}"))?;
         let value = value.unwrap_or_default();
         for (part, text) in [(Part::Value, value), (Part::Template, template)] {
             let characters = text.chars().count();
             if characters > MOST_CHARACTERS {
-                return Err(Error::new(
-                    part,
-                    format!("{characters} characters"),
-                    format!("at most {MOST_CHARACTERS} characters"),
-                ));
+                return Err(Error::new(part, format!("{characters} characters"), format!("at most {MOST_CHARACTERS} characters")));
             }
         }
         let variables = parse_variables(value)?;
@@ -58,15 +48,8 @@ impl Template {
     }
 
     pub(crate) fn apply(&self, event: &impl Source) -> Result<Output, ApplyError> {
-        let values = self
-            .variables
-            .iter()
-            .map(|variable| variable.find(event))
-            .collect::<Result<Vec<_>, _>>()?;
-        let rendering = Rendering {
-            variables: &self.variables,
-            values,
-        };
+        let values = self.variables.iter().map(|variable| variable.find(event)).collect::<Result<Vec<_>, _>>()?;
+        let rendering = Rendering { variables: &self.variables, values };
         let mut out = Writer::default();
         match &self.layout {
             Layout::Flat(segments) => rendering.segments(segments, &mut out)?,
@@ -87,12 +70,8 @@ impl Rendering<'_, '_> {
         segments.iter().try_for_each(|segment| {
             match segment {
                 Segment::Literal(text) => out.push(text.as_bytes()),
-                Segment::Characters(variable) => self.values[*variable]
-                    .iter()
-                    .for_each(|found| out.push(found.as_bytes())),
-                Segment::Escaped(variable) => self.values[*variable]
-                    .iter()
-                    .for_each(|found| out.escaped(&found.as_text())),
+                Segment::Characters(variable) => self.values[*variable].iter().for_each(|found| out.push(found.as_bytes())),
+                Segment::Escaped(variable) => self.values[*variable].iter().for_each(|found| out.escaped(&found.as_text())),
                 Segment::Value(variable) => match &self.values[*variable] {
                     Some(found) => found.write_json(out),
                     None => out.push(b"null"),
@@ -114,9 +93,7 @@ impl Rendering<'_, '_> {
                     self.segments(value, out)?;
                     written += 1;
                 }
-                parse::Member::Embedded(variable) => {
-                    written += self.embed(*variable, members, written, out)?
-                }
+                parse::Member::Embedded(variable) => written += self.embed(*variable, members, written, out)?,
             }
         }
         out.push(b"}");
@@ -124,31 +101,17 @@ impl Rendering<'_, '_> {
     }
 
     /// Writes the members of a variable's object, but for those the template has itself, and says how many.
-    fn embed(
-        &self,
-        variable: usize,
-        own: &[parse::Member],
-        already: usize,
-        out: &mut Writer,
-    ) -> Result<usize, ApplyError> {
+    fn embed(&self, variable: usize, own: &[parse::Member], already: usize, out: &mut Writer) -> Result<usize, ApplyError> {
         let Some(found) = &self.values[variable] else {
             return Ok(0);
         };
         let text = found.as_text();
         let mut reader = Reader::new(&text);
         if matches!(found, Found::Text(_)) || reader.peek() != Some(b'{') {
-            return Err(self.fault(
-                variable,
-                format!("{EMBED} needs an object, found {}", found.shape()),
-            ));
+            return Err(self.fault(variable, format!("{EMBED} needs an object, found {}", found.shape())));
         }
         let mut written = 0;
-        let malformed = |_| {
-            self.fault(
-                variable,
-                format!("{EMBED} needs an object, found {}", found.shape()),
-            )
-        };
+        let malformed = |_| self.fault(variable, format!("{EMBED} needs an object, found {}", found.shape()));
         reader.open(0).map_err(malformed)?;
         let mut more = !reader.take(b'}');
         while more {
@@ -184,10 +147,6 @@ impl Rendering<'_, '_> {
 
     fn fault(&self, variable: usize, what: String) -> ApplyError {
         let variable = &self.variables[variable];
-        ApplyError {
-            expression: format!("${{{}}}", variable.name()),
-            place: variable.place(),
-            what,
-        }
+        ApplyError { expression: format!("${{{}}}", variable.name()), place: variable.place(), what }
     }
 }

@@ -34,23 +34,11 @@ impl Transform {
     /// One of the three is not what the form asks for.
     pub fn compile(form: &str, value: Option<&str>, template: Option<&str>) -> Result<Self, Error> {
         let form = Form::parse(form)?;
-        let required = |rule: &str| {
-            value.ok_or_else(|| {
-                Error::new(
-                    Part::Value,
-                    "nothing",
-                    format!("{} needs {rule}", form.name()),
-                )
-            })
-        };
+        let required = |rule: &str| value.ok_or_else(|| Error::new(Part::Value, "nothing", format!("{} needs {rule}", form.name())));
         let kind = match form {
             Form::Original => Kind::Original(Path::parse("$")?),
-            Form::JsonPath => {
-                Kind::JsonPath(Path::parse(required("a path, such as $.data.body")?)?)
-            }
-            Form::Constant => Kind::Constant(Bytes::copy_from_slice(
-                required("a text, which may be empty")?.as_bytes(),
-            )),
+            Form::JsonPath => Kind::JsonPath(Path::parse(required("a path, such as $.data.body")?)?),
+            Form::Constant => Kind::Constant(Bytes::copy_from_slice(required("a text, which may be empty")?.as_bytes())),
             Form::Template => Kind::Template(Box::new(Template::compile(value, template)?)),
             Form::Expression => Kind::Expression(Box::new(Expression::compile(value)?)),
         };
@@ -66,9 +54,9 @@ impl Transform {
             Kind::Constant(bytes) => Ok(Output::Value(bytes.clone())),
             Kind::Template(template) => template.apply(event),
             Kind::Expression(expression) => expression.apply(event),
-            Kind::Original(path) | Kind::JsonPath(path) => Ok(event
-                .find(path)?
-                .map_or(Output::Absent, |found| Output::Value(bytes(found)))),
+            Kind::Original(path) | Kind::JsonPath(path) => {
+                Ok(event.find(path)?.map_or(Output::Absent, |found| Output::Value(bytes(found))))
+            }
         }
     }
 
@@ -118,45 +106,26 @@ mod tests {
 
     fn fixed() -> Fixed<'static> {
         Fixed {
-            attributes: &[
-                ("id", "m1"),
-                ("source", "acs:mq"),
-                ("specversion", "1.0"),
-                ("type", "mq:Topic:SendMessage"),
-            ],
-            fields: &[
-                ("brokerName", Scalar::Text(Cow::Borrowed("b0"))),
-                ("queueId", Scalar::Integer(3)),
-            ],
+            attributes: &[("id", "m1"), ("source", "acs:mq"), ("specversion", "1.0"), ("type", "mq:Topic:SendMessage")],
+            fields: &[("brokerName", Scalar::Text(Cow::Borrowed("b0"))), ("queueId", Scalar::Integer(3))],
         }
     }
 
     fn apply(form: &str, value: &str, body: &Bytes) -> Output {
         let fixed = fixed();
-        let message = Message {
-            topic: "orders",
-            properties: Properties::new(WIRE),
-            body,
-            envelope: &fixed,
-        };
-        let transform =
-            Transform::compile(form, Some(value), None).expect("the transform is well formed");
-        transform
-            .apply(&Event::new(message, body))
-            .expect("the event can be read")
+        let message = Message { topic: "orders", properties: Properties::new(WIRE), body, envelope: &fixed };
+        let transform = Transform::compile(form, Some(value), None).expect("the transform is well formed");
+        transform.apply(&Event::new(message, body)).expect("the event can be read")
     }
 
     fn text(output: Output) -> Option<String> {
-        output
-            .into_value()
-            .map(|bytes| String::from_utf8(bytes.to_vec()).expect("the output is text"))
+        output.into_value().map(|bytes| String::from_utf8(bytes.to_vec()).expect("the output is text"))
     }
 
     /// *Scenario*: paths to everything a message has. *Guarantees*: strings as characters, other values as JSON, absent if not there.
     #[test]
     fn jsonpath_finds_what_a_message_has() {
-        let body =
-            Bytes::from_static(br#"{"price": 3.10, "items": [{"name": "caf\u00e9"}], "no": null}"#);
+        let body = Bytes::from_static(br#"{"price": 3.10, "items": [{"name": "caf\u00e9"}], "no": null}"#);
         for (path, expected) in [
             ("$.id", Some("m1")),
             ("$.missing", None),
@@ -167,25 +136,15 @@ mod tests {
             ("$.data.systemProperties.colour", None),
             ("$.data.userProperties.colour", Some("red \"x\"")),
             ("$.data.userProperties['a.b']", Some("dotted")),
-            (
-                "$.data.userProperties",
-                Some(r#"{"colour":"red \"x\"","a.b":"dotted"}"#),
-            ),
-            (
-                "$.data.systemProperties",
-                Some(r#"{"KEYS":"k1","TAGS":"t1","CONSUME_START_TIME":1628577790396}"#),
-            ),
+            ("$.data.userProperties", Some(r#"{"colour":"red \"x\"","a.b":"dotted"}"#)),
+            ("$.data.systemProperties", Some(r#"{"KEYS":"k1","TAGS":"t1","CONSUME_START_TIME":1628577790396}"#)),
             ("$.data.body.price", Some("3.10")),
             ("$.data.body.items[0].name", Some("café")),
             ("$.data.body.items", Some(r#"[{"name": "caf\u00e9"}]"#)),
             ("$.data.body.no", Some("null")),
             ("$.data.body.none", None),
         ] {
-            assert_eq!(
-                text(apply("JSONPATH", path, &body)).as_deref(),
-                expected,
-                "{path}"
-            );
+            assert_eq!(text(apply("JSONPATH", path, &body)).as_deref(), expected, "{path}");
         }
     }
 
@@ -193,9 +152,7 @@ mod tests {
     #[test]
     fn a_body_passes_through_untouched() {
         let body = Bytes::from(vec![0, 159, 146, 150, 255]);
-        let Output::Value(passed) = apply("JSONPATH", "$.data.body", &body) else {
-            panic!("the body is there")
-        };
+        let Output::Value(passed) = apply("JSONPATH", "$.data.body", &body) else { panic!("the body is there") };
         assert_eq!((passed.as_ptr(), &passed), (body.as_ptr(), &body));
         assert_eq!(apply("JSONPATH", "$.data.body.x", &body), Output::Absent);
         assert_eq!(text(apply("CONSTANT", "", &body)).as_deref(), Some(""));
@@ -215,8 +172,7 @@ mod tests {
             (b"\xff", r#""bodyEncoding":"base64","body":"/w=="}}"#),
             (b"", r#""body":""}}"#),
         ] {
-            let whole = text(apply("ORIGINAL", "", &Bytes::copy_from_slice(body)))
-                .expect("the event is there");
+            let whole = text(apply("ORIGINAL", "", &Bytes::copy_from_slice(body))).expect("the event is there");
             assert_eq!(whole, format!("{start}{end}"));
             assert!(serde_json::from_str::<serde_json::Value>(&whole).is_ok());
         }
@@ -225,14 +181,11 @@ mod tests {
     /// *Scenario*: the text of a whole event as the source. *Guarantees*: the same rules; malformed text is an error that names no value.
     #[test]
     fn the_text_of_an_event_is_a_source() {
-        let transform = Transform::compile("JSONPATH", Some("$.data.body"), None)
-            .expect("the transform is well formed");
+        let transform = Transform::compile("JSONPATH", Some("$.data.body"), None).expect("the transform is well formed");
         assert_eq!(transform.path(), Some("$.data.body"));
         let output = transform.apply(&JsonEvent::new(r#"{"data": {"body": "TEST"}}"#));
         assert_eq!(output, Ok(Output::Value(Bytes::from_static(b"TEST"))));
-        let error = transform
-            .apply(&JsonEvent::new(r#"{"data": {"body": secret}}"#))
-            .expect_err("the event is malformed");
+        let error = transform.apply(&JsonEvent::new(r#"{"data": {"body": secret}}"#)).expect_err("the event is malformed");
         assert_eq!(
             error.to_string(),
             "cannot apply $.data.body at $: malformed JSON at byte 18: expected a value, in an event of 26 bytes"
@@ -242,19 +195,12 @@ mod tests {
     /// *Scenario*: parameters that are no transforms. *Guarantees*: the error names the part, the rule and, where it can, the fix.
     #[test]
     fn errors_name_the_part() {
-        let error = |form: &str, value: Option<&str>| {
-            Transform::compile(form, value, None)
-                .expect_err("it is refused")
-                .to_string()
-        };
+        let error = |form: &str, value: Option<&str>| Transform::compile(form, value, None).expect_err("it is refused").to_string();
         assert_eq!(
             error("JsonPath", None),
             r#"Form: found "JsonPath"; rule: ORIGINAL, JSONPATH, CONSTANT, TEMPLATE or EXPRESSION; did you mean "JSONPATH"?"#
         );
-        assert_eq!(
-            error("JSONPATH", None),
-            "Value: found nothing; rule: JSONPATH needs a path, such as $.data.body"
-        );
+        assert_eq!(error("JSONPATH", None), "Value: found nothing; rule: JSONPATH needs a path, such as $.data.body");
         assert_eq!(
             error("JSONPATH", Some("data.body")),
             r#"Value: found "data.body"; rule: a path of names and indexes that starts with $, such as $.data.body.items[0]; write "$.data.body""#

@@ -8,12 +8,9 @@ const EVENT: &str = r#"{"id":"m1","data":{"topic":"orders","userProperties":{"co
     "name":"Ann","tags":["b","a","b"],"items":[{"n":1,"k":"x"},{"n":2,"k":"y"}],"text":"{\"in\":[1]}","gone":null}}}"#;
 
 fn run(program: &str) -> Result<String, String> {
-    let transform =
-        Transform::compile("EXPRESSION", Some(program), None).map_err(|error| error.to_string())?;
+    let transform = Transform::compile("EXPRESSION", Some(program), None).map_err(|error| error.to_string())?;
     match transform.apply(&JsonEvent::new(EVENT)) {
-        Ok(Output::Value(bytes)) => {
-            Ok(String::from_utf8(bytes.to_vec()).expect("the output is text"))
-        }
+        Ok(Output::Value(bytes)) => Ok(String::from_utf8(bytes.to_vec()).expect("the output is text")),
         Ok(Output::Absent) => Ok("absent".to_owned()),
         Err(error) => Err(format!("{}: {}", error.place, error.what)),
     }
@@ -29,14 +26,8 @@ fn programs_give_what_jq_gives() {
         (".data.body.long", "12345678901234567890"),
         (".data.body.none", "null"),
         ("empty", "absent"),
-        (
-            "{id, n: .data.body.items | map(.n)}",
-            r#"{"id":"m1","n":[1,2]}"#,
-        ),
-        (
-            ".data.body.items | map(select(.n > 1).k) | join(\"-\")",
-            "y",
-        ),
+        ("{id, n: .data.body.items | map(.n)}", r#"{"id":"m1","n":[1,2]}"#),
+        (".data.body.items | map(select(.n > 1).k) | join(\"-\")", "y"),
         (".data.body.tags | join(\",\")", "b,a,b"),
         (".data.body.tags | unique | length", "2"),
         (".data.body.tags | sort | reverse", r#"["b","b","a"]"#),
@@ -44,32 +35,17 @@ fn programs_give_what_jq_gives() {
         ("[.data.body.items[] | .n] | add", "3"),
         (".data.body.items | to_entries | map(.key)", "[0,1]"),
         (".data.body | keys | first", "count"),
-        (
-            ".data.body | with_entries(select(.key == \"name\"))",
-            r#"{"name":"Ann"}"#,
-        ),
+        (".data.body | with_entries(select(.key == \"name\"))", r#"{"name":"Ann"}"#),
         (".data.body.items | map(.n += 1) | map(.n)", "[2,3]"),
-        (
-            ".data.body | del(.items, .tags, .text, .long) | tojson",
-            r#"{"price":3.10,"count":2,"name":"Ann","gone":null}"#,
-        ),
+        (".data.body | del(.items, .tags, .text, .long) | tojson", r#"{"price":3.10,"count":2,"name":"Ann","gone":null}"#),
         ("\"\\(.id): \\(.data.body.count)\"", "m1: 2"),
         (".data.body.gone // \"none\"", "none"),
-        (
-            "if .data.body.count > 1 then \"many\" else \"one\" end",
-            "many",
-        ),
+        ("if .data.body.count > 1 then \"many\" else \"one\" end", "many"),
         ("try error(\"x\") catch \"caught\"", "caught"),
         (".data.body.text | fromjson | .in[0]", "1"),
         ("\"12\" | tonumber + 1", "13"),
-        (
-            ".data.body.name | ascii_upcase | split(\"N\")",
-            r#"["A","",""]"#,
-        ),
-        (
-            ".data.body | has(\"name\"), has(\"x\") | tostring | select(. == \"false\")",
-            "false",
-        ),
+        (".data.body.name | ascii_upcase | split(\"N\")", r#"["A","",""]"#),
+        (".data.body | has(\"name\"), has(\"x\") | tostring | select(. == \"false\")", "false"),
         (".data.body.tags | contains([\"a\"])", "true"),
         (".data.body.items | any(.n == 2)", "true"),
         ("reduce .data.body.items[] as $item (0; . + $item.n)", "3"),
@@ -81,10 +57,7 @@ fn programs_give_what_jq_gives() {
         (".data.body.name | type", "string"),
         (".data.body.name[1:]", "nn"),
         (".data.body.name | startswith(\"A\")", "true"),
-        (
-            ".data.userProperties | map_values(ascii_upcase)",
-            r#"{"colour":"RED"}"#,
-        ),
+        (".data.userProperties | map_values(ascii_upcase)", r#"{"colour":"RED"}"#),
         (".data.body.name | @text", "Ann"),
         ("[paths] | length > 5", "true"),
     ] {
@@ -123,10 +96,7 @@ fn other_programs_are_refused() {
         (&long, "characters"),
     ] {
         let error = run(program).expect_err(program);
-        assert!(
-            error.starts_with("Value: found ") && error.contains(expected),
-            "{program}: {error}"
-        );
+        assert!(error.starts_with("Value: found ") && error.contains(expected), "{program}: {error}");
     }
 }
 
@@ -159,10 +129,7 @@ fn costly_programs_are_stopped() {
         &nested,
     ] {
         let error = run(program).expect_err(program);
-        assert_eq!(
-            error, "the program: it costs more than 200000 steps",
-            "{program}"
-        );
+        assert_eq!(error, "the program: it costs more than 200000 steps", "{program}");
     }
     assert!(run(&squaring).is_ok());
 }
@@ -171,26 +138,11 @@ fn costly_programs_are_stopped() {
 #[test]
 fn errors_tell_no_values() {
     for (program, expected) in [
-        (
-            ".data.body.name + 1",
-            "the program: cannot calculate a string + a number",
-        ),
-        (
-            ".data.body.name | sort",
-            "the program: cannot use a string as array",
-        ),
-        (
-            ".data.body.name.x",
-            "the program: cannot index a string with a string",
-        ),
-        (
-            ".data.body.name[]",
-            "the program: cannot use a string as an array or an object",
-        ),
-        (
-            ".data.body.items[]",
-            "the output: more than one value, where one is needed: put them in [ ]",
-        ),
+        (".data.body.name + 1", "the program: cannot calculate a string + a number"),
+        (".data.body.name | sort", "the program: cannot use a string as array"),
+        (".data.body.name.x", "the program: cannot index a string with a string"),
+        (".data.body.name[]", "the program: cannot use a string as an array or an object"),
+        (".data.body.items[]", "the output: more than one value, where one is needed: put them in [ ]"),
         ("error(.data.body.name)", "the program: a string"),
         ("break_out", "Value: "),
     ] {
@@ -203,29 +155,13 @@ fn errors_tell_no_values() {
 #[test]
 fn a_message_is_a_source() {
     let body = Bytes::from_static(b"{\"a\":[1,2]}");
-    let fixed = Fixed {
-        attributes: &[("id", "m1")],
-        fields: &[],
-    };
-    let message = Message {
-        topic: "t",
-        properties: Properties::new(b"KEYS\x01k\x02p\x01v\x02"),
-        body: &body,
-        envelope: &fixed,
-    };
-    let program =
-        "{key: .data.systemProperties.KEYS, p: .data.userProperties.p, last: .data.body.a[-1]}";
-    let transform =
-        Transform::compile("EXPRESSION", Some(program), None).expect("the program is well formed");
+    let fixed = Fixed { attributes: &[("id", "m1")], fields: &[] };
+    let message = Message { topic: "t", properties: Properties::new(b"KEYS\x01k\x02p\x01v\x02"), body: &body, envelope: &fixed };
+    let program = "{key: .data.systemProperties.KEYS, p: .data.userProperties.p, last: .data.body.a[-1]}";
+    let transform = Transform::compile("EXPRESSION", Some(program), None).expect("the program is well formed");
     let event = Event::new(message, &body);
-    assert_eq!(
-        transform.apply(&event),
-        Ok(Output::Value(Bytes::from_static(
-            br#"{"key":"k","p":"v","last":2}"#
-        )))
-    );
-    let transform = Transform::compile("EXPRESSION", Some(".id + 1"), None)
-        .expect("the program is well formed");
+    assert_eq!(transform.apply(&event), Ok(Output::Value(Bytes::from_static(br#"{"key":"k","p":"v","last":2}"#))));
+    let transform = Transform::compile("EXPRESSION", Some(".id + 1"), None).expect("the program is well formed");
     assert_eq!(
         transform.apply(&event).expect_err("it fails").to_string(),
         "cannot apply .id + 1 at the program: cannot calculate a string + a number"

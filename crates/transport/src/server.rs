@@ -70,7 +70,13 @@ impl Listener {
     }
 
     /// Serves until `stop` and then for at most `grace` more. Health and reflection (v1 and v1alpha) are added.
-    pub async fn serve(self, services: Services, tls: Option<&Tls>, stop: impl Future<Output = ()>, grace: Duration) -> Result<(), ServeError> {
+    pub async fn serve(
+        self,
+        services: Services,
+        tls: Option<&Tls>,
+        stop: impl Future<Output = ()>,
+        grace: Duration,
+    ) -> Result<(), ServeError> {
         let address = self.address;
         let failed = |source| ServeError::Serve { address, source };
         let mut server = Server::builder()
@@ -84,9 +90,10 @@ impl Listener {
             server = server.tls_config(tls.server()).map_err(failed)?;
         }
         let (begin_stop, stopping) = tokio::sync::oneshot::channel::<()>();
-        let serving = server.add_routes(services.routes.routes()).serve_with_incoming_shutdown(TcpListenerStream::new(self.listener), async {
-            let _ = stopping.await;
-        });
+        let serving =
+            server.add_routes(services.routes.routes()).serve_with_incoming_shutdown(TcpListenerStream::new(self.listener), async {
+                let _ = stopping.await;
+            });
         tokio::pin!(serving, stop);
         // Neither arm loses anything when the other wins: `serving` is polled again below, `stop` is done.
         tokio::select! {

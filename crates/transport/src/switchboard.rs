@@ -45,6 +45,10 @@ fn open<Q: Send + 'static>(accept: Option<&dyn Accept<Q>>, stage: &str) -> Resul
     let accept = accept.ok_or_else(|| Error::new(Code::Unavailable, format!("the {stage} of this process has not started")))?;
     let (requests, incoming) = mpsc::channel(DEPTH);
     let (outgoing, answers) = mpsc::channel(DEPTH);
-    accept.accept(ServerSession { requests: ReceiverStream::new(incoming).map(Ok).boxed(), answers: outgoing, peer: "this process".into() });
+    accept.accept(ServerSession {
+        requests: ReceiverStream::new(incoming).map(Ok).boxed(),
+        answers: outgoing,
+        peer: "this process".into(),
+    });
     Ok(ClientSession { requests, answers: ReceiverStream::new(answers).boxed() })
 }

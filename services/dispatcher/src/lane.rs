@@ -59,14 +59,8 @@ impl Lane {
     }
 
     async fn serve(&mut self) -> Result<(), Error> {
-        let mut flow = Flow {
-            grants: Grants::new(self.window),
-            next_receipt: 0,
-            delivering: None,
-            resume: None,
-            trouble: None,
-            giving_up: None,
-        };
+        let mut flow =
+            Flow { grants: Grants::new(self.window), next_receipt: 0, delivering: None, resume: None, trouble: None, giving_up: None };
         let ended = self.ticket.ended().clone();
         let draining = self.ticket.draining().clone();
         let mut told_drain = false;
@@ -75,7 +69,10 @@ impl Lane {
             let now = Instant::now();
             let due = match flow.delivering {
                 Some(_) => None,
-                None => self.queue.due_in(now).map(|due| due.max(flow.resume.map_or(Duration::ZERO, |resume| resume.saturating_duration_since(now)))),
+                None => self
+                    .queue
+                    .due_in(now)
+                    .map(|due| due.max(flow.resume.map_or(Duration::ZERO, |resume| resume.saturating_duration_since(now)))),
             };
             if due == Some(Duration::ZERO) {
                 if !self.ticket.is_valid() {
@@ -202,7 +199,9 @@ impl Lane {
             return Ok(());
         }
         match &trouble {
-            Some(trouble) => tracing::warn!(stream = %self.key.stream, partition = %self.key.partition, reason = %trouble.reason, "deliveries wait"),
+            Some(trouble) => {
+                tracing::warn!(stream = %self.key.stream, partition = %self.key.partition, reason = %trouble.reason, "deliveries wait")
+            }
             None => tracing::info!(stream = %self.key.stream, partition = %self.key.partition, "deliveries flow again"),
         }
         flow.trouble.clone_from(&trouble);

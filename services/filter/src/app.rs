@@ -7,12 +7,12 @@ use std::time::Duration;
 use futures::StreamExt;
 use futures::future::BoxFuture;
 use parking_lot::Mutex;
-use rocketbridge_runtime::tasks::Failure;
 use rocketbridge_assignment::{Claim, Handler, Owners, UnitId, UnitKind};
 use rocketbridge_mesh::link::UnitOwner;
 use rocketbridge_mesh::{Link, Shards};
 use rocketbridge_model::resolved::Stream;
 use rocketbridge_model::session::{FilterRequest, Open};
+use rocketbridge_runtime::tasks::Failure;
 use rocketbridge_runtime::{TaskKind, Tasks};
 use rocketbridge_transport::{Accept, Code, Dialer, Error, ServerSession};
 

@@ -9,18 +9,8 @@ use rocketbridge_model::{Event, Origin};
 use rocketbridge_pattern::{Envelope, Message, Properties, Scalar};
 
 /// Attributes in the order in which they are rendered.
-const ATTRIBUTES: [&str; 10] = [
-    "id",
-    "source",
-    "specversion",
-    "type",
-    "datacontenttype",
-    "subject",
-    "time",
-    "dataschema",
-    "aliyunregionid",
-    "aliyunaccountid",
-];
+const ATTRIBUTES: [&str; 10] =
+    ["id", "source", "specversion", "type", "datacontenttype", "subject", "time", "dataschema", "aliyunregionid", "aliyunaccountid"];
 
 /// Fields of `data` besides topic, properties and body, in the order in which they are rendered.
 const FIELDS: [&str; 10] = [

@@ -5,11 +5,11 @@ use std::sync::Arc;
 
 use futures::future::BoxFuture;
 use parking_lot::Mutex;
-use rocketbridge_runtime::tasks::Failure;
 use rocketbridge_assignment::{Claim, Handler, Owners, UnitId, UnitKind};
 use rocketbridge_connector::Registry;
 use rocketbridge_metastore::Metastore;
 use rocketbridge_model::status::{DiscoveryReport, StreamReport};
+use rocketbridge_runtime::tasks::Failure;
 use rocketbridge_runtime::{TaskHandle, TaskKind, Tasks};
 use rocketbridge_transport::Dialer;
 use rocketbridge_transport::report::Reporter;

@@ -22,7 +22,13 @@ pub(crate) struct Commit {
 
 impl Commit {
     /// Starts with what is committed already.
-    pub(crate) fn start(committer: Box<dyn PartitionCommitter>, committed: u64, interval: Duration, authority: Authority, gauge: Gauge) -> Self {
+    pub(crate) fn start(
+        committer: Box<dyn PartitionCommitter>,
+        committed: u64,
+        interval: Duration,
+        authority: Authority,
+        gauge: Gauge,
+    ) -> Self {
         let (target, targets) = watch::channel(committed);
         let (flush, flushes) = mpsc::channel(1);
         let worker = Worker { committer, committed, interval, authority, gauge };

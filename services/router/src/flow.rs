@@ -157,9 +157,7 @@ impl Flow {
     fn resolve(&mut self, ranges: &[OutcomeRange]) -> Result<(), String> {
         let mut tally = Tally::default();
         for range in ranges {
-            self.ledger
-                .resolve(range, |ended| tally.count(&ended))
-                .map_err(|error| format!("the filter broke the protocol: {error}"))?;
+            self.ledger.resolve(range, |ended| tally.count(&ended)).map_err(|error| format!("the filter broke the protocol: {error}"))?;
             if !range.outcome.acknowledges() {
                 self.gauge.repeated(range.count as usize);
             }
@@ -184,7 +182,8 @@ impl Flow {
                 if skip.to < skip.from {
                     return Ok(Source::MadeAnew);
                 }
-                self.gauge.trouble(Some(format!("offsets {} to {} are no longer stored in the source and were not read", skip.from, skip.to)));
+                self.gauge
+                    .trouble(Some(format!("offsets {} to {} are no longer stored in the source and were not read", skip.from, skip.to)));
                 self.ledger.admit(Vec::new(), skip.to);
             }
             Some(Err(error)) => return Err(error.to_string()),

@@ -6,8 +6,8 @@ use std::time::Duration;
 use rocketbridge_assignment::{Authority, Owners, UnitId, UnitKind};
 use rocketbridge_connector::{Partition, Registry};
 use rocketbridge_delivery::Ledger;
-use rocketbridge_mesh::link::UnitOwner;
 use rocketbridge_mesh::Link;
+use rocketbridge_mesh::link::UnitOwner;
 use rocketbridge_metastore::Metastore;
 use rocketbridge_model::record::SourcePartition;
 use rocketbridge_model::resolved::{StartPosition, Stream};
@@ -143,13 +143,8 @@ impl OwnedPartition {
             broker: partition.broker.clone(),
             queue: partition.queue,
         };
-        let open = Open {
-            stream: stream.clone(),
-            origin: Arc::new(origin),
-            partition_epoch: self.epoch,
-            shard,
-            shard_epoch: Epoch::default(),
-        };
+        let open =
+            Open { stream: stream.clone(), origin: Arc::new(origin), partition_epoch: self.epoch, shard, shard_epoch: Epoch::default() };
         Link::new(self.surroundings.dialer.clone(), Box::new(UnitOwner::new(self.surroundings.owners.clone(), unit)), open)
     }
 }

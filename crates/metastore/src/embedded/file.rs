@@ -43,17 +43,10 @@ impl File {
         let place = path.display().to_string();
         let failed = |error: redb::Error| storage("open", &place, error);
         if let Some(directory) = path.parent() {
-            std::fs::create_dir_all(directory)
-                .map_err(|error| storage("create directory", &place, error))?;
+            std::fs::create_dir_all(directory).map_err(|error| storage("create directory", &place, error))?;
         }
-        let database = Builder::new()
-            .set_cache_size(CACHE_BYTES)
-            .create(path)
-            .map_err(|error| failed(error.into()))?;
-        let file = Self {
-            database,
-            place: place.clone(),
-        };
+        let database = Builder::new().set_cache_size(CACHE_BYTES).create(path).map_err(|error| failed(error.into()))?;
+        let file = Self { database, place: place.clone() };
         let layout = file.prepare().map_err(failed)?;
         if layout != LAYOUT_VERSION {
             let reason = format!("it has layout {layout}, this program knows {LAYOUT_VERSION}");
@@ -62,10 +55,7 @@ impl File {
         let (entries, leased, mut revision) = file.load().map_err(failed)?;
         if !leased.is_empty() {
             revision += 1;
-            let ends: Vec<Change> = leased
-                .into_iter()
-                .map(|key| Change::Delete { key, revision })
-                .collect();
+            let ends: Vec<Change> = leased.into_iter().map(|key| Change::Delete { key, revision }).collect();
             file.commit(revision, &ends)?;
         }
         // Random, so that a lease of an earlier run is never taken for one of this run.
@@ -76,8 +66,7 @@ impl File {
 
     /// Makes changes durable: when it returns, they are on disk. Blocks.
     pub(super) fn commit(&self, revision: u64, changes: &[Change]) -> Result<(), Error> {
-        self.write(revision, changes)
-            .map_err(|error| storage("commit", &self.place, error))
+        self.write(revision, changes).map_err(|error| storage("commit", &self.place, error))
     }
 
     /// Creates the tables if there are none, and answers the layout version.
@@ -98,16 +87,10 @@ impl File {
     }
 
     /// The entries without lease, the leased keys, and the revision.
-    #[allow(
-        clippy::type_complexity,
-        reason = "three results of one pass, named in its only caller"
-    )]
+    #[allow(clippy::type_complexity, reason = "three results of one pass, named in its only caller")]
     fn load(&self) -> Result<(BTreeMap<String, Entry>, Vec<String>, u64), redb::Error> {
         let transaction = self.database.begin_read()?;
-        let revision = transaction
-            .open_table(COUNTERS)?
-            .get(REVISION)?
-            .map_or(0, |value| value.value());
+        let revision = transaction.open_table(COUNTERS)?.get(REVISION)?.map_or(0, |value| value.value());
         let mut entries = BTreeMap::new();
         let mut leased_keys = Vec::new();
         for row in transaction.open_table(ENTRIES)?.iter()? {
@@ -118,13 +101,7 @@ impl File {
                 leased_keys.push(key);
                 continue;
             }
-            let entry = Entry {
-                key: key.clone(),
-                value: Bytes::copy_from_slice(value),
-                create_revision,
-                mod_revision,
-                lease: None,
-            };
+            let entry = Entry { key: key.clone(), value: Bytes::copy_from_slice(value), create_revision, mod_revision, lease: None };
             entries.insert(key, entry);
         }
         Ok((entries, leased_keys, revision))
@@ -138,12 +115,7 @@ impl File {
             for change in changes {
                 match change {
                     Change::Put(entry) => {
-                        let value = (
-                            entry.create_revision,
-                            entry.mod_revision,
-                            entry.lease.is_some(),
-                            &*entry.value,
-                        );
+                        let value = (entry.create_revision, entry.mod_revision, entry.lease.is_some(), &*entry.value);
                         entries.insert(entry.key.as_str(), value)?;
                     }
                     Change::Delete { key, .. } => {
@@ -151,9 +123,7 @@ impl File {
                     }
                 }
             }
-            transaction
-                .open_table(COUNTERS)?
-                .insert(REVISION, revision)?;
+            transaction.open_table(COUNTERS)?.insert(REVISION, revision)?;
         }
         transaction.commit()?;
         Ok(())

@@ -71,10 +71,7 @@ impl State {
     }
 
     pub(super) fn list(&self, prefix: &str) -> Listing {
-        Listing {
-            entries: self.below(prefix).cloned().collect(),
-            revision: self.revision,
-        }
+        Listing { entries: self.below(prefix).cloned().collect(), revision: self.revision }
     }
 
     pub(super) fn revision(&self) -> u64 {
@@ -87,61 +84,39 @@ impl State {
 
     /// The first revision after `cursor` that changed something under `prefix`.
     pub(super) fn changes_after(&self, cursor: u64, prefix: &str) -> Option<(u64, Vec<Change>)> {
-        let start = self
-            .history
-            .partition_point(|revision| revision.number <= cursor);
+        let start = self.history.partition_point(|revision| revision.number <= cursor);
         self.history.range(start..).find_map(|revision| {
-            let changes: Vec<Change> = revision
-                .changes
-                .iter()
-                .filter(|change| change.key().starts_with(prefix))
-                .cloned()
-                .collect();
+            let changes: Vec<Change> = revision.changes.iter().filter(|change| change.key().starts_with(prefix)).cloned().collect();
             (!changes.is_empty()).then_some((revision.number, changes))
         })
     }
 
     /// What `transaction` would do now.
     pub(super) fn plan(&self, transaction: &Transaction) -> Plan {
-        if !transaction
-            .compares
-            .iter()
-            .all(|compare| self.holds(compare))
-        {
+        if !transaction.compares.iter().all(|compare| self.holds(compare)) {
             return Plan::Refused;
         }
         let revision = self.revision + 1;
         let mut changes = Vec::new();
         for operation in &transaction.operations {
             match operation {
-                Operation::Put {
-                    lease: Some(lease), ..
-                } if !self.leases.contains_key(lease) => {
+                Operation::Put { lease: Some(lease), .. } if !self.leases.contains_key(lease) => {
                     return Plan::NoLease(*lease);
                 }
                 Operation::Put { key, value, lease } => changes.push(Change::Put(Entry {
                     key: key.clone(),
                     value: value.clone(),
-                    create_revision: self
-                        .entries
-                        .get(key)
-                        .map_or(revision, |entry| entry.create_revision),
+                    create_revision: self.entries.get(key).map_or(revision, |entry| entry.create_revision),
                     mod_revision: revision,
                     lease: *lease,
                 })),
                 Operation::Delete(key) => {
                     if self.entries.contains_key(key) {
-                        changes.push(Change::Delete {
-                            key: key.clone(),
-                            revision,
-                        });
+                        changes.push(Change::Delete { key: key.clone(), revision });
                     }
                 }
                 Operation::DeletePrefix(prefix) => {
-                    changes.extend(self.below(prefix).map(|entry| Change::Delete {
-                        key: entry.key.clone(),
-                        revision,
-                    }))
+                    changes.extend(self.below(prefix).map(|entry| Change::Delete { key: entry.key.clone(), revision }))
                 }
             }
         }
@@ -152,10 +127,7 @@ impl State {
     pub(super) fn plan_end(&self, lease: LeaseId) -> Option<Vec<Change>> {
         let revision = self.revision + 1;
         self.leases.get(&lease).map(|lease| {
-            let delete = |key: &String| Change::Delete {
-                key: key.clone(),
-                revision,
-            };
+            let delete = |key: &String| Change::Delete { key: key.clone(), revision };
             lease.keys.iter().map(delete).collect()
         })
     }
@@ -171,27 +143,17 @@ impl State {
                 Change::Put(entry) => self.entries.insert(entry.key.clone(), entry.clone()),
                 Change::Delete { key, .. } => self.entries.remove(key),
             };
-            if let Some(lease) = before
-                .and_then(|entry| entry.lease)
-                .and_then(|lease| self.leases.get_mut(&lease))
-            {
+            if let Some(lease) = before.and_then(|entry| entry.lease).and_then(|lease| self.leases.get_mut(&lease)) {
                 lease.keys.remove(change.key());
             }
-            if let Change::Put(Entry {
-                key,
-                lease: Some(lease),
-                ..
-            }) = change
+            if let Change::Put(Entry { key, lease: Some(lease), .. }) = change
                 && let Some(lease) = self.leases.get_mut(lease)
             {
                 lease.keys.insert(key.clone());
             }
         }
         self.history_bytes += changes.iter().map(bytes).sum::<usize>();
-        self.history.push_back(Revision {
-            number: self.revision,
-            changes,
-        });
+        self.history.push_back(Revision { number: self.revision, changes });
         while self.history.len() > HISTORY_REVISIONS || self.history_bytes > HISTORY_BYTES {
             self.forget_oldest();
         }
@@ -199,11 +161,7 @@ impl State {
 
     /// Forgets changes up to and including `revision`.
     pub(super) fn compact(&mut self, revision: u64) {
-        while self
-            .history
-            .front()
-            .is_some_and(|oldest| oldest.number <= revision)
-        {
+        while self.history.front().is_some_and(|oldest| oldest.number <= revision) {
             self.forget_oldest();
         }
         self.compacted = self.compacted.max(revision.min(self.revision));
@@ -212,11 +170,7 @@ impl State {
     pub(super) fn grant(&mut self, ttl: Duration, now: Instant) -> LeaseGrant {
         let id = LeaseId(self.next_lease);
         self.next_lease += 1;
-        let lease = Lease {
-            ttl,
-            expires: now + ttl,
-            keys: BTreeSet::new(),
-        };
+        let lease = Lease { ttl, expires: now + ttl, keys: BTreeSet::new() };
         self.leases.insert(id, lease);
         LeaseGrant { id, ttl }
     }
@@ -235,32 +189,20 @@ impl State {
 
     /// The lease that expires next, and when.
     pub(super) fn next_expiry(&self) -> Option<(Instant, LeaseId)> {
-        self.leases
-            .iter()
-            .map(|(id, lease)| (lease.expires, *id))
-            .min()
+        self.leases.iter().map(|(id, lease)| (lease.expires, *id)).min()
     }
 
     fn holds(&self, compare: &Compare) -> bool {
         match compare {
             Compare::KeyAbsent(key) => !self.entries.contains_key(key),
-            Compare::CreateRevision(key, revision) => self
-                .entries
-                .get(key)
-                .is_some_and(|entry| entry.create_revision == *revision),
-            Compare::ModRevision(key, revision) => self
-                .entries
-                .get(key)
-                .is_some_and(|entry| entry.mod_revision == *revision),
+            Compare::CreateRevision(key, revision) => self.entries.get(key).is_some_and(|entry| entry.create_revision == *revision),
+            Compare::ModRevision(key, revision) => self.entries.get(key).is_some_and(|entry| entry.mod_revision == *revision),
         }
     }
 
     fn below<'a>(&'a self, prefix: &'a str) -> impl Iterator<Item = &'a Entry> {
         let start = (Bound::Included(prefix), Bound::Unbounded);
-        self.entries
-            .range::<str, _>(start)
-            .map(|(_, entry)| entry)
-            .take_while(move |entry| entry.key.starts_with(prefix))
+        self.entries.range::<str, _>(start).map(|(_, entry)| entry).take_while(move |entry| entry.key.starts_with(prefix))
     }
 
     fn forget_oldest(&mut self) {
@@ -298,21 +240,13 @@ mod tests {
     fn history_is_bounded() {
         let mut many = fresh();
         (0..HISTORY_REVISIONS + 10).for_each(|_| run(&mut many, &Transaction::new().put("k", "v")));
-        assert_eq!(
-            (many.history.len(), many.compacted()),
-            (HISTORY_REVISIONS, 10)
-        );
+        assert_eq!((many.history.len(), many.compacted()), (HISTORY_REVISIONS, 10));
 
         let mut large = fresh();
         (0..20).for_each(|_| run(&mut large, &Transaction::new().put("k", vec![0; 1 << 20])));
         assert!(large.history_bytes <= HISTORY_BYTES);
         assert_eq!(large.compacted(), 5);
-        let kept: usize = large
-            .history
-            .iter()
-            .flat_map(|revision| &revision.changes)
-            .map(bytes)
-            .sum();
+        let kept: usize = large.history.iter().flat_map(|revision| &revision.changes).map(bytes).sum();
         assert_eq!(kept, large.history_bytes);
     }
 
@@ -324,30 +258,10 @@ mod tests {
         let now = Instant::now();
         let first = state.grant(Duration::from_secs(5), now).id;
         let second = state.grant(Duration::from_secs(9), now).id;
-        run(
-            &mut state,
-            &Transaction::new()
-                .put_leased("a", "1", first)
-                .put_leased("b", "1", first)
-                .put_leased("c", "1", first),
-        );
-        run(
-            &mut state,
-            &Transaction::new()
-                .put("a", "2")
-                .put_leased("b", "2", second),
-        );
-        assert_eq!(
-            state.next_expiry(),
-            Some((now + Duration::from_secs(5), first))
-        );
+        run(&mut state, &Transaction::new().put_leased("a", "1", first).put_leased("b", "1", first).put_leased("c", "1", first));
+        run(&mut state, &Transaction::new().put("a", "2").put_leased("b", "2", second));
+        assert_eq!(state.next_expiry(), Some((now + Duration::from_secs(5), first)));
         let ends = state.plan_end(first).expect("it exists");
-        assert_eq!(
-            ends,
-            [Change::Delete {
-                key: "c".into(),
-                revision: 3
-            }]
-        );
+        assert_eq!(ends, [Change::Delete { key: "c".into(), revision: 3 }]);
     }
 }

@@ -25,25 +25,11 @@ type Reply<T> = oneshot::Sender<Result<T, Error>>;
 /// What callers ask of the writer.
 #[derive(Debug)]
 pub(super) enum Command {
-    Transact {
-        transaction: Transaction,
-        reply: Reply<Outcome>,
-    },
-    Grant {
-        ttl: Duration,
-        reply: Reply<LeaseGrant>,
-    },
-    KeepAlive {
-        lease: LeaseId,
-        reply: Reply<Duration>,
-    },
-    Revoke {
-        lease: LeaseId,
-        reply: Reply<()>,
-    },
-    Close {
-        reply: oneshot::Sender<()>,
-    },
+    Transact { transaction: Transaction, reply: Reply<Outcome> },
+    Grant { ttl: Duration, reply: Reply<LeaseGrant> },
+    KeepAlive { lease: LeaseId, reply: Reply<Duration> },
+    Revoke { lease: LeaseId, reply: Reply<()> },
+    Close { reply: oneshot::Sender<()> },
 }
 
 pub(super) struct Writer {
@@ -55,27 +41,15 @@ pub(super) struct Writer {
 
 impl Writer {
     /// A writer, and the revision that tells watches of its commits.
-    pub(super) fn new(
-        place: Arc<str>,
-        file: File,
-        state: Arc<RwLock<State>>,
-    ) -> (Self, watch::Receiver<u64>) {
+    pub(super) fn new(place: Arc<str>, file: File, state: Arc<RwLock<State>>) -> (Self, watch::Receiver<u64>) {
         let (revision, receiver) = watch::channel(state.read().revision());
-        let writer = Self {
-            place,
-            file,
-            state,
-            revision,
-        };
+        let writer = Self { place, file, state, revision };
         (writer, receiver)
     }
 
     /// Works until it is closed or nobody can ask any more. Blocks its thread.
     pub(super) fn run(self, queue: mpsc::Receiver<Command>) {
-        match tokio::runtime::Builder::new_current_thread()
-            .enable_time()
-            .build()
-        {
+        match tokio::runtime::Builder::new_current_thread().enable_time().build() {
             Ok(timer) => timer.block_on(self.serve(queue)),
             Err(error) => {
                 tracing::error!(place = %self.place, error = %error, "metastore writer has no timer, it stops")
@@ -117,12 +91,8 @@ impl Writer {
     fn answer(&self, command: Command) {
         // A caller that gave up does not hear the answer; what it asked for is done all the same.
         match command {
-            Command::Transact { transaction, reply } => {
-                drop(reply.send(self.transact(&transaction)))
-            }
-            Command::Grant { ttl, reply } => {
-                drop(reply.send(Ok(self.state.write().grant(ttl, Instant::now()))))
-            }
+            Command::Transact { transaction, reply } => drop(reply.send(self.transact(&transaction))),
+            Command::Grant { ttl, reply } => drop(reply.send(Ok(self.state.write().grant(ttl, Instant::now())))),
             Command::KeepAlive { lease, reply } => {
                 let left = self.state.write().keep_alive(lease, Instant::now());
                 drop(reply.send(left.ok_or_else(|| self.lost(lease))));
@@ -143,10 +113,7 @@ impl Writer {
             }
         };
         let revision = self.state.read().revision();
-        Ok(Outcome {
-            succeeded,
-            revision,
-        })
+        Ok(Outcome { succeeded, revision })
     }
 
     /// Nobody else writes, so the state is still the one that the changes were planned on.
@@ -178,9 +145,6 @@ impl Writer {
     }
 
     fn lost(&self, lease: LeaseId) -> Error {
-        Error::LeaseLost {
-            lease,
-            place: self.place.to_string(),
-        }
+        Error::LeaseLost { lease, place: self.place.to_string() }
     }
 }

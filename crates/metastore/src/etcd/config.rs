@@ -84,16 +84,10 @@ impl Config {
                     return refuse("endpoints", format!("{endpoint:?} has no host"));
                 }
                 Ok(uri) if !matches!(uri.scheme_str(), Some("http" | "https")) => {
-                    return refuse(
-                        "endpoints",
-                        format!("{endpoint:?} is neither http:// nor https://"),
-                    );
+                    return refuse("endpoints", format!("{endpoint:?} is neither http:// nor https://"));
                 }
                 Ok(uri) if self.tls.is_some() != (uri.scheme_str() == Some("https")) => {
-                    return refuse(
-                        "endpoints",
-                        format!("{endpoint:?}: https:// and certificates go together"),
-                    );
+                    return refuse("endpoints", format!("{endpoint:?}: https:// and certificates go together"));
                 }
                 Ok(_) => {}
                 Err(error) => return refuse("endpoints", format!("{endpoint:?}: {error}")),
@@ -103,10 +97,7 @@ impl Config {
             return refuse("namespace", "it must not end with /");
         }
         if self.ping_interval < MIN_PING {
-            return refuse(
-                "ping_interval",
-                format!("etcd cuts clients that ping more often than every {MIN_PING:?}"),
-            );
+            return refuse("ping_interval", format!("etcd cuts clients that ping more often than every {MIN_PING:?}"));
         }
         let timers = [
             ("attempt_timeout", self.attempt_timeout),
@@ -133,8 +124,7 @@ impl Config {
             options = options.with_user(user, password);
         }
         if let Some(tls) = &self.tls {
-            let mut settings =
-                TlsOptions::new().ca_certificate(Certificate::from_pem(&tls.authority));
+            let mut settings = TlsOptions::new().ca_certificate(Certificate::from_pem(&tls.authority));
             if let Some((certificate, key)) = &tls.identity {
                 settings = settings.identity(Identity::from_pem(certificate, key));
             }
@@ -148,29 +138,19 @@ impl Config {
 }
 
 fn refuse(key: &'static str, reason: impl Into<String>) -> Result<(), Error> {
-    Err(Error::Configuration {
-        key,
-        reason: reason.into(),
-    })
+    Err(Error::Configuration { key, reason: reason.into() })
 }
 
 impl fmt::Debug for Credentials {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter
-            .debug_struct("Credentials")
-            .field("user", &self.user)
-            .finish_non_exhaustive()
+        formatter.debug_struct("Credentials").field("user", &self.user).finish_non_exhaustive()
     }
 }
 
 impl fmt::Debug for Tls {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let identity = self.identity.is_some();
-        formatter
-            .debug_struct("Tls")
-            .field("identity", &identity)
-            .field("server_name", &self.server_name)
-            .finish_non_exhaustive()
+        formatter.debug_struct("Tls").field("identity", &identity).field("server_name", &self.server_name).finish_non_exhaustive()
     }
 }
 
@@ -188,21 +168,10 @@ mod tests {
     #[test]
     fn what_cannot_work_is_named() {
         assert!(Config::new(["http://a:1", "http://b:2"]).validate().is_ok());
-        assert_eq!(
-            message(|config| config.endpoints.clear()),
-            "configuration endpoints: at least one is needed"
-        );
-        assert!(
-            message(|config| config.endpoints = vec!["ftp://a".into()])
-                .contains("neither http:// nor https://")
-        );
-        assert!(
-            message(|config| config.endpoints = vec!["https://a".into()]).contains("go together")
-        );
-        assert!(
-            message(|config| config.ping_interval = Duration::from_secs(4))
-                .starts_with("configuration ping_interval")
-        );
+        assert_eq!(message(|config| config.endpoints.clear()), "configuration endpoints: at least one is needed");
+        assert!(message(|config| config.endpoints = vec!["ftp://a".into()]).contains("neither http:// nor https://"));
+        assert!(message(|config| config.endpoints = vec!["https://a".into()]).contains("go together"));
+        assert!(message(|config| config.ping_interval = Duration::from_secs(4)).starts_with("configuration ping_interval"));
         assert!(message(|config| config.call_timeout = Duration::ZERO).contains("call_timeout"));
         assert!(message(|config| config.namespace = "a/".into()).contains("namespace"));
     }
@@ -210,10 +179,7 @@ mod tests {
     /// *Scenario*: credentials are logged. *Guarantees*: the password is not.
     #[test]
     fn passwords_do_not_show() {
-        let credentials = Credentials {
-            user: "u".into(),
-            password: "hunter2".into(),
-        };
+        let credentials = Credentials { user: "u".into(), password: "hunter2".into() };
         assert!(!format!("{credentials:?}").contains("hunter2"));
     }
 }

@@ -54,11 +54,7 @@ struct NoAnswer(Duration);
 
 impl Endpoints {
     pub(super) fn new(config: Config) -> Self {
-        Self {
-            clients: config.endpoints.iter().map(|_| OnceCell::new()).collect(),
-            config,
-            current: AtomicUsize::new(0),
-        }
+        Self { clients: config.endpoints.iter().map(|_| OnceCell::new()).collect(), config, current: AtomicUsize::new(0) }
     }
 
     pub(super) fn config(&self) -> &Config {
@@ -71,12 +67,7 @@ impl Endpoints {
     }
 
     /// Makes attempts until one is answered, and says by which endpoint.
-    pub(super) async fn call<T, A>(
-        &self,
-        step: &'static str,
-        repeat: Repeat,
-        attempt: A,
-    ) -> Result<(String, T), Error>
+    pub(super) async fn call<T, A>(&self, step: &'static str, repeat: Repeat, attempt: A) -> Result<(String, T), Error>
     where
         A: Fn(Client) -> BoxFuture<'static, Result<T, etcd_client::Error>> + Send + Sync,
         T: Send,
@@ -98,23 +89,14 @@ impl Endpoints {
                     Verdict::InDoubt(source) if repeat == Repeat::Unsafe => {
                         self.leave(index);
                         let place = place.clone();
-                        return Err(Error::OutcomeUnknown {
-                            step,
-                            place,
-                            source,
-                        });
+                        return Err(Error::OutcomeUnknown { step, place, source });
                     }
                     Verdict::NeverSent(source) | Verdict::InDoubt(source) => source,
                 },
             };
             self.leave(index);
             if began.elapsed() >= self.config.call_timeout {
-                return Err(Error::Unavailable {
-                    step,
-                    place: self.names(),
-                    waited: began.elapsed(),
-                    source,
-                });
+                return Err(Error::Unavailable { step, place: self.names(), waited: began.elapsed(), source });
             }
             failed_in_this_round += 1;
             if failed_in_this_round >= self.clients.len() {
@@ -131,21 +113,12 @@ impl Endpoints {
         let limit = self.config.attempt_timeout;
         let began = Instant::now();
         // Connecting sends no request, except for a token: whatever becomes of it, the call itself was never sent.
-        let connected = timeout(limit, self.client(index))
-            .await
-            .map_err(|_| Failure::NotConnected(NoAnswer(limit).into()))?;
+        let connected = timeout(limit, self.client(index)).await.map_err(|_| Failure::NotConnected(NoAnswer(limit).into()))?;
         let client = connected.map_err(|error| match error {
-            etcd_client::Error::GRpcStatus(status) if answered(status.code()) => {
-                Failure::Status(status)
-            }
+            etcd_client::Error::GRpcStatus(status) if answered(status.code()) => Failure::Status(status),
             error => Failure::NotConnected(error.into()),
         })?;
-        match timeout(
-            limit.saturating_sub(began.elapsed()),
-            attempt(client.clone()),
-        )
-        .await
-        {
+        match timeout(limit.saturating_sub(began.elapsed()), attempt(client.clone())).await {
             Ok(Ok(answer)) => Ok(answer),
             Ok(Err(etcd_client::Error::GRpcStatus(status))) => Err(Failure::Status(status)),
             Ok(Err(error)) => Err(Failure::Other(error)),
@@ -154,30 +127,20 @@ impl Endpoints {
     }
 
     async fn client(&self, index: usize) -> Result<&Client, etcd_client::Error> {
-        let connect = || {
-            Client::connect(
-                [&self.config.endpoints[index]],
-                Some(self.config.connect_options()),
-            )
-        };
+        let connect = || Client::connect([&self.config.endpoints[index]], Some(self.config.connect_options()));
         self.clients[index].get_or_try_init(connect).await
     }
 
     /// Chooses the next endpoint, unless another call already did.
     fn leave(&self, index: usize) {
         let next = (index + 1) % self.clients.len();
-        let _ = self
-            .current
-            .compare_exchange(index, next, Ordering::Relaxed, Ordering::Relaxed);
+        let _ = self.current.compare_exchange(index, next, Ordering::Relaxed, Ordering::Relaxed);
     }
 }
 
 impl std::fmt::Debug for Endpoints {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter
-            .debug_struct("Endpoints")
-            .field("config", &self.config)
-            .finish_non_exhaustive()
+        formatter.debug_struct("Endpoints").field("config", &self.config).finish_non_exhaustive()
     }
 }
 
@@ -211,17 +174,13 @@ pub(super) fn kv(client: &Client) -> KvClient {
 
 /// The client's access to watches, with room for large answers.
 pub(super) fn watch(client: &Client) -> WatchClient {
-    client
-        .watch_client()
-        .max_decoding_message_size(DECODE_LIMIT)
+    client.watch_client().max_decoding_message_size(DECODE_LIMIT)
 }
 
 /// The status code that the server refused with.
 pub(super) fn code(error: &Error) -> Option<Code> {
     match error {
-        Error::Refused { source, .. } | Error::Denied { source, .. } => {
-            source.downcast_ref::<Status>().map(|status| status.code())
-        }
+        Error::Refused { source, .. } | Error::Denied { source, .. } => source.downcast_ref::<Status>().map(|status| status.code()),
         _ => None,
     }
 }
@@ -230,11 +189,7 @@ pub(super) fn code(error: &Error) -> Option<Code> {
 pub(super) fn lease_error(error: Error, lease: LeaseId) -> Error {
     let gone = match &error {
         Error::Refused { source, .. } => {
-            code(&error) == Some(Code::NotFound)
-                || matches!(
-                    source.downcast_ref(),
-                    Some(etcd_client::Error::LeaseKeepAliveError(_))
-                )
+            code(&error) == Some(Code::NotFound) || matches!(source.downcast_ref(), Some(etcd_client::Error::LeaseKeepAliveError(_)))
         }
         _ => false,
     };
@@ -249,41 +204,22 @@ fn judge(failure: Failure, step: &'static str, place: &str) -> Verdict {
     match failure {
         Failure::NotConnected(source) => Verdict::NeverSent(source),
         Failure::TimedOut(error) => Verdict::InDoubt(error.into()),
-        Failure::Status(status)
-            if matches!(
-                status.code(),
-                Code::PermissionDenied | Code::Unauthenticated
-            ) =>
-        {
+        Failure::Status(status) if matches!(status.code(), Code::PermissionDenied | Code::Unauthenticated) => {
             let source = status.into();
-            Verdict::Answered(Error::Denied {
-                step,
-                place,
-                source,
-            })
+            Verdict::Answered(Error::Denied { step, place, source })
         }
         Failure::Status(status) if answered(status.code()) => {
             let source = status.into();
-            Verdict::Answered(Error::Refused {
-                step,
-                place,
-                source,
-            })
+            Verdict::Answered(Error::Refused { step, place, source })
         }
         Failure::Status(status) if refused_connection(&status) => Verdict::NeverSent(status.into()),
         Failure::Status(status) => Verdict::InDoubt(status.into()),
         // Not a status, so found by the client before or without sending, or the first renewal of a lease that is gone.
-        Failure::Other(
-            error @ (etcd_client::Error::TransportError(_) | etcd_client::Error::IoError(_)),
-        ) => Verdict::InDoubt(error.into()),
+        Failure::Other(error @ (etcd_client::Error::TransportError(_) | etcd_client::Error::IoError(_))) => Verdict::InDoubt(error.into()),
         Failure::Other(error @ etcd_client::Error::WatchError(_)) => Verdict::InDoubt(error.into()),
         Failure::Other(error) => {
             let source = error.into();
-            Verdict::Answered(Error::Refused {
-                step,
-                place,
-                source,
-            })
+            Verdict::Answered(Error::Refused { step, place, source })
         }
     }
 }
@@ -303,12 +239,7 @@ fn answered(code: Code) -> bool {
         | Code::Unimplemented
         | Code::DataLoss
         | Code::Unauthenticated => true,
-        Code::Cancelled
-        | Code::Unknown
-        | Code::DeadlineExceeded
-        | Code::Aborted
-        | Code::Internal
-        | Code::Unavailable => false,
+        Code::Cancelled | Code::Unknown | Code::DeadlineExceeded | Code::Aborted | Code::Internal | Code::Unavailable => false,
     }
 }
 
@@ -316,10 +247,7 @@ fn answered(code: Code) -> bool {
 fn refused_connection(status: &Status) -> bool {
     let mut cause = status.source();
     while let Some(error) = cause {
-        if error
-            .downcast_ref::<io::Error>()
-            .is_some_and(|error| error.kind() == io::ErrorKind::ConnectionRefused)
-        {
+        if error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::ConnectionRefused) {
             return true;
         }
         cause = error.source();

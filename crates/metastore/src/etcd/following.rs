@@ -29,13 +29,7 @@ pub(super) struct Following {
 }
 
 impl Following {
-    pub(super) fn new(
-        place: String,
-        namespace: Arc<str>,
-        prefix: &str,
-        config: &Config,
-        stream: WatchStream,
-    ) -> Self {
+    pub(super) fn new(place: String, namespace: Arc<str>, prefix: &str, config: &Config, stream: WatchStream) -> Self {
         let (requests, answers) = stream.split();
         Self {
             place,
@@ -62,11 +56,7 @@ impl Following {
         if answer.canceled() {
             return Err(self.ended(Some(answer.cancel_reason().into())));
         }
-        let changes: Vec<Change> = answer
-            .events()
-            .iter()
-            .filter_map(|event| self.change(event))
-            .collect();
+        let changes: Vec<Change> = answer.events().iter().filter_map(|event| self.change(event)).collect();
         let revision = changes.iter().map(Change::revision).max();
         Ok(match revision {
             Some(revision) => Some(WatchEvent::Changes { revision, changes }),
@@ -79,27 +69,16 @@ impl Following {
         let row = event.kv()?;
         Some(match event.event_type() {
             EventType::Put => Change::Put(entry(&self.namespace, row.clone())),
-            EventType::Delete => Change::Delete {
-                key: local_key(&self.namespace, row.key()),
-                revision: from_server(row.mod_revision()),
-            },
+            EventType::Delete => Change::Delete { key: local_key(&self.namespace, row.key()), revision: from_server(row.mod_revision()) },
         })
     }
 
     fn silent(&self) -> Error {
-        Error::WatchSilent {
-            prefix: self.prefix.clone(),
-            place: self.place.clone(),
-            silence: self.heard.elapsed(),
-        }
+        Error::WatchSilent { prefix: self.prefix.clone(), place: self.place.clone(), silence: self.heard.elapsed() }
     }
 
     fn ended(&self, source: Option<crate::error::Source>) -> Error {
-        Error::WatchEnded {
-            prefix: self.prefix.clone(),
-            place: self.place.clone(),
-            source,
-        }
+        Error::WatchEnded { prefix: self.prefix.clone(), place: self.place.clone(), source }
     }
 }
 
@@ -108,9 +87,7 @@ impl Source for Following {
         async move {
             loop {
                 // Counted from what was heard and asked, not from this call, so that being dropped and called again extends nothing.
-                let deadline = self
-                    .asked
-                    .map_or(self.heard + self.silence, |asked| asked + self.patience);
+                let deadline = self.asked.map_or(self.heard + self.silence, |asked| asked + self.patience);
                 match timeout_at(deadline, self.answers.message()).await {
                     Ok(Ok(Some(answer))) => {
                         self.heard = Instant::now();

@@ -40,15 +40,8 @@ impl Cluster {
     /// As [`start`](Self::start).
     pub fn start_with(members: usize, tls: Option<&Path>, flags: &[&str]) -> Option<Self> {
         if let Err(output) = kit(&["install"]) {
-            let missing = output
-                .lines()
-                .next()
-                .unwrap_or("etcd.sh install failed")
-                .to_owned();
-            assert!(
-                std::env::var_os("CI").is_none() && missing.contains("not on PATH"),
-                "no etcd: {output}"
-            );
+            let missing = output.lines().next().unwrap_or("etcd.sh install failed").to_owned();
+            assert!(std::env::var_os("CI").is_none() && missing.contains("not on PATH"), "no etcd: {output}");
             let test = std::thread::current().name().unwrap_or("a test").to_owned();
             // Not `eprintln!`, which the test runner hides when a test passes.
             let _ = writeln!(std::io::stderr(), "SKIPPED {test}: {missing}");
@@ -61,22 +54,12 @@ impl Cluster {
             let directory = std::env::temp_dir().join("rocketbridge-etcd").join(&name);
             let port = free_ports(members * 2);
             let scheme = if tls.is_some() { "https" } else { "http" };
-            let address =
-                |member: usize| format!("{scheme}://127.0.0.1:{}", usize::from(port) + 2 * member);
-            let cluster = Self {
-                endpoints: (0..members).map(address).collect(),
-                name,
-                directory,
-            };
+            let address = |member: usize| format!("{scheme}://127.0.0.1:{}", usize::from(port) + 2 * member);
+            let cluster = Self { endpoints: (0..members).map(address).collect(), name, directory };
             let (members, port) = (members.to_string(), port.to_string());
             let certificates = tls.map(|tls| tls.to_string_lossy());
             let mut options = vec!["up", "--members", &members, "--base-port", &port];
-            options.extend(
-                certificates
-                    .as_deref()
-                    .into_iter()
-                    .flat_map(|directory| ["--tls", directory]),
-            );
+            options.extend(certificates.as_deref().into_iter().flat_map(|directory| ["--tls", directory]));
             match cluster.run_with(&options, flags) {
                 Ok(_) => return Some(cluster),
                 Err(output) => last = output,
@@ -112,15 +95,11 @@ impl Cluster {
 
     /// The number of the leader.
     pub fn leader(&self) -> usize {
-        self.must(&["leader"])
-            .trim()
-            .parse()
-            .expect("etcd.sh prints a number")
+        self.must(&["leader"]).trim().parse().expect("etcd.sh prints a number")
     }
 
     fn must(&self, arguments: &[&str]) -> String {
-        self.run(arguments)
-            .unwrap_or_else(|output| panic!("etcd.sh {arguments:?}: {output}"))
+        self.run(arguments).unwrap_or_else(|output| panic!("etcd.sh {arguments:?}: {output}"))
     }
 
     fn run(&self, arguments: &[&str]) -> Result<String, String> {
@@ -129,52 +108,31 @@ impl Cluster {
 
     fn run_with(&self, arguments: &[&str], flags: &[&str]) -> Result<String, String> {
         let directory = self.directory.to_string_lossy();
-        kit(&[
-            arguments,
-            &["--name", &self.name, "--dir", &directory, "--"],
-            flags,
-        ]
-        .concat())
+        kit(&[arguments, &["--name", &self.name, "--dir", &directory, "--"], flags].concat())
     }
 }
 
 impl Drop for Cluster {
     fn drop(&mut self) {
         if let Err(output) = self.run(&["down"]) {
-            let _ = writeln!(
-                std::io::stderr(),
-                "etcd.sh down --name {}: {output}",
-                self.name
-            );
+            let _ = writeln!(std::io::stderr(), "etcd.sh down --name {}: {output}", self.name);
         }
     }
 }
 
 fn kit(arguments: &[&str]) -> Result<String, String> {
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/etcd/etcd.sh");
-    let output = Command::new(script)
-        .args(arguments)
-        .output()
-        .map_err(|error| format!("{script}: {error}"))?;
+    let output = Command::new(script).args(arguments).output().map_err(|error| format!("{script}: {error}"))?;
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    if output.status.success() {
-        Ok(text(&output.stdout))
-    } else {
-        Err(text(&output.stderr))
-    }
+    if output.status.success() { Ok(text(&output.stdout)) } else { Err(text(&output.stderr)) }
 }
 
 /// The first of `count` ports in a row that were free a moment ago.
 fn free_ports(count: usize) -> u16 {
     loop {
-        let first = TcpListener::bind("127.0.0.1:0")
-            .and_then(|listener| listener.local_addr())
-            .expect("a free port")
-            .port();
+        let first = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a free port").port();
         let count = u16::try_from(count).expect("a few ports");
-        if first.checked_add(count).is_some()
-            && (first..first + count).all(|port| TcpListener::bind(("127.0.0.1", port)).is_ok())
-        {
+        if first.checked_add(count).is_some() && (first..first + count).all(|port| TcpListener::bind(("127.0.0.1", port)).is_ok()) {
             return first;
         }
     }

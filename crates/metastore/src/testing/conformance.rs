@@ -61,21 +61,10 @@ pub async fn reads_what_was_written(store: Arc<dyn Metastore>) {
     assert_eq!(store.get("read/a").await.expect("get"), None);
     let first = put(&store, "read/a", "1").await;
     let entry = must_get(&store, "read/a").await;
-    assert_eq!(
-        (
-            &entry.value[..],
-            entry.create_revision,
-            entry.mod_revision,
-            entry.lease
-        ),
-        (&b"1"[..], first, first, None)
-    );
+    assert_eq!((&entry.value[..], entry.create_revision, entry.mod_revision, entry.lease), (&b"1"[..], first, first, None));
     let second = put(&store, "read/a", "2").await;
     let entry = must_get(&store, "read/a").await;
-    assert_eq!(
-        (&entry.value[..], entry.create_revision, entry.mod_revision),
-        (&b"2"[..], first, second)
-    );
+    assert_eq!((&entry.value[..], entry.create_revision, entry.mod_revision), (&b"2"[..], first, second));
     must(&store, Transaction::new().delete("read/a")).await;
     assert_eq!(store.get("read/a").await.expect("get"), None);
     let third = put(&store, "read/a", "").await;
@@ -86,54 +75,29 @@ pub async fn reads_what_was_written(store: Arc<dyn Metastore>) {
 
 /// *Scenario*: keys inside and around a prefix. *Guarantees*: exactly those inside, sorted; deleting the prefix deletes exactly those.
 pub async fn lists_by_prefix_in_order(store: Arc<dyn Metastore>) {
-    for key in [
-        "list/b/2",
-        "list/b/1",
-        "list/b/10",
-        "list/b",
-        "list/b0",
-        "list/a/1",
-        "list/c/1",
-    ] {
+    for key in ["list/b/2", "list/b/1", "list/b/10", "list/b", "list/b0", "list/a/1", "list/c/1"] {
         put(&store, key, key).await;
     }
-    assert_eq!(
-        keys(&store, "list/b/").await,
-        ["list/b/1", "list/b/10", "list/b/2"]
-    );
+    assert_eq!(keys(&store, "list/b/").await, ["list/b/1", "list/b/10", "list/b/2"]);
     assert_eq!(keys(&store, "list/nothing/").await, [""; 0]);
     must(&store, Transaction::new().delete_prefix("list/b/")).await;
-    assert_eq!(
-        keys(&store, "list/").await,
-        ["list/a/1", "list/b", "list/b0", "list/c/1"]
-    );
+    assert_eq!(keys(&store, "list/").await, ["list/a/1", "list/b", "list/b0", "list/c/1"]);
 }
 
 /// *Scenario*: more entries than a page, more bytes than a message. *Guarantees*: the listing is complete, at one revision.
 pub async fn lists_any_number(store: Arc<dyn Metastore>) {
     for batch in 0..10 {
-        let all = (0..MAX_OPERATIONS).fold(Transaction::new(), |all, number| {
-            all.put(format!("many/{batch:02}/{number:03}"), vec![7; 100])
-        });
+        let all = (0..MAX_OPERATIONS).fold(Transaction::new(), |all, number| all.put(format!("many/{batch:02}/{number:03}"), vec![7; 100]));
         must(&store, all).await;
     }
     let large = 40;
     for number in 0..large {
-        must(
-            &store,
-            Transaction::new().put(format!("many/large/{number:02}"), vec![7; MAX_BYTES - 100]),
-        )
-        .await;
+        must(&store, Transaction::new().put(format!("many/large/{number:02}"), vec![7; MAX_BYTES - 100])).await;
     }
     let listing = store.list("many/").await.expect("list");
     assert_eq!(listing.entries.len(), 10 * MAX_OPERATIONS + large);
     assert!(listing.entries.is_sorted_by(|one, next| one.key < next.key));
-    assert!(
-        listing
-            .entries
-            .iter()
-            .all(|entry| entry.mod_revision <= listing.revision)
-    );
+    assert!(listing.entries.iter().all(|entry| entry.mod_revision <= listing.revision));
     must(&store, Transaction::new().delete_prefix("many/")).await;
 }
 
@@ -154,17 +118,10 @@ pub async fn guards_hold(store: Arc<dyn Metastore>) {
     ];
     for (number, (compare, holds)) in cases.into_iter().enumerate() {
         let key = format!("guard/done/{number}");
-        let transaction = Transaction::new()
-            .when(absent())
-            .when(compare.clone())
-            .put(&key, "");
+        let transaction = Transaction::new().when(absent()).when(compare.clone()).put(&key, "");
         let outcome = store.transact(transaction).await.expect("transact");
         assert_eq!(outcome.succeeded, holds, "{compare:?}");
-        assert_eq!(
-            store.get(&key).await.expect("get").is_some(),
-            holds,
-            "{compare:?}"
-        );
+        assert_eq!(store.get(&key).await.expect("get").is_some(), holds, "{compare:?}");
     }
 }
 
@@ -174,15 +131,9 @@ pub async fn revisions_count_changes(store: Arc<dyn Metastore>) {
     let check = Transaction::new().when(Compare::ModRevision("revision/a".into(), first));
     let checked = store.transact(check.clone()).await.expect("transact");
     assert!(checked.succeeded && checked.revision >= first);
-    let nothing = store
-        .transact(Transaction::new().delete("revision/none"))
-        .await
-        .expect("transact");
+    let nothing = store.transact(Transaction::new().delete("revision/none")).await.expect("transact");
     assert!(nothing.succeeded && nothing.revision >= first);
-    let outcome = store
-        .transact(check.put("revision/a", "2").put("revision/b", "2"))
-        .await
-        .expect("transact");
+    let outcome = store.transact(check.put("revision/a", "2").put("revision/b", "2")).await.expect("transact");
     assert!(outcome.succeeded);
     for key in ["revision/a", "revision/b"] {
         assert_eq!(must_get(&store, key).await.mod_revision, outcome.revision);
@@ -195,10 +146,7 @@ pub async fn transactions_are_atomic(store: Arc<dyn Metastore>) {
     put(&store, "atomic/range/1", "").await;
     let start = put(&store, "atomic/range/2", "").await;
     let mut watch = store.watch("atomic/", start).await.expect("watch");
-    let all = Transaction::new()
-        .put("atomic/new", "")
-        .delete("atomic/old")
-        .delete_prefix("atomic/range/");
+    let all = Transaction::new().put("atomic/new", "").delete("atomic/old").delete_prefix("atomic/range/");
     let revision = must(&store, all).await;
     let (at, changes) = next_changes(&mut watch).await;
     assert_eq!(at, revision);
@@ -209,77 +157,34 @@ pub async fn transactions_are_atomic(store: Arc<dyn Metastore>) {
 /// *Scenario*: many callers create the same key at once. *Guarantees*: one succeeds, and its revision is the key's.
 pub async fn one_of_many_creates(store: Arc<dyn Metastore>) {
     let create = |number: u32| {
-        let transaction = Transaction::new()
-            .when(Compare::KeyAbsent("race/a".into()))
-            .put("race/a", number.to_string());
+        let transaction = Transaction::new().when(Compare::KeyAbsent("race/a".into())).put("race/a", number.to_string());
         let store = Arc::clone(&store);
         async move { store.transact(transaction).await.expect("transact") }
     };
     let outcomes = futures::future::join_all((0..16).map(create)).await;
-    let winners: Vec<_> = outcomes
-        .iter()
-        .filter(|outcome| outcome.succeeded)
-        .collect();
+    let winners: Vec<_> = outcomes.iter().filter(|outcome| outcome.succeeded).collect();
     assert_eq!(winners.len(), 1);
-    assert_eq!(
-        must_get(&store, "race/a").await.create_revision,
-        winners[0].revision
-    );
+    assert_eq!(must_get(&store, "race/a").await.create_revision, winners[0].revision);
 }
 
 /// *Scenario*: the largest transactions, and larger ones. *Guarantees*: the first pass, the others are refused by name and do nothing.
 pub async fn limits_are_enforced(store: Arc<dyn Metastore>) {
-    let puts = |count| {
-        (0..count).fold(Transaction::new(), |all, number| {
-            all.put(format!("limit/{number}"), "")
-        })
-    };
+    let puts = |count| (0..count).fold(Transaction::new(), |all, number| all.put(format!("limit/{number}"), ""));
     must(&store, puts(MAX_OPERATIONS)).await;
-    must(
-        &store,
-        Transaction::new().put("limit/l", vec![0; MAX_BYTES - 7]),
-    )
-    .await;
+    must(&store, Transaction::new().put("limit/l", vec![0; MAX_BYTES - 7])).await;
     let many = store.transact(puts(MAX_OPERATIONS + 1)).await;
-    assert!(
-        matches!(
-            many,
-            Err(Error::TooManyOperations {
-                limit: MAX_OPERATIONS,
-                ..
-            })
-        ),
-        "{many:?}"
-    );
-    let large = store
-        .transact(Transaction::new().put("limit/large", vec![0; MAX_BYTES]))
-        .await;
-    assert!(
-        matches!(
-            large,
-            Err(Error::TooLarge {
-                limit: MAX_BYTES,
-                ..
-            })
-        ),
-        "{large:?}"
-    );
-    let twice = store
-        .transact(Transaction::new().put("limit/t", "1").put("limit/t", "2"))
-        .await;
-    assert!(
-        matches!(twice, Err(Error::DuplicateKey { .. })),
-        "{twice:?}"
-    );
+    assert!(matches!(many, Err(Error::TooManyOperations { limit: MAX_OPERATIONS, .. })), "{many:?}");
+    let large = store.transact(Transaction::new().put("limit/large", vec![0; MAX_BYTES])).await;
+    assert!(matches!(large, Err(Error::TooLarge { limit: MAX_BYTES, .. })), "{large:?}");
+    let twice = store.transact(Transaction::new().put("limit/t", "1").put("limit/t", "2")).await;
+    assert!(matches!(twice, Err(Error::DuplicateKey { .. })), "{twice:?}");
     must(&store, Transaction::new().delete_prefix("limit/")).await;
 }
 
 /// *Scenario*: a put under a lease that does not exist. *Guarantees*: the lease is reported lost and nothing is written.
 pub async fn keys_need_a_live_lease(store: Arc<dyn Metastore>) {
     let nobody = LeaseId(0x7777);
-    let transaction = Transaction::new()
-        .put("unleased/a", "")
-        .put_leased("unleased/b", "", nobody);
+    let transaction = Transaction::new().put("unleased/a", "").put_leased("unleased/b", "", nobody);
     lost(store.transact(transaction).await.map(drop), nobody);
     assert_eq!(keys(&store, "unleased/").await, [""; 0]);
     lost(store.keep_alive(nobody).await.map(drop), nobody);
@@ -288,13 +193,7 @@ pub async fn keys_need_a_live_lease(store: Arc<dyn Metastore>) {
 /// *Scenario*: a lease that is being renewed is revoked, twice. *Guarantees*: its keys go, renewal says lost, the second time is no error.
 pub async fn revoked_leases_are_lost(store: Arc<dyn Metastore>) {
     let lease = store.grant_lease(PATIENCE * 3).await.expect("grant").id;
-    let start = must(
-        &store,
-        Transaction::new()
-            .put_leased("revoked/a", "", lease)
-            .put("revoked/b", ""),
-    )
-    .await;
+    let start = must(&store, Transaction::new().put_leased("revoked/a", "", lease).put("revoked/b", "")).await;
     assert_eq!(must_get(&store, "revoked/a").await.lease, Some(lease));
     let left = store.keep_alive(lease).await.expect("keep alive");
     assert!(left > PATIENCE, "{left:?}");
@@ -304,10 +203,7 @@ pub async fn revoked_leases_are_lost(store: Arc<dyn Metastore>) {
     assert_eq!(keys(&store, "revoked/").await, ["revoked/b"]);
     let mut watch = store.watch("revoked/", start).await.expect("watch");
     let (_, changes) = next_changes(&mut watch).await;
-    assert!(
-        matches!(&changes[..], [Change::Delete { key, .. }] if key == "revoked/a"),
-        "{changes:?}"
-    );
+    assert!(matches!(&changes[..], [Change::Delete { key, .. }] if key == "revoked/a"), "{changes:?}");
 }
 
 /// *Scenario*: two leases, one renewed; one key taken off its lease. *Guarantees*: only the keys of the other lease expire, and not early.
@@ -315,9 +211,7 @@ pub async fn leases_expire_unless_renewed(store: Arc<dyn Metastore>) {
     let began = Instant::now();
     let dying = store.grant_lease(TTL).await.expect("grant").id;
     let living = store.grant_lease(TTL).await.expect("grant").id;
-    let keys = Transaction::new()
-        .put_leased("expiry/dying", "", dying)
-        .put_leased("expiry/living", "", living);
+    let keys = Transaction::new().put_leased("expiry/dying", "", dying).put_leased("expiry/living", "", living);
     must(&store, keys.put_leased("expiry/kept", "", dying)).await;
     must(&store, Transaction::new().put("expiry/kept", "")).await;
     let gone = eventually(|| async {
@@ -338,15 +232,9 @@ pub async fn watches_tell_everything_in_order(store: Arc<dyn Metastore>) {
     let mut watch = store.watch("watch/", start).await.expect("watch");
     let mut expected = Vec::new();
     for number in 0..50 {
-        expected.push((
-            put(&store, "watch/a", &number.to_string()).await,
-            Some(number.to_string()),
-        ));
+        expected.push((put(&store, "watch/a", &number.to_string()).await, Some(number.to_string())));
         if number % 10 == 9 {
-            expected.push((
-                must(&store, Transaction::new().delete("watch/a")).await,
-                None,
-            ));
+            expected.push((must(&store, Transaction::new().delete("watch/a")).await, None));
         }
     }
     assert_eq!(values(&mut watch, expected.len()).await, expected);
@@ -360,11 +248,7 @@ pub async fn watches_begin_in_the_past(store: Arc<dyn Metastore>) {
     let second = put(&store, "past/a", "2").await;
     let mut watch = store.watch("past/", listing.revision).await.expect("watch");
     let third = put(&store, "past/a", "3").await;
-    let told: Vec<u64> = values(&mut watch, 3)
-        .await
-        .into_iter()
-        .map(|(revision, _)| revision)
-        .collect();
+    let told: Vec<u64> = values(&mut watch, 3).await.into_iter().map(|(revision, _)| revision).collect();
     assert_eq!(told, [first, second, third]);
 }
 
@@ -375,13 +259,7 @@ pub async fn watches_keep_to_their_prefix(store: Arc<dyn Metastore>) {
     for key in ["inside/a", "inside/a0", "inside/b/1", "inside/"] {
         put(&store, key, "").await;
     }
-    let mixed = must(
-        &store,
-        Transaction::new()
-            .put("inside/a/1", "x")
-            .put("inside/c", ""),
-    )
-    .await;
+    let mixed = must(&store, Transaction::new().put("inside/a/1", "x").put("inside/c", "")).await;
     assert_eq!(values(&mut watch, 1).await, [(mixed, Some("x".to_owned()))]);
 }
 
@@ -401,12 +279,7 @@ pub async fn dropped_waits_lose_nothing(store: Arc<dyn Metastore>) {
         expected.push(put(&store, "dropped/a", "").await);
     }
     let rest = expected.len() - told.len();
-    told.extend(
-        values(&mut watch, rest)
-            .await
-            .into_iter()
-            .map(|(revision, _)| revision),
-    );
+    told.extend(values(&mut watch, rest).await.into_iter().map(|(revision, _)| revision));
     assert_eq!(told, expected);
 }
 
@@ -427,10 +300,7 @@ pub async fn compacted_watches_ask_for_a_resync(fixture: Fixture) {
     let error: Result<(), Error> = error.await.expect("a compacted watch must not be silent");
     assert_eq!(error.map_err(|error| error.code()), Err(Code::Resync));
     let listing = store.list("compacted/").await.expect("list");
-    let mut watch = store
-        .watch("compacted/", listing.revision)
-        .await
-        .expect("watch");
+    let mut watch = store.watch("compacted/", listing.revision).await.expect("watch");
     let next = put(&store, "compacted/a", "4").await;
     assert_eq!(values(&mut watch, 1).await, [(next, Some("4".to_owned()))]);
 }
@@ -450,21 +320,11 @@ async fn must_get(store: &Arc<dyn Metastore>, key: &str) -> Entry {
 }
 
 async fn keys(store: &Arc<dyn Metastore>, prefix: &str) -> Vec<String> {
-    store
-        .list(prefix)
-        .await
-        .expect("list")
-        .entries
-        .into_iter()
-        .map(|entry| entry.key)
-        .collect()
+    store.list(prefix).await.expect("list").entries.into_iter().map(|entry| entry.key).collect()
 }
 
 fn lost(result: Result<(), Error>, expected: LeaseId) {
-    assert!(
-        matches!(&result, Err(Error::LeaseLost { lease, .. }) if *lease == expected),
-        "{result:?}"
-    );
+    assert!(matches!(&result, Err(Error::LeaseLost { lease, .. }) if *lease == expected), "{result:?}");
 }
 
 async fn next_changes(watch: &mut Watch) -> (u64, Vec<Change>) {
@@ -475,28 +335,17 @@ async fn next_changes(watch: &mut Watch) -> (u64, Vec<Change>) {
             }
         }
     };
-    timeout(PATIENCE, next)
-        .await
-        .expect("the watch tells the change")
+    timeout(PATIENCE, next).await.expect("the watch tells the change")
 }
 
 /// Revision and value (none: deleted) of the next changes.
 async fn values(watch: &mut Watch, count: usize) -> Vec<(u64, Option<String>)> {
     let mut values = Vec::new();
     while values.len() < count {
-        values.extend(
-            next_changes(watch)
-                .await
-                .1
-                .into_iter()
-                .map(|change| match change {
-                    Change::Put(entry) => (
-                        entry.mod_revision,
-                        Some(String::from_utf8_lossy(&entry.value).into_owned()),
-                    ),
-                    Change::Delete { revision, .. } => (revision, None),
-                }),
-        );
+        values.extend(next_changes(watch).await.1.into_iter().map(|change| match change {
+            Change::Put(entry) => (entry.mod_revision, Some(String::from_utf8_lossy(&entry.value).into_owned())),
+            Change::Delete { revision, .. } => (revision, None),
+        }));
     }
     values
 }
@@ -507,7 +356,5 @@ async fn eventually<F: Future<Output = bool>>(condition: impl Fn() -> F) {
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
     };
-    timeout(PATIENCE, wait)
-        .await
-        .expect("the condition comes true");
+    timeout(PATIENCE, wait).await.expect("the condition comes true");
 }

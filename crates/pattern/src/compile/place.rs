@@ -18,24 +18,15 @@ enum Step<'a> {
 
 impl<'a> JsonPath<'a> {
     pub(crate) fn root() -> Self {
-        Self {
-            around: None,
-            step: Step::Root,
-        }
+        Self { around: None, step: Step::Root }
     }
 
     pub(crate) fn key<'b>(&'b self, key: &'b str) -> JsonPath<'b> {
-        JsonPath {
-            around: Some(self),
-            step: Step::Key(key),
-        }
+        JsonPath { around: Some(self), step: Step::Key(key) }
     }
 
     pub(crate) fn index(&self, index: usize) -> JsonPath<'_> {
-        JsonPath {
-            around: Some(self),
-            step: Step::Index(index),
-        }
+        JsonPath { around: Some(self), step: Step::Index(index) }
     }
 
     /// Steps by keys from the root.
@@ -60,8 +51,5 @@ impl fmt::Display for JsonPath<'_> {
 }
 
 fn is_plain(key: &str) -> bool {
-    !key.is_empty()
-        && key
-            .chars()
-            .all(|character| character.is_alphanumeric() || matches!(character, '_' | '-' | '$'))
+    !key.is_empty() && key.chars().all(|character| character.is_alphanumeric() || matches!(character, '_' | '-' | '$'))
 }

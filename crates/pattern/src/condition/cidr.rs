@@ -20,9 +20,7 @@ impl Cidr {
         let most = if network.is_ipv4() { 32 } else { 128 };
         let bits = match bits {
             None => most,
-            Some(bits) if !bits.is_empty() && bits.bytes().all(|byte| byte.is_ascii_digit()) => {
-                bits.parse().ok()?
-            }
+            Some(bits) if !bits.is_empty() && bits.bytes().all(|byte| byte.is_ascii_digit()) => bits.parse().ok()?,
             Some(_) => return None,
         };
         (bits <= most).then_some(Self { network, bits })
@@ -31,11 +29,7 @@ impl Cidr {
     /// Whether `value` is the text of an address in the range.
     pub(crate) fn contains(self, value: &str) -> bool {
         // Every address has a digit, a letter to f, or a colon first: most values need no parsing.
-        if !value
-            .as_bytes()
-            .first()
-            .is_some_and(|byte| byte.is_ascii_hexdigit() || *byte == b':')
-        {
+        if !value.as_bytes().first().is_some_and(|byte| byte.is_ascii_hexdigit() || *byte == b':') {
             return false;
         }
         match (self.network, value.parse()) {
@@ -44,10 +38,7 @@ impl Cidr {
                 u64::from(u32::from(network) ^ u32::from(address)) >> outside == 0
             }
             (IpAddr::V6(network), Ok(IpAddr::V6(address))) => {
-                (u128::from(network) ^ u128::from(address))
-                    .checked_shr(128 - self.bits)
-                    .unwrap_or(0)
-                    == 0
+                (u128::from(network) ^ u128::from(address)).checked_shr(128 - self.bits).unwrap_or(0) == 0
             }
             _ => false,
         }
@@ -81,21 +72,9 @@ mod tests {
             ("::1/128", "0:0:0:0:0:0:0:1", true),
             ("::1", "::2", false),
         ] {
-            assert_eq!(
-                Cidr::new(range).map(|it| it.contains(value)),
-                Some(expected),
-                "{range} {value}"
-            );
+            assert_eq!(Cidr::new(range).map(|it| it.contains(value)), Some(expected), "{range} {value}");
         }
-        for fault in [
-            "",
-            "foo",
-            "10.0.0.0/33",
-            "::/129",
-            "10.0.0.0/",
-            "10.0.0.0/+8",
-            "10.0.0/8",
-        ] {
+        for fault in ["", "foo", "10.0.0.0/33", "::/129", "10.0.0.0/", "10.0.0.0/+8", "10.0.0/8"] {
             assert_eq!(Cidr::new(fault), None, "{fault}");
         }
     }

@@ -31,19 +31,13 @@ pub(crate) enum Relation {
 }
 
 impl Comparison {
-    pub(crate) fn holds(
-        &self,
-        leaf: &Leaf<'_>,
-        matching: &Matching<'_, '_>,
-    ) -> Result<bool, EventError> {
+    pub(crate) fn holds(&self, leaf: &Leaf<'_>, matching: &Matching<'_, '_>) -> Result<bool, EventError> {
         for other in matching.leaves.as_slice() {
             if other.node != self.other {
                 continue;
             }
             matching.spend()?;
-            if matching.leaves.consistent(leaf.place, other.place)
-                && self.relation.holds(&leaf.value, &other.value)
-            {
+            if matching.leaves.consistent(leaf.place, other.place) && self.relation.holds(&leaf.value, &other.value) {
                 return Ok(true);
             }
         }
@@ -71,12 +65,7 @@ impl fmt::Display for Comparison {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.relation {
             Relation::Same => write!(f, "{{\"field\": {:?}}}", self.field),
-            Relation::Numeric(bound) => write!(
-                f,
-                "{{\"numeric\": [\"{}\", {{\"field\": {:?}}}]}}",
-                bound.sign(),
-                self.field
-            ),
+            Relation::Numeric(bound) => write!(f, "{{\"numeric\": [\"{}\", {{\"field\": {:?}}}]}}", bound.sign(), self.field),
         }
     }
 }

@@ -11,9 +11,7 @@ pub(crate) struct Folded {
 
 impl Folded {
     pub(crate) fn new(text: &str) -> Self {
-        Self {
-            text: Self::of(text).into(),
-        }
+        Self { text: Self::of(text).into() }
     }
 
     pub(crate) fn text(&self) -> &str {
@@ -22,11 +20,7 @@ impl Folded {
 
     /// `value` folded as this text is.
     pub(crate) fn of(value: &str) -> String {
-        if value.is_ascii() {
-            value.to_ascii_lowercase()
-        } else {
-            value.chars().flat_map(fold).collect()
-        }
+        if value.is_ascii() { value.to_ascii_lowercase() } else { value.chars().flat_map(fold).collect() }
     }
 
     pub(crate) fn equals(&self, value: &str) -> bool {
@@ -69,10 +63,7 @@ impl Folded {
             if expected.as_str().is_empty() {
                 return true;
             }
-            if !fold(character)
-                .rev()
-                .all(|folded| expected.next_back() == Some(folded))
-            {
+            if !fold(character).rev().all(|folded| expected.next_back() == Some(folded)) {
                 return false;
             }
         }
@@ -92,14 +83,7 @@ mod tests {
     /// *Scenario*: letters in and out of ASCII and the basic plane, and lengths that differ. *Guarantees*: case does not count, all else does.
     #[test]
     fn case_does_not_count() {
-        for (pattern, value) in [
-            ("aBc", "AbC"),
-            ("ⱥ", "Ⱥ"),
-            ("k", "\u{212a}"),
-            ("σ", "ς"),
-            ("𐐀", "𐐨"),
-            ("", ""),
-        ] {
+        for (pattern, value) in [("aBc", "AbC"), ("ⱥ", "Ⱥ"), ("k", "\u{212a}"), ("σ", "ς"), ("𐐀", "𐐨"), ("", "")] {
             assert!(Folded::new(pattern).equals(value), "{pattern} {value}");
         }
         assert!(Folded::new("ss").equals("ß"));

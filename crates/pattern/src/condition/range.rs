@@ -25,14 +25,7 @@ pub(crate) enum Bound {
 }
 
 impl Bound {
-    pub(crate) const ALL: [Self; 6] = [
-        Self::Equal,
-        Self::NotEqual,
-        Self::Less,
-        Self::LessOrEqual,
-        Self::Greater,
-        Self::GreaterOrEqual,
-    ];
+    pub(crate) const ALL: [Self; 6] = [Self::Equal, Self::NotEqual, Self::Less, Self::LessOrEqual, Self::Greater, Self::GreaterOrEqual];
 
     /// As written in a pattern.
     pub(crate) fn sign(self) -> &'static str {
@@ -87,13 +80,7 @@ impl fmt::Display for Range {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("[")?;
         for (index, (bound, number)) in self.bounds.iter().enumerate() {
-            write!(
-                f,
-                "{}\"{}\", {}",
-                if index == 0 { "" } else { ", " },
-                bound.sign(),
-                number.text()
-            )?;
+            write!(f, "{}\"{}\", {}", if index == 0 { "" } else { ", " }, bound.sign(), number.text())?;
         }
         f.write_str("]")
     }

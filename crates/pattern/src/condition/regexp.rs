@@ -29,12 +29,8 @@ pub(crate) enum Fault {
 
 impl Regexp {
     pub(crate) fn new(text: &str, limits: &Limits) -> Result<Self, Fault> {
-        let mut translation = Translation {
-            input: text.chars().collect(),
-            at: 0,
-            output: String::from(r"\A(?:"),
-            most: limits.regexp_repeat,
-        };
+        let mut translation =
+            Translation { input: text.chars().collect(), at: 0, output: String::from(r"\A(?:"), most: limits.regexp_repeat };
         translation.alternatives(0)?;
         if translation.at < translation.input.len() {
             return Err(translation.fault("an unopened )"));
@@ -45,10 +41,7 @@ impl Regexp {
             .dfa_size_limit(limits.regexp_program_bytes.saturating_mul(4))
             .build()
             .map_err(|_| Fault::Program)?;
-        Ok(Self {
-            text: text.into(),
-            regex,
-        })
+        Ok(Self { text: text.into(), regex })
     }
 
     pub(crate) fn text(&self) -> &str {
@@ -76,9 +69,8 @@ const META: &str = "()*+-.?[\\]^{|}";
 const ENGINE_META: &str = r"\.+*?()|[]{}^$#&-~";
 /// Unicode general categories of the RFC's `IsCategory`.
 const CATEGORIES: [&str; 36] = [
-    "L", "Ll", "Lm", "Lo", "Lt", "Lu", "M", "Mc", "Me", "Mn", "N", "Nd", "Nl", "No", "P", "Pc",
-    "Pd", "Pe", "Pf", "Pi", "Po", "Ps", "Z", "Zl", "Zp", "Zs", "S", "Sc", "Sk", "Sm", "So", "C",
-    "Cc", "Cf", "Cn", "Co",
+    "L", "Ll", "Lm", "Lo", "Lt", "Lu", "M", "Mc", "Me", "Mn", "N", "Nd", "Nl", "No", "P", "Pc", "Pd", "Pe", "Pf", "Pi", "Po", "Ps", "Z",
+    "Zl", "Zp", "Zs", "S", "Sc", "Sk", "Sm", "So", "C", "Cc", "Cf", "Cn", "Co",
 ];
 
 impl Translation {
@@ -170,19 +162,12 @@ impl Translation {
     }
 
     fn quantity(&mut self) -> Result<u32, Fault> {
-        let digits: String = self.input[self.at..]
-            .iter()
-            .take_while(|character| character.is_ascii_digit())
-            .collect();
+        let digits: String = self.input[self.at..].iter().take_while(|character| character.is_ascii_digit()).collect();
         if digits.is_empty() {
             return Err(self.fault("a count without a number"));
         }
         self.at += digits.len();
-        digits
-            .parse()
-            .ok()
-            .filter(|&count| count <= self.most)
-            .ok_or(Fault::Repeat { found: digits })
+        digits.parse().ok().filter(|&count| count <= self.most).ok_or(Fault::Repeat { found: digits })
     }
 
     fn class(&mut self) -> Result<(), Fault> {
@@ -208,9 +193,7 @@ impl Translation {
                     }
                     self.literal('-');
                 }
-                Some('\\') if matches!(self.input.get(self.at + 1), Some('p' | 'P')) => {
-                    self.category()?
-                }
+                Some('\\') if matches!(self.input.get(self.at + 1), Some('p' | 'P')) => self.category()?,
                 Some(_) => self.class_range()?,
             }
             empty = false;
@@ -223,11 +206,7 @@ impl Translation {
     fn class_range(&mut self) -> Result<(), Fault> {
         let first = self.class_character()?;
         self.literal(first);
-        let is_range = self.next() == Some('-')
-            && self
-                .input
-                .get(self.at + 1)
-                .is_some_and(|&after| after != ']');
+        let is_range = self.next() == Some('-') && self.input.get(self.at + 1).is_some_and(|&after| after != ']');
         if is_range {
             self.at += 1;
             let last = self.class_character()?;
@@ -280,15 +259,8 @@ impl Translation {
     /// `\p{Lu}` or `\P{Lu}`.
     fn category(&mut self) -> Result<(), Fault> {
         let sign = self.input[self.at + 1];
-        let name: String = self.input[self.at + 2..]
-            .iter()
-            .skip(1)
-            .take_while(|&&character| character != '}')
-            .collect();
-        let written: String = self.input[self.at + 2..]
-            .iter()
-            .take(name.chars().count() + 2)
-            .collect();
+        let name: String = self.input[self.at + 2..].iter().skip(1).take_while(|&&character| character != '}').collect();
+        let written: String = self.input[self.at + 2..].iter().take(name.chars().count() + 2).collect();
         if written != format!("{{{name}}}") || !CATEGORIES.contains(&name.as_str()) {
             return Err(self.fault("an unknown character category"));
         }

@@ -51,27 +51,13 @@ impl Wildcard {
                 },
                 other => other,
             };
-            pieces
-                .last_mut()
-                .expect("there is always a piece")
-                .push(literal);
+            pieces.last_mut().expect("there is always a piece").push(literal);
         }
-        let last = if pieces.len() > 1 {
-            pieces.pop().map(String::into_boxed_str)
-        } else {
-            None
-        };
+        let last = if pieces.len() > 1 { pieces.pop().map(String::into_boxed_str) } else { None };
         let mut pieces = pieces.into_iter();
         let first = pieces.next().unwrap_or_default().into_boxed_str();
-        let middle = pieces
-            .map(|piece| Finder::new(piece.as_bytes()).into_owned())
-            .collect();
-        Ok(Self {
-            text: text.into(),
-            first,
-            middle,
-            last,
-        })
+        let middle = pieces.map(|piece| Finder::new(piece.as_bytes()).into_owned()).collect();
+        Ok(Self { text: text.into(), first, middle, last })
     }
 
     pub(crate) fn text(&self) -> &str {
@@ -81,9 +67,7 @@ impl Wildcard {
     /// The pieces of plain text, each of which a value that matches contains.
     pub(crate) fn literals(&self) -> impl Iterator<Item = &[u8]> {
         let last = self.last.as_deref().map(str::as_bytes);
-        std::iter::once(self.first.as_bytes())
-            .chain(self.middle.iter().map(Finder::needle))
-            .chain(last)
+        std::iter::once(self.first.as_bytes()).chain(self.middle.iter().map(Finder::needle)).chain(last)
     }
 
     pub(crate) fn stars(&self) -> usize {
@@ -95,10 +79,7 @@ impl Wildcard {
             return *value == *self.first;
         };
         // The last piece is taken off first, so that the others cannot use its characters.
-        let Some(rest) = value
-            .strip_prefix(&*self.first)
-            .and_then(|rest| rest.strip_suffix(&**last))
-        else {
+        let Some(rest) = value.strip_prefix(&*self.first).and_then(|rest| rest.strip_suffix(&**last)) else {
             return false;
         };
         let mut rest = rest.as_bytes();
@@ -135,11 +116,7 @@ mod tests {
             (r"\*a\\*", "xa", false),
             ("*データ*", "prefix_データ_suffix", true),
         ] {
-            assert_eq!(
-                Wildcard::new(wildcard).map(|it| it.matches(value)),
-                Ok(expected),
-                "{wildcard} {value}"
-            );
+            assert_eq!(Wildcard::new(wildcard).map(|it| it.matches(value)), Ok(expected), "{wildcard} {value}");
         }
         assert_eq!(Wildcard::new("a**").map(drop), Err(Fault::DoubledStar));
         assert_eq!(Wildcard::new(r"a\b").map(drop), Err(Fault::UnknownEscape));

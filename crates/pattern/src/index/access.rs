@@ -67,12 +67,7 @@ impl Access {
     }
 
     /// The hashes under which rules about this leaf may be filed.
-    pub(crate) fn look_up(
-        &self,
-        leaf: &Leaf<'_>,
-        hasher: &RandomState,
-        mut visit: impl FnMut(u64),
-    ) {
+    pub(crate) fn look_up(&self, leaf: &Leaf<'_>, hasher: &RandomState, mut visit: impl FnMut(u64)) {
         let text = match &leaf.value {
             Value::String(text) => Some(&**text),
             _ => None,
@@ -80,33 +75,20 @@ impl Access {
         for (kind, _) in &self.kinds {
             match (kind, text) {
                 (Kind::Exact, _) => exact_of(leaf, hasher).into_iter().for_each(&mut visit),
-                (Kind::Untyped, _) => untyped(&leaf.value)
-                    .into_iter()
-                    .for_each(|text| visit(hash(hasher, leaf.node, *kind, text.as_bytes()))),
-                (Kind::Folded, Some(text)) => {
-                    visit(hash(hasher, leaf.node, *kind, Folded::of(text).as_bytes()))
+                (Kind::Untyped, _) => {
+                    untyped(&leaf.value).into_iter().for_each(|text| visit(hash(hasher, leaf.node, *kind, text.as_bytes())))
                 }
+                (Kind::Folded, Some(text)) => visit(hash(hasher, leaf.node, *kind, Folded::of(text).as_bytes())),
                 (Kind::Prefix(length), Some(text)) => {
-                    text.as_bytes()
-                        .get(..usize::from(*length))
-                        .into_iter()
-                        .for_each(|start| visit(hash(hasher, leaf.node, *kind, start)));
+                    text.as_bytes().get(..usize::from(*length)).into_iter().for_each(|start| visit(hash(hasher, leaf.node, *kind, start)));
                 }
                 (Kind::Suffix(length), Some(text)) => {
                     let start = text.len().checked_sub(usize::from(*length));
-                    start.into_iter().for_each(|start| {
-                        visit(hash(hasher, leaf.node, *kind, &text.as_bytes()[start..]))
-                    });
+                    start.into_iter().for_each(|start| visit(hash(hasher, leaf.node, *kind, &text.as_bytes()[start..])));
                 }
-                (Kind::Gram, Some(text)) => text
-                    .as_bytes()
-                    .windows(GRAM)
-                    .for_each(|gram| visit(hash(hasher, leaf.node, *kind, gram))),
+                (Kind::Gram, Some(text)) => text.as_bytes().windows(GRAM).for_each(|gram| visit(hash(hasher, leaf.node, *kind, gram))),
                 (Kind::Any, _) => visit(hash(hasher, leaf.node, *kind, b"")),
-                (
-                    Kind::Folded | Kind::Prefix(_) | Kind::Suffix(_) | Kind::Gram | Kind::Always,
-                    _,
-                ) => {}
+                (Kind::Folded | Kind::Prefix(_) | Kind::Suffix(_) | Kind::Gram | Kind::Always, _) => {}
             }
         }
     }
@@ -114,69 +96,34 @@ impl Access {
 
 /// The key that every event looks up.
 pub(crate) fn always(hasher: &RandomState) -> Key {
-    Key {
-        hash: hasher.hash_one(Kind::Always),
-        node: None,
-        kind: Kind::Always,
-    }
+    Key { hash: hasher.hash_one(Kind::Always), node: None, kind: Kind::Always }
 }
 
 /// Keys such that a leaf at `node` for which one of `conditions` holds looks up one of them. `size` tells how many rules are filed under
 /// a hash; where there is a choice the smallest number is chosen.
-pub(crate) fn keys(
-    node: Node,
-    conditions: &[Condition],
-    hasher: &RandomState,
-    size: &impl Fn(u64) -> usize,
-) -> Vec<Key> {
+pub(crate) fn keys(node: Node, conditions: &[Condition], hasher: &RandomState, size: &impl Fn(u64) -> usize) -> Vec<Key> {
     let mut keys = Vec::with_capacity(conditions.len());
     for condition in conditions {
         if !add_keys(node, condition, hasher, size, &mut keys) {
-            return vec![Key {
-                hash: hash(hasher, node, Kind::Any, b""),
-                node: Some(node),
-                kind: Kind::Any,
-            }];
+            return vec![Key { hash: hash(hasher, node, Kind::Any, b""), node: Some(node), kind: Kind::Any }];
         }
     }
     keys
 }
 
 /// Adds the keys of one condition; false if it has none.
-fn add_keys(
-    node: Node,
-    condition: &Condition,
-    hasher: &RandomState,
-    size: &impl Fn(u64) -> usize,
-    keys: &mut Vec<Key>,
-) -> bool {
-    let key = |kind: Kind, bytes: &[u8]| Key {
-        hash: hash(hasher, node, kind, bytes),
-        node: Some(node),
-        kind,
-    };
+fn add_keys(node: Node, condition: &Condition, hasher: &RandomState, size: &impl Fn(u64) -> usize, keys: &mut Vec<Key>) -> bool {
+    let key = |kind: Kind, bytes: &[u8]| Key { hash: hash(hasher, node, kind, bytes), node: Some(node), kind };
     let sized = |bytes: &[u8]| u16::try_from(bytes.len()).ok().filter(|&length| length > 0);
     let found = match condition {
-        Condition::Null => Some(Key {
-            hash: typed(hasher, node, TYPE_NULL, b""),
-            node: Some(node),
-            kind: Kind::Exact,
-        }),
-        Condition::Bool(value) => Some(Key {
-            hash: typed(hasher, node, TYPE_BOOL, &[u8::from(*value)]),
-            node: Some(node),
-            kind: Kind::Exact,
-        }),
-        Condition::Number(number) => Some(Key {
-            hash: typed(hasher, node, TYPE_NUMBER, &number_bytes(number.double())),
-            node: Some(node),
-            kind: Kind::Exact,
-        }),
-        Condition::Text(text) => Some(Key {
-            hash: typed(hasher, node, TYPE_TEXT, text.as_bytes()),
-            node: Some(node),
-            kind: Kind::Exact,
-        }),
+        Condition::Null => Some(Key { hash: typed(hasher, node, TYPE_NULL, b""), node: Some(node), kind: Kind::Exact }),
+        Condition::Bool(value) => {
+            Some(Key { hash: typed(hasher, node, TYPE_BOOL, &[u8::from(*value)]), node: Some(node), kind: Kind::Exact })
+        }
+        Condition::Number(number) => {
+            Some(Key { hash: typed(hasher, node, TYPE_NUMBER, &number_bytes(number.double())), node: Some(node), kind: Kind::Exact })
+        }
+        Condition::Text(text) => Some(Key { hash: typed(hasher, node, TYPE_TEXT, text.as_bytes()), node: Some(node), kind: Kind::Exact }),
         Condition::AnyText(texts) => {
             keys.extend(texts.iter().map(|text| Key {
                 hash: typed(hasher, node, TYPE_TEXT, text.as_bytes()),
@@ -187,30 +134,18 @@ fn add_keys(
         }
         Condition::Untyped(text) => Some(key(Kind::Untyped, text.as_bytes())),
         Condition::EqualsFolded(folded) => Some(key(Kind::Folded, folded.text().as_bytes())),
-        Condition::Prefix(text) => {
-            sized(text.as_bytes()).map(|length| key(Kind::Prefix(length), text.as_bytes()))
+        Condition::Prefix(text) => sized(text.as_bytes()).map(|length| key(Kind::Prefix(length), text.as_bytes())),
+        Condition::Suffix(text) => sized(text.as_bytes()).map(|length| key(Kind::Suffix(length), text.as_bytes())),
+        Condition::Contains(finder) => finder.needle().windows(GRAM).map(|gram| key(Kind::Gram, gram)).min_by_key(|key| size(key.hash)),
+        Condition::Wildcard(wildcard) => {
+            wildcard.literals().flat_map(|literal| literal.windows(GRAM)).map(|gram| key(Kind::Gram, gram)).min_by_key(|key| size(key.hash))
         }
-        Condition::Suffix(text) => {
-            sized(text.as_bytes()).map(|length| key(Kind::Suffix(length), text.as_bytes()))
-        }
-        Condition::Contains(finder) => finder
-            .needle()
-            .windows(GRAM)
-            .map(|gram| key(Kind::Gram, gram))
-            .min_by_key(|key| size(key.hash)),
-        Condition::Wildcard(wildcard) => wildcard
-            .literals()
-            .flat_map(|literal| literal.windows(GRAM))
-            .map(|gram| key(Kind::Gram, gram))
-            .min_by_key(|key| size(key.hash)),
         Condition::All(all) => {
             let choices = all.iter().filter_map(|condition| {
                 let mut keys = Vec::new();
                 add_keys(node, condition, hasher, size, &mut keys).then_some(keys)
             });
-            let Some(best) =
-                choices.min_by_key(|keys| keys.iter().map(|key| size(key.hash)).sum::<usize>())
-            else {
+            let Some(best) = choices.min_by_key(|keys| keys.iter().map(|key| size(key.hash)).sum::<usize>()) else {
                 return false;
             };
             keys.extend(best);
@@ -239,12 +174,7 @@ fn exact_of(leaf: &Leaf<'_>, hasher: &RandomState) -> Option<u64> {
     Some(match &leaf.value {
         Value::Null => typed(hasher, leaf.node, TYPE_NULL, b""),
         Value::Bool(value) => typed(hasher, leaf.node, TYPE_BOOL, &[u8::from(*value)]),
-        Value::Number(text) => typed(
-            hasher,
-            leaf.node,
-            TYPE_NUMBER,
-            &number_bytes(leaf.double(text)),
-        ),
+        Value::Number(text) => typed(hasher, leaf.node, TYPE_NUMBER, &number_bytes(leaf.double(text))),
         Value::String(text) => typed(hasher, leaf.node, TYPE_TEXT, text.as_bytes()),
         Value::Opaque | Value::Composite => return None,
     })

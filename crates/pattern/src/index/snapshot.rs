@@ -59,8 +59,7 @@ impl Snapshot {
     /// Numbers of all rules that could match, ascending, each once.
     fn candidates(&self, leaves: &Leaves<'_>) -> SmallVec<[u32; 16]> {
         let mut candidates: SmallVec<[u32; 16]> = SmallVec::new();
-        let mut take =
-            |hash: u64| candidates.extend(self.table.get(hash).iter().map(|entry| entry.rule));
+        let mut take = |hash: u64| candidates.extend(self.table.get(hash).iter().map(|entry| entry.rule));
         take(always(&self.hasher).hash);
         for leaf in leaves.as_slice() {
             if let Some(access) = self.access.get(leaf.node.number()) {
@@ -92,17 +91,11 @@ impl Snapshot {
             let choices = combination.iter().filter_map(|&index| {
                 let field = &logic.fields[index as usize];
                 match &field.ask {
-                    Ask::OneOf(conditions) => {
-                        Some(keys(field.node, conditions, &self.hasher, &size))
-                    }
+                    Ask::OneOf(conditions) => Some(keys(field.node, conditions, &self.hasher, &size)),
                     Ask::Absent { .. } => None,
                 }
             });
-            let best = choices.min_by_key(|keys| {
-                keys.iter()
-                    .map(|key| size(key.hash) + cost(key))
-                    .sum::<usize>()
-            });
+            let best = choices.min_by_key(|keys| keys.iter().map(|key| size(key.hash) + cost(key)).sum::<usize>());
             for key in best.unwrap_or_else(|| vec![always(&self.hasher)]) {
                 if !chosen.contains(&key) {
                     chosen.push(key);
@@ -120,10 +113,7 @@ impl Snapshot {
         for key in &rule.keys {
             self.table.insert(key.hash, number);
             if let Some(node) = key.node {
-                self.access
-                    .slot(node.number())
-                    .get_or_insert_default()
-                    .add(key.kind);
+                self.access.slot(node.number()).get_or_insert_default().add(key.kind);
             }
         }
         *self.rules.slot(number) = Some(rule);
@@ -134,10 +124,7 @@ impl Snapshot {
         let rule = self.rules.slot(number).take()?;
         for key in &rule.keys {
             self.table.remove(key.hash, number);
-            if let Some(access) = key
-                .node
-                .and_then(|node| self.access.slot(node.number()).as_mut())
-            {
+            if let Some(access) = key.node.and_then(|node| self.access.slot(node.number()).as_mut()) {
                 access.remove(key.kind);
             }
         }

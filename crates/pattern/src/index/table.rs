@@ -32,19 +32,13 @@ pub(crate) struct Entry {
 
 impl<T> Clone for Slots<T> {
     fn clone(&self) -> Self {
-        Self {
-            top: Arc::clone(&self.top),
-            length: self.length,
-        }
+        Self { top: Arc::clone(&self.top), length: self.length }
     }
 }
 
 impl<T> Default for Slots<T> {
     fn default() -> Self {
-        Self {
-            top: Arc::default(),
-            length: 0,
-        }
+        Self { top: Arc::default(), length: 0 }
     }
 }
 
@@ -84,9 +78,7 @@ fn grown<T>(items: &mut Vec<T>, index: usize, empty: impl FnMut() -> T) -> &mut 
 impl Default for Table {
     fn default() -> Self {
         let empty: Arc<Vec<Bucket>> = Arc::new(vec![Bucket::default(); WAYS]);
-        Self {
-            top: Arc::new(vec![empty; WAYS]),
-        }
+        Self { top: Arc::new(vec![empty; WAYS]) }
     }
 }
 
@@ -129,9 +121,7 @@ mod tests {
     fn a_clone_does_not_change() {
         let mut table = Table::default();
         let mut slots = Slots::default();
-        let hashes: Vec<u64> = (0..2_000_u64)
-            .map(|number| number.wrapping_mul(0x9e37_79b9_7f4a_7c15))
-            .collect();
+        let hashes: Vec<u64> = (0..2_000_u64).map(|number| number.wrapping_mul(0x9e37_79b9_7f4a_7c15)).collect();
         for (number, hash) in (0..).zip(&hashes) {
             table.insert(*hash, number);
             table.insert(*hash, number + 1);
@@ -143,26 +133,9 @@ mod tests {
             *slots.slot(number * 100) = None;
         }
         for (number, hash) in (0..).zip(&hashes) {
-            assert_eq!(
-                old_table
-                    .get(*hash)
-                    .iter()
-                    .map(|entry| entry.rule)
-                    .collect::<Vec<_>>(),
-                [number, number + 1]
-            );
-            assert_eq!(
-                table
-                    .get(*hash)
-                    .iter()
-                    .map(|entry| entry.rule)
-                    .collect::<Vec<_>>(),
-                [number + 1]
-            );
-            assert_eq!(
-                (old_slots.get(number * 100), slots.get(number * 100)),
-                (Some(&number), None)
-            );
+            assert_eq!(old_table.get(*hash).iter().map(|entry| entry.rule).collect::<Vec<_>>(), [number, number + 1]);
+            assert_eq!(table.get(*hash).iter().map(|entry| entry.rule).collect::<Vec<_>>(), [number + 1]);
+            assert_eq!((old_slots.get(number * 100), slots.get(number * 100)), (Some(&number), None));
         }
         assert_eq!(slots.length(), 199_901);
     }

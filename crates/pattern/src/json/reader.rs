@@ -37,11 +37,7 @@ impl<'a> RawString<'a> {
     /// The string's characters. A lone surrogate escape becomes U+FFFD: Rust strings cannot hold it.
     #[must_use]
     pub fn decode(self) -> Cow<'a, str> {
-        if self.escaped {
-            Cow::Owned(unescape(self.raw))
-        } else {
-            Cow::Borrowed(self.raw)
-        }
+        if self.escaped { Cow::Owned(unescape(self.raw)) } else { Cow::Borrowed(self.raw) }
     }
 }
 
@@ -88,20 +84,12 @@ impl<'a> Reader<'a> {
     /// Takes this byte, or says what was expected.
     #[inline]
     pub fn expect(&mut self, byte: u8, what: &'static str) -> Result<(), Malformed> {
-        if self.take(byte) {
-            Ok(())
-        } else {
-            Err(self.malformed(what))
-        }
+        if self.take(byte) { Ok(()) } else { Err(self.malformed(what)) }
     }
 
     /// Nothing but white space may follow.
     pub fn end(&mut self) -> Result<(), Malformed> {
-        if self.peek().is_none() {
-            Ok(())
-        } else {
-            Err(self.malformed("nothing may follow the value"))
-        }
+        if self.peek().is_none() { Ok(()) } else { Err(self.malformed("nothing may follow the value")) }
     }
 
     /// An error at the cursor.
@@ -118,10 +106,7 @@ impl<'a> Reader<'a> {
         let start = self.at;
         let (end, escaped) = scan::string(self.text.as_bytes(), start)?;
         self.at = end;
-        Ok(RawString {
-            raw: &self.text[start..end - 1],
-            escaped,
-        })
+        Ok(RawString { raw: &self.text[start..end - 1], escaped })
     }
 
     /// Reads a number and returns its text.
@@ -215,25 +200,16 @@ fn unescape(raw: &str) -> String {
 
 /// The character that starts with the four digits of `rest`, and how many bytes it takes: a pair of surrogates takes ten.
 fn unicode(rest: &str) -> (char, usize) {
-    let unit = |text: &str| {
-        text.get(..4)
-            .and_then(|digits| u16::from_str_radix(digits, 16).ok())
-    };
+    let unit = |text: &str| text.get(..4).and_then(|digits| u16::from_str_radix(digits, 16).ok());
     let first = unit(rest).unwrap_or(0xfffd);
-    let second = rest
-        .get(4..)
-        .and_then(|tail| tail.strip_prefix("\\u"))
-        .and_then(unit);
+    let second = rest.get(4..).and_then(|tail| tail.strip_prefix("\\u")).and_then(unit);
     if let (0xd800..=0xdbff, Some(low @ 0xdc00..=0xdfff)) = (first, second) {
         let decoded = char::decode_utf16([first, low]).next();
         if let Some(Ok(character)) = decoded {
             return (character, 10);
         }
     }
-    (
-        char::from_u32(u32::from(first)).unwrap_or(char::REPLACEMENT_CHARACTER),
-        4,
-    )
+    (char::from_u32(u32::from(first)).unwrap_or(char::REPLACEMENT_CHARACTER), 4)
 }
 
 #[cfg(test)]
@@ -249,15 +225,9 @@ mod tests {
     /// *Scenario*: values of every kind. *Guarantees*: what RFC 8259 allows is passed, and nothing is left over.
     #[test]
     fn well_formed_text_is_passed() {
-        for text in [
-            "0",
-            "-0.5e+10",
-            "\"a\\u00e9\\n\"",
-            "[]",
-            "{}",
-            " [1, {\"a\": [true, false, null]}] ",
-            "\"long enough for two words é\"",
-        ] {
+        for text in
+            ["0", "-0.5e+10", "\"a\\u00e9\\n\"", "[]", "{}", " [1, {\"a\": [true, false, null]}] ", "\"long enough for two words é\""]
+        {
             assert_eq!(skip(text), Ok(()), "{text}");
         }
     }

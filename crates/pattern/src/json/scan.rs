@@ -19,9 +19,7 @@ struct Open {
 /// Passes one value; `around` containers are open around it.
 pub(super) fn value(bytes: &[u8], mut at: usize, around: u32) -> Result<usize, Malformed> {
     let mut depth = around;
-    let mut open = Open {
-        objects: [0; MAX_DEPTH as usize / 64],
-    };
+    let mut open = Open { objects: [0; MAX_DEPTH as usize / 64] };
     'value: loop {
         at = space(bytes, at);
         at = match bytes.get(at) {
@@ -131,19 +129,11 @@ fn key(bytes: &[u8], at: usize) -> Result<usize, Malformed> {
         return Err(malformed(at, "expected a string"));
     }
     let at = space(bytes, string(bytes, at + 1)?.0);
-    if bytes.get(at) == Some(&b':') {
-        Ok(at + 1)
-    } else {
-        Err(malformed(at, "expected a colon"))
-    }
+    if bytes.get(at) == Some(&b':') { Ok(at + 1) } else { Err(malformed(at, "expected a colon")) }
 }
 
 fn word(bytes: &[u8], at: usize, word: &[u8]) -> Result<usize, Malformed> {
-    if bytes[at..].starts_with(word) {
-        Ok(at + word.len())
-    } else {
-        Err(malformed(at, "expected a value"))
-    }
+    if bytes[at..].starts_with(word) { Ok(at + word.len()) } else { Err(malformed(at, "expected a value")) }
 }
 
 /// Passes one escape, from its backslash.
@@ -159,11 +149,7 @@ fn escape(bytes: &[u8], at: usize) -> Result<usize, Malformed> {
 }
 
 fn some_digits(bytes: &[u8], at: usize) -> Result<usize, Malformed> {
-    if matches!(bytes.get(at), Some(b'0'..=b'9')) {
-        Ok(digits(bytes, at))
-    } else {
-        Err(malformed(at, "expected a digit"))
-    }
+    if matches!(bytes.get(at), Some(b'0'..=b'9')) { Ok(digits(bytes, at)) } else { Err(malformed(at, "expected a digit")) }
 }
 
 /// Passes digits.
@@ -192,18 +178,13 @@ fn plain(bytes: &[u8], mut at: usize) -> usize {
     // The lowest set bit marks the first byte below `limit`; bits above it may be wrong, and are not looked at.
     let below = |word: u64, limit: u64| word.wrapping_sub(ONES * limit) & !word & HIGH;
     while let Some(word) = eight(bytes, at) {
-        let special = below(word, 0x20)
-            | below(word ^ (ONES * u64::from(b'"')), 1)
-            | below(word ^ (ONES * u64::from(b'\\')), 1);
+        let special = below(word, 0x20) | below(word ^ (ONES * u64::from(b'"')), 1) | below(word ^ (ONES * u64::from(b'\\')), 1);
         if special != 0 {
             return at + special.trailing_zeros() as usize / 8;
         }
         at += 8;
     }
-    while bytes
-        .get(at)
-        .is_some_and(|&byte| byte >= 0x20 && byte != b'"' && byte != b'\\')
-    {
+    while bytes.get(at).is_some_and(|&byte| byte >= 0x20 && byte != b'"' && byte != b'\\') {
         at += 1;
     }
     at
@@ -211,10 +192,7 @@ fn plain(bytes: &[u8], mut at: usize) -> usize {
 
 #[inline]
 fn eight(bytes: &[u8], at: usize) -> Option<u64> {
-    bytes
-        .get(at..)?
-        .first_chunk()
-        .map(|chunk| u64::from_le_bytes(*chunk))
+    bytes.get(at..)?.first_chunk().map(|chunk| u64::from_le_bytes(*chunk))
 }
 
 #[cold]

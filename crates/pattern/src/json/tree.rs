@@ -36,11 +36,7 @@ impl Tree {
             Self::Object(members) => match members.as_slice() {
                 [] => "an empty object".to_owned(),
                 [(key, _)] => format!("an object with the key {:?}", shorten(key)),
-                [(key, _), ..] => format!(
-                    "an object with {} keys, the first {:?}",
-                    members.len(),
-                    shorten(key)
-                ),
+                [(key, _), ..] => format!("an object with {} keys, the first {:?}", members.len(), shorten(key)),
             },
         }
     }
@@ -50,11 +46,7 @@ impl Tree {
             Some(b'"') => Self::String(reader.string()?.decode().into_owned()),
             Some(b'{') => {
                 reader.open(depth)?;
-                Self::Object(if reader.take(b'}') {
-                    Vec::new()
-                } else {
-                    members(reader, depth)?
-                })
+                Self::Object(if reader.take(b'}') { Vec::new() } else { members(reader, depth)? })
             }
             Some(b'[') => {
                 reader.open(depth)?;
@@ -115,10 +107,7 @@ mod tests {
         let tree = Tree::parse(r#"{"a":1,"b":2,"a":3.0}"#).expect("the text is well formed");
         assert_eq!(
             tree,
-            Tree::Object(vec![
-                ("a".to_owned(), Tree::Number("3.0".to_owned())),
-                ("b".to_owned(), Tree::Number("2".to_owned()))
-            ])
+            Tree::Object(vec![("a".to_owned(), Tree::Number("3.0".to_owned())), ("b".to_owned(), Tree::Number("2".to_owned()))])
         );
     }
 }

@@ -32,11 +32,7 @@ pub(crate) fn walk<'e>(
             loop {
                 let key = reader.string()?;
                 reader.expect(b':', "expected a colon")?;
-                let child = if key.escaped {
-                    paths.descend(node, &key.decode())
-                } else {
-                    paths.descend(node, key.raw)
-                };
+                let child = if key.escaped { paths.descend(node, &key.decode()) } else { paths.descend(node, key.raw) };
                 match child {
                     Some(child) => walk(reader, paths, child, place, depth + 1, leaves)?,
                     None => reader.skip(depth + 1)?,
@@ -69,17 +65,9 @@ pub(crate) fn walk<'e>(
             leaves.push_at(node, Value::String(string.decode()), place);
             Ok(())
         }
-        Some(b't') => reader
-            .word("true")
-            .map(|()| leaves.push_at(node, Value::Bool(true), place)),
-        Some(b'f') => reader
-            .word("false")
-            .map(|()| leaves.push_at(node, Value::Bool(false), place)),
-        Some(b'n') => reader
-            .word("null")
-            .map(|()| leaves.push_at(node, Value::Null, place)),
-        _ => reader
-            .number()
-            .map(|text| leaves.push_at(node, Value::Number(text.into()), place)),
+        Some(b't') => reader.word("true").map(|()| leaves.push_at(node, Value::Bool(true), place)),
+        Some(b'f') => reader.word("false").map(|()| leaves.push_at(node, Value::Bool(false), place)),
+        Some(b'n') => reader.word("null").map(|()| leaves.push_at(node, Value::Null, place)),
+        _ => reader.number().map(|text| leaves.push_at(node, Value::Number(text.into()), place)),
     }
 }

@@ -24,9 +24,7 @@ pub(super) struct Budget {
 impl Budget {
     pub(super) fn open() -> Self {
         LEFT.set(Some(UNITS));
-        Self {
-            thread: PhantomData,
-        }
+        Self { thread: PhantomData }
     }
 
     /// An error text if the budget is spent.

@@ -10,18 +10,7 @@ use super::Kind;
 use super::value::{Value, paid};
 
 /// jaq's definitions that could run for ever without an operation that is paid for, or that need what is left out here.
-const REPLACED: [&str; 10] = [
-    "repeat",
-    "recurse",
-    "while",
-    "until",
-    "join",
-    "combinations",
-    "paths",
-    "setpath",
-    "delpaths",
-    "limit",
-];
+const REPLACED: [&str; 10] = ["repeat", "recurse", "while", "until", "join", "combinations", "paths", "setpath", "delpaths", "limit"];
 
 /// jaq's standard definitions that need nothing else than the functions here.
 const STANDARD: [&str; 35] = [
@@ -81,36 +70,20 @@ const OWN_LATE: &str = r#"
 "#;
 
 pub(super) fn definitions() -> impl Iterator<Item = Def<&'static str>> {
-    let parse = |text: &'static str| {
-        jaq_core::load::parse(text, |parser| parser.defs()).unwrap_or_default()
-    };
+    let parse = |text: &'static str| jaq_core::load::parse(text, |parser| parser.defs()).unwrap_or_default();
     // The first that are needed by the others come first: a definition sees those before it.
     let core: Vec<_> = jaq_core::defs().collect();
-    let place = core
-        .iter()
-        .position(|definition| definition.name == "repeat")
-        .unwrap_or(core.len());
-    let (early, late): (Vec<_>, Vec<_>) = core
-        .into_iter()
-        .enumerate()
-        .partition(|(index, _)| *index < place);
+    let place = core.iter().position(|definition| definition.name == "repeat").unwrap_or(core.len());
+    let (early, late): (Vec<_>, Vec<_>) = core.into_iter().enumerate().partition(|(index, _)| *index < place);
     let kept = |list: Vec<(usize, Def<&'static str>)>| {
-        list.into_iter()
-            .map(|(_, definition)| definition)
-            .filter(|definition| !REPLACED.contains(&definition.name))
+        list.into_iter().map(|(_, definition)| definition).filter(|definition| !REPLACED.contains(&definition.name))
     };
     let standard = jaq_std::defs().filter(|definition| STANDARD.contains(&definition.name));
-    kept(early)
-        .chain(parse(OWN))
-        .chain(kept(late))
-        .chain(standard)
-        .chain(parse(OWN_LATE))
+    kept(early).chain(parse(OWN)).chain(kept(late)).chain(standard).chain(parse(OWN_LATE))
 }
 
 pub(super) fn functions() -> impl Iterator<Item = Fun<Kind>> {
-    jaq_core::funs()
-        .chain(jaq_std::base_funs())
-        .chain(own().into_iter().map(|function| run::<Kind>(function)))
+    jaq_core::funs().chain(jaq_std::base_funs()).chain(own().into_iter().map(|function| run::<Kind>(function)))
 }
 
 fn own() -> [Filter<RunPtr<Kind>>; 7] {
@@ -118,11 +91,7 @@ fn own() -> [Filter<RunPtr<Kind>>; 7] {
         ("paid_step", v(0), |cv| bome(paid(1).map(|()| cv.1))),
         ("length", v(0), |cv| bome(length(cv.1))),
         ("has", v(1), |cv| unary(cv, |value, key| has(&value, &key))),
-        ("contains", v(1), |cv| {
-            unary(cv, |value, part| {
-                contains(value.inner(), part.inner()).map(Value::from)
-            })
-        }),
+        ("contains", v(1), |cv| unary(cv, |value, part| contains(value.inner(), part.inner()).map(Value::from))),
         ("tojson", v(0), |cv| bome(to_json(&cv.1))),
         ("fromjson", v(0), |cv| bome(from_json(&cv.1))),
         ("tonumber", v(0), |cv| bome(to_number(cv.1))),
@@ -135,17 +104,11 @@ fn length(value: Value) -> Result<Value> {
     paid(value.size())?;
     Ok(match value.inner() {
         Val::Null => Value::from(0_usize),
-        Val::TStr(bytes) | Val::BStr(bytes) => {
-            Value::from(String::from_utf8_lossy(bytes).chars().count())
-        }
+        Val::TStr(bytes) | Val::BStr(bytes) => Value::from(String::from_utf8_lossy(bytes).chars().count()),
         Val::Arr(elements) => Value::from(elements.len()),
         Val::Obj(members) => Value::from(members.len()),
         Val::Num(_) => {
-            return if value < Value::from(0_usize) {
-                -value
-            } else {
-                Ok(value)
-            };
+            return if value < Value::from(0_usize) { -value } else { Ok(value) };
         }
         Val::Bool(_) => return Err(Error::typ(value, "something with a length")),
     })
@@ -155,11 +118,9 @@ fn has(value: &Value, key: &Value) -> Result<Value> {
     paid(1)?;
     match (value.inner(), key.inner()) {
         (Val::Obj(members), key) => Ok(members.contains_key(key).into()),
-        (Val::Arr(elements), Val::Num(_)) => Ok(key
-            .as_isize()
-            .and_then(|place| usize::try_from(place).ok())
-            .is_some_and(|place| place < elements.len())
-            .into()),
+        (Val::Arr(elements), Val::Num(_)) => {
+            Ok(key.as_isize().and_then(|place| usize::try_from(place).ok()).is_some_and(|place| place < elements.len()).into())
+        }
         _ => Err(Error::index(value.clone(), key.clone())),
     }
 }
@@ -180,11 +141,9 @@ fn contains(value: &Val, part: &Val) -> Result<bool> {
             }
             Ok(false)
         }))?,
-        (Val::Obj(values), Val::Obj(parts)) => every(parts.iter().map(|(key, part)| {
-            values
-                .get(key)
-                .map_or(Ok(false), |value| contains(value, part))
-        }))?,
+        (Val::Obj(values), Val::Obj(parts)) => {
+            every(parts.iter().map(|(key, part)| values.get(key).map_or(Ok(false), |value| contains(value, part))))?
+        }
         _ => value == part,
     })
 }
@@ -201,19 +160,11 @@ fn to_json(value: &Value) -> Result<Value> {
 fn from_json(value: &Value) -> Result<Value> {
     paid(value.size().saturating_mul(4))?;
     let fault = || Error::typ(value.clone(), "JSON text");
-    let text = value
-        .as_utf8_bytes()
-        .and_then(|bytes| std::str::from_utf8(bytes).ok())
-        .ok_or_else(fault)?;
+    let text = value.as_utf8_bytes().and_then(|bytes| std::str::from_utf8(bytes).ok()).ok_or_else(fault)?;
     // The reader bounds the nesting, which jaq's does not.
     let mut reader = rocketbridge_pattern::json::Reader::new(text);
-    reader
-        .skip(0)
-        .and_then(|()| reader.end())
-        .map_err(|_| fault())?;
-    jaq_json::read::parse_single(text.as_bytes())
-        .map(Value::new)
-        .map_err(|_| fault())
+    reader.skip(0).and_then(|()| reader.end()).map_err(|_| fault())?;
+    jaq_json::read::parse_single(text.as_bytes()).map(Value::new).map_err(|_| fault())
 }
 
 fn to_number(value: Value) -> Result<Value> {
@@ -224,10 +175,7 @@ fn to_number(value: Value) -> Result<Value> {
         Val::TStr(bytes) => {
             let text = std::str::from_utf8(bytes).map_err(|_| fault())?.trim();
             let mut reader = rocketbridge_pattern::json::Reader::new(text);
-            reader
-                .number()
-                .and_then(|_| reader.end())
-                .map_err(|_| fault())?;
+            reader.number().and_then(|_| reader.end()).map_err(|_| fault())?;
             Value::from_num(text)
         }
         _ => Err(fault()),

@@ -83,14 +83,8 @@ impl Value {
     pub(super) fn whole_size(&self) -> usize {
         self.size()
             + match &self.0 {
-                Val::Arr(elements) => elements
-                    .iter()
-                    .map(|element| Self(element.clone()).whole_size())
-                    .sum(),
-                Val::Obj(members) => members
-                    .iter()
-                    .map(|(key, value)| Self(key.clone()).size() + Self(value.clone()).whole_size())
-                    .sum(),
+                Val::Arr(elements) => elements.iter().map(|element| Self(element.clone()).whole_size()).sum(),
+                Val::Obj(members) => members.iter().map(|(key, value)| Self(key.clone()).size() + Self(value.clone()).whole_size()).sum(),
                 _ => 0,
             }
     }
@@ -102,18 +96,12 @@ impl Value {
 
 /// Pays, or stops the program; whoever runs it asks the budget for the reason.
 pub(super) fn paid(units: usize) -> Result<(), Fault> {
-    if pay(units) {
-        Ok(())
-    } else {
-        Err(Error::new(Value(Val::Null)))
-    }
+    if pay(units) { Ok(()) } else { Err(Error::new(Value(Val::Null))) }
 }
 
 impl ValT for Value {
     fn from_num(text: &str) -> ValR<Self> {
-        Val::from_num(text)
-            .map(Self)
-            .map_err(|_| Error::typ(Self(Val::Null), "number"))
+        Val::from_num(text).map(Self).map_err(|_| Error::typ(Self(Val::Null), "number"))
     }
 
     fn from_map<I: IntoIterator<Item = (Self, Self)>>(members: I) -> ValR<Self> {
@@ -132,8 +120,7 @@ impl ValT for Value {
         }
         Box::new(self.0.key_values().map(move |item| {
             paid(1)?;
-            item.map(|(key, value)| (Self(key), Self(value)))
-                .map_err(|_| fault.clone())
+            item.map(|(key, value)| (Self(key), Self(value))).map_err(|_| fault.clone())
         }))
     }
 
@@ -150,11 +137,7 @@ impl ValT for Value {
 
     fn index(self, index: &Self) -> ValR<Self> {
         // An array as an index is searched for, which may take the product of the lengths.
-        let units = if matches!(index.0, Val::Arr(_)) {
-            self.size().saturating_mul(index.size())
-        } else {
-            1
-        };
+        let units = if matches!(index.0, Val::Arr(_)) { self.size().saturating_mul(index.size()) } else { 1 };
         paid(units)?;
         let fault = Error::index(self.kind(), index.kind());
         self.0.index(&index.0).map(Self).map_err(|_| fault)
@@ -163,51 +146,30 @@ impl ValT for Value {
     fn range(self, range: Range<&Self>) -> ValR<Self> {
         paid(self.size())?;
         let fault = self.fault("an array or a string");
-        self.0
-            .range(range.start.map(Self::inner)..range.end.map(Self::inner))
-            .map(Self)
-            .map_err(|_| fault)
+        self.0.range(range.start.map(Self::inner)..range.end.map(Self::inner)).map(Self).map_err(|_| fault)
     }
 
-    fn map_values<'a, I: Iterator<Item = ValX<'a, Self>>>(
-        self,
-        opt: Opt,
-        change: impl Fn(Self) -> I,
-    ) -> ValX<'a, Self> {
+    fn map_values<'a, I: Iterator<Item = ValX<'a, Self>>>(self, opt: Opt, change: impl Fn(Self) -> I) -> ValX<'a, Self> {
         paid(self.size())?;
         match self.0 {
             Val::Arr(elements) => {
-                let changed = elements
-                    .iter()
-                    .cloned()
-                    .flat_map(|element| change(Self(element)));
+                let changed = elements.iter().cloned().flat_map(|element| change(Self(element)));
                 changed
                     .map(|value| value.map(|value| value.0))
                     .collect::<Result<Vec<_>, _>>()
                     .map(|elements| Self(Val::Arr(Arc::new(elements))))
             }
             Val::Obj(members) => {
-                let changed = members.iter().filter_map(|(key, value)| {
-                    change(Self(value.clone()))
-                        .next()
-                        .map(|value| value.map(|value| (key.clone(), value.0)))
-                });
-                changed
-                    .collect::<Result<_, _>>()
-                    .map(|members| Self(Val::obj(members)))
+                let changed = members
+                    .iter()
+                    .filter_map(|(key, value)| change(Self(value.clone())).next().map(|value| value.map(|value| (key.clone(), value.0))));
+                changed.collect::<Result<_, _>>().map(|members| Self(Val::obj(members)))
             }
-            other => opt.fail(Self(other), |value| {
-                Exn::from(value.fault("an array or an object to update"))
-            }),
+            other => opt.fail(Self(other), |value| Exn::from(value.fault("an array or an object to update"))),
         }
     }
 
-    fn map_index<'a, I: Iterator<Item = ValX<'a, Self>>>(
-        self,
-        index: &Self,
-        opt: Opt,
-        change: impl Fn(Self) -> I,
-    ) -> ValX<'a, Self> {
+    fn map_index<'a, I: Iterator<Item = ValX<'a, Self>>>(self, index: &Self, opt: Opt, change: impl Fn(Self) -> I) -> ValX<'a, Self> {
         paid(self.size())?;
         match (self.0, &index.0) {
             (Val::Obj(mut members), key @ (Val::TStr(_) | Val::BStr(_))) => {
@@ -222,17 +184,9 @@ impl ValT for Value {
             }
             (Val::Arr(mut elements), Val::Num(_)) => {
                 let length = isize::try_from(elements.len()).unwrap_or(isize::MAX);
-                let place = index
-                    .0
-                    .as_isize()
-                    .map(|place| if place < 0 { place + length } else { place });
-                let Some(place) = place
-                    .and_then(|place| usize::try_from(place).ok())
-                    .filter(|&place| place < elements.len())
-                else {
-                    return opt.fail(Self(Val::Arr(elements)), |value| {
-                        Exn::from(Error::index(value, index.clone()))
-                    });
+                let place = index.0.as_isize().map(|place| if place < 0 { place + length } else { place });
+                let Some(place) = place.and_then(|place| usize::try_from(place).ok()).filter(|&place| place < elements.len()) else {
+                    return opt.fail(Self(Val::Arr(elements)), |value| Exn::from(Error::index(value, index.clone())));
                 };
                 let new = change(Self(elements[place].clone())).next().transpose()?;
                 let elements_mut = Arc::make_mut(&mut elements);
@@ -242,24 +196,13 @@ impl ValT for Value {
                 }
                 Ok(Self(Val::Arr(elements)))
             }
-            (Val::Null, Val::TStr(_)) => {
-                Self(Val::obj(jaq_json::Map::default())).map_index(index, opt, change)
-            }
-            (other, _) => opt.fail(Self(other), |value| {
-                Exn::from(value.fault("an array or an object to update"))
-            }),
+            (Val::Null, Val::TStr(_)) => Self(Val::obj(jaq_json::Map::default())).map_index(index, opt, change),
+            (other, _) => opt.fail(Self(other), |value| Exn::from(value.fault("an array or an object to update"))),
         }
     }
 
-    fn map_range<'a, I: Iterator<Item = ValX<'a, Self>>>(
-        self,
-        _: Range<&Self>,
-        opt: Opt,
-        _: impl Fn(Self) -> I,
-    ) -> ValX<'a, Self> {
-        opt.fail(self, |value| {
-            Exn::from(value.fault("something whose slices can be updated"))
-        })
+    fn map_range<'a, I: Iterator<Item = ValX<'a, Self>>>(self, _: Range<&Self>, opt: Opt, _: impl Fn(Self) -> I) -> ValX<'a, Self> {
+        opt.fail(self, |value| Exn::from(value.fault("something whose slices can be updated")))
     }
 
     fn as_bool(&self) -> bool {
@@ -268,20 +211,14 @@ impl ValT for Value {
 
     fn into_string(self) -> Self {
         // It cannot fail: the next operation does, if this one was too dear.
-        if pay(self.whole_size()) {
-            Self(self.0.into_string())
-        } else {
-            Self(Val::Null)
-        }
+        if pay(self.whole_size()) { Self(self.0.into_string()) } else { Self(Val::Null) }
     }
 }
 
 impl StdValT for Value {
     fn into_seq<S: FromIterator<Self>>(self) -> Result<S, Self> {
         match self.0 {
-            Val::Arr(elements) if pay(2 * elements.len()) => {
-                Ok(elements.iter().cloned().map(Self).collect())
-            }
+            Val::Arr(elements) if pay(2 * elements.len()) => Ok(elements.iter().cloned().map(Self).collect()),
             other => Err(Self(other)),
         }
     }
@@ -303,11 +240,7 @@ impl StdValT for Value {
     }
 
     fn as_bytes(&self) -> Option<&[u8]> {
-        if pay(self.size()) {
-            self.0.as_bytes()
-        } else {
-            None
-        }
+        if pay(self.size()) { self.0.as_bytes() } else { None }
     }
 
     fn as_sub_str(&self, part: &[u8]) -> Self {
@@ -322,11 +255,7 @@ impl StdValT for Value {
 impl FromIterator<Self> for Value {
     fn from_iter<I: IntoIterator<Item = Self>>(values: I) -> Self {
         // It cannot fail: it ends early, and the next operation fails.
-        let elements: Vec<Val> = values
-            .into_iter()
-            .take_while(|_| pay(1))
-            .map(|value| value.0)
-            .collect();
+        let elements: Vec<Val> = values.into_iter().take_while(|_| pay(1)).map(|value| value.0).collect();
         Self(Val::Arr(Arc::new(elements)))
     }
 }

@@ -51,8 +51,7 @@ const STAND_IN: &str = "null";
 impl Layout {
     pub(crate) fn parse(template: &str, variables: &[Variable]) -> Result<Self, Error> {
         let pieces = pieces(template, variables)?;
-        let json = matches!(template.trim_start().as_bytes().first(), Some(b'{' | b'['))
-            && is_json(&pieces);
+        let json = matches!(template.trim_start().as_bytes().first(), Some(b'{' | b'[')) && is_json(&pieces);
         if !json {
             if template.contains(EMBED) {
                 return Err(Error::new(
@@ -85,40 +84,22 @@ fn pieces<'t>(template: &'t str, variables: &[Variable]) -> Result<Vec<Piece<'t>
             start = at;
         } else if let Some(tail) = rest.strip_prefix("${") {
             let Some((name, _)) = tail.split_once('}') else {
-                return Err(Error::new(
-                    Part::Template,
-                    format!("${{ without }} at byte {at}"),
-                    "${name}",
-                )
-                .fix("write $${ for the characters ${"));
+                return Err(
+                    Error::new(Part::Template, format!("${{ without }} at byte {at}"), "${name}").fix("write $${ for the characters ${")
+                );
             };
             if name.contains("${") {
-                return Err(Error::new(
-                    Part::Template,
-                    format!("a variable inside a variable at byte {at}"),
-                    "variables do not nest",
-                ));
+                return Err(Error::new(Part::Template, format!("a variable inside a variable at byte {at}"), "variables do not nest"));
             }
-            let Some(index) = variables
-                .iter()
-                .position(|variable| variable.name() == name)
-            else {
+            let Some(index) = variables.iter().position(|variable| variable.name() == name) else {
                 let known: Vec<&str> = variables.iter().map(Variable::name).collect();
-                let known = if known.is_empty() {
-                    "none".to_owned()
-                } else {
-                    known.join(", ")
-                };
+                let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
                 let what = if is_name(name) {
                     format!("the unknown variable {name:?}")
                 } else {
                     format!("a malformed variable name at byte {at}")
                 };
-                return Err(Error::new(
-                    Part::Template,
-                    what,
-                    format!("variables that Value defines: {known}"),
-                ));
+                return Err(Error::new(Part::Template, what, format!("variables that Value defines: {known}")));
             };
             pieces.push(Piece::Text(&template[start..at]));
             pieces.push(Piece::Variable { index, quoted });
@@ -180,8 +161,7 @@ fn segments(pieces: &[Piece<'_>], json: bool) -> Vec<Segment> {
 
 /// The members of a template with [`EMBED`]. Unquoted variables would be in the reader's way, so they stand as marked strings.
 fn object(template: &str, variables: &[Variable]) -> Result<Layout, Error> {
-    let rule =
-        || format!("a JSON object with \"{EMBED}\": \"${{variable}}\" as a member of its own");
+    let rule = || format!("a JSON object with \"{EMBED}\": \"${{variable}}\" as a member of its own");
     let fault = |fault: Malformed| Error::new(Part::Template, fault.to_string(), rule());
     let marked = quote_variables(&pieces(template, variables)?, variables);
     let mut reader = Reader::new(&marked);
@@ -201,17 +181,11 @@ fn object(template: &str, variables: &[Variable]) -> Result<Layout, Error> {
         members.push(if key == EMBED {
             match value.as_slice() {
                 [Segment::Value(variable)] => Member::Embedded(*variable),
-                [
-                    Segment::Literal(open),
-                    Segment::Escaped(variable),
-                    Segment::Literal(close),
-                ] if open == "\"" && close == "\"" => Member::Embedded(*variable),
+                [Segment::Literal(open), Segment::Escaped(variable), Segment::Literal(close)] if open == "\"" && close == "\"" => {
+                    Member::Embedded(*variable)
+                }
                 _ => {
-                    return Err(Error::new(
-                        Part::Template,
-                        format!("{EMBED} with something other than one variable"),
-                        rule(),
-                    ));
+                    return Err(Error::new(Part::Template, format!("{EMBED} with something other than one variable"), rule()));
                 }
             }
         } else {
@@ -219,15 +193,8 @@ fn object(template: &str, variables: &[Variable]) -> Result<Layout, Error> {
         });
         more = reader.next_member().map_err(fault)?;
     }
-    if !members
-        .iter()
-        .any(|member| matches!(member, Member::Embedded(_)))
-    {
-        return Err(Error::new(
-            Part::Template,
-            format!("{EMBED} elsewhere than as a member of the whole object"),
-            rule(),
-        ));
+    if !members.iter().any(|member| matches!(member, Member::Embedded(_))) {
+        return Err(Error::new(Part::Template, format!("{EMBED} elsewhere than as a member of the whole object"), rule()));
     }
     Ok(Layout::Object(members))
 }
@@ -241,21 +208,13 @@ fn quote_variables(pieces: &[Piece<'_>], variables: &[Variable]) -> String {
         .map(|piece| match piece {
             Piece::Text(text) => (*text).to_owned(),
             Piece::Escape => "$${".to_owned(),
-            Piece::Variable {
-                index,
-                quoted: true,
-            } => format!("${{{}}}", variables[*index].name()),
-            Piece::Variable {
-                index,
-                quoted: false,
-            } => format!("\"{MARK}${{{}}}{MARK}\"", variables[*index].name()),
+            Piece::Variable { index, quoted: true } => format!("${{{}}}", variables[*index].name()),
+            Piece::Variable { index, quoted: false } => format!("\"{MARK}${{{}}}{MARK}\"", variables[*index].name()),
         })
         .collect()
 }
 
 fn member_value(text: &str, variables: &[Variable]) -> Result<Vec<Segment>, Error> {
-    let text = text
-        .replace(&format!("\"{MARK}${{"), "${")
-        .replace(&format!("}}{MARK}\""), "}");
+    let text = text.replace(&format!("\"{MARK}${{"), "${").replace(&format!("}}{MARK}\""), "}");
     Ok(segments(&pieces(&text, variables)?, true))
 }

@@ -239,6 +239,7 @@ impl Standalone {
         let binary = std::env::current_exe().map_err(failed("find this program"))?;
         let mut child = Command::new(binary)
             .args(["standalone", "--embedded-rocketmq=false", "--listen", "127.0.0.1:0", "--data-dir"])
+            .env("ROCKETBRIDGE_TELEMETRY_LOG_LEVEL", "warn")
             .arg(folder.join("standalone"))
             .stdin(Stdio::null())
             .stdout(Stdio::piped())

@@ -11,19 +11,11 @@ use super::{Value, paid};
 
 impl Value {
     /// Pays for an operation on two values and does it. Whole numbers beyond the machine's become doubles, lest they grow.
-    fn operate(
-        self,
-        other: Self,
-        units: usize,
-        math: Math,
-        operation: impl FnOnce(Val, Val) -> Result<Val, Error<Val>>,
-    ) -> ValR<Self> {
+    fn operate(self, other: Self, units: usize, math: Math, operation: impl FnOnce(Val, Val) -> Result<Val, Error<Val>>) -> ValR<Self> {
         paid(units)?;
         let fault = Error::math(self.kind(), math, other.kind());
         match operation(self.0, other.0) {
-            Ok(value @ Val::Num(Num::BigInt(_))) => {
-                Ok(Self(Val::from(value.as_f64().unwrap_or(f64::NAN))))
-            }
+            Ok(value @ Val::Num(Num::BigInt(_))) => Ok(Self(Val::from(value.as_f64().unwrap_or(f64::NAN)))),
             Ok(value) => Ok(Self(value)),
             Err(_) => Err(fault),
         }
@@ -54,12 +46,8 @@ impl Mul for Value {
     fn mul(self, other: Self) -> ValR<Self> {
         let units = match (&self.0, &other.0) {
             // A string is repeated, as often as the number says.
-            (Val::TStr(_) | Val::BStr(_), Val::Num(_)) => {
-                self.size().saturating_mul(times(&other.0))
-            }
-            (Val::Num(_), Val::TStr(_) | Val::BStr(_)) => {
-                other.size().saturating_mul(times(&self.0))
-            }
+            (Val::TStr(_) | Val::BStr(_), Val::Num(_)) => self.size().saturating_mul(times(&other.0)),
+            (Val::Num(_), Val::TStr(_) | Val::BStr(_)) => other.size().saturating_mul(times(&self.0)),
             _ => self.whole_size().saturating_add(other.whole_size()),
         };
         self.operate(other, units, Math::Mul, |one, other| one * other)
@@ -68,9 +56,7 @@ impl Mul for Value {
 
 /// A number as a count, at least 1.
 fn times(number: &Val) -> usize {
-    number.as_isize().map_or(usize::MAX, |count| {
-        usize::try_from(count).unwrap_or(1).max(1)
-    })
+    number.as_isize().map_or(usize::MAX, |count| usize::try_from(count).unwrap_or(1).max(1))
 }
 
 impl Div for Value {

@@ -1,0 +1,184 @@
+//! The command as people and scripts use it, on a real standalone with its embedded RocketMQ.
+
+#![recursion_limit = "256"]
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use rocketbridge_harness::{Standalone, binary, eventually};
+use serde_json::Value;
+
+/// What a command did.
+#[derive(Debug)]
+struct Done {
+    status: Option<i32>,
+    output: String,
+    errors: String,
+}
+
+struct Shell {
+    server: String,
+    directory: PathBuf,
+}
+
+impl Shell {
+    fn run(&self, arguments: &[&str]) -> Done {
+        self.run_with(arguments, "")
+    }
+
+    fn run_with(&self, arguments: &[&str], input: &str) -> Done {
+        let mut child = Command::new(binary())
+            .args(["--server", &self.server])
+            .args(arguments)
+            .current_dir(&self.directory)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the binary starts");
+        // It may end without reading.
+        let _ = child.stdin.take().expect("it is piped").write_all(input.as_bytes());
+        let output = child.wait_with_output().expect("it is our child");
+        let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("output is UTF-8");
+        Done { status: output.status.code(), output: text(output.stdout), errors: text(output.stderr) }
+    }
+
+    /// Runs what must be well, and answers its output.
+    fn must(&self, arguments: &[&str]) -> String {
+        self.must_with(arguments, "")
+    }
+
+    fn must_with(&self, arguments: &[&str], input: &str) -> String {
+        let done = self.run_with(arguments, input);
+        assert_eq!((done.status, done.errors.as_str()), (Some(0), ""), "{arguments:?}: {done:?}");
+        done.output
+    }
+}
+
+fn native(name_server: &str) -> String {
+    format!(
+        "kind: Connection\nname: here\nregion: qingdao\nendpoints: ['{name_server}']\n---\n\
+         kind: Stream\nname: orders\nfilter_pattern: '{{\"data\": {{\"systemProperties\": {{\"TAGS\": [\"paid\"]}}}}}}'\n\
+         source: {{source_rocketmq_parameters: {{connection: here, topic: orders, offset: CONSUME_FROM_FIRST_OFFSET}}}}\n\
+         sink:\n  sink_rocketmq_parameters:\n    connection: {{value: here, form: CONSTANT}}\n    topic: {{value: copy, form: CONSTANT}}\n"
+    )
+}
+
+fn alibaba(name_server: &str) -> String {
+    serde_json::json!({
+        "EventStreamingName": "audit",
+        "Description": "as Alibaba Cloud's API takes it",
+        "FilterPattern": "{}",
+        "Source": {"SourceRocketMQParameters": {
+            "RegionId": "qingdao", "InstanceType": "SelfBuilt", "InstanceEndpoint": name_server, "Topic": "orders", "Tag": "paid",
+            "Offset": "CONSUME_FROM_FIRST_OFFSET", "GroupID": "GID_audit",
+        }},
+        "Sink": {"SinkRocketMQParameters": {
+            "InstanceEndpoint": {"Value": name_server, "Form": "CONSTANT"},
+            "Topic": {"Value": "audit", "Form": "CONSTANT"},
+            "Body": {"Value": "$.data.body", "Form": "JSONPATH"},
+        }},
+        "RunOptions": {"ErrorsTolerance": "ALL", "RetryStrategy": {"PushRetryStrategy": "BACKOFF_RETRY"}},
+    })
+    .to_string()
+}
+
+/// *Scenario*: everything a person does with streams from a terminal, from files to arrived messages. *Guarantees*: `apply` is idempotent, takes the
+/// body of CreateEventStreaming unchanged, and starts nothing unless asked; results stand on standard output and all else on standard error; exit
+/// statuses are 0, 1 and 2.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn streams_from_a_terminal() {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let standalone = Standalone::start_with_rocketmq(directory.path());
+    let shell = Shell { server: standalone.process.server().to_owned(), directory: directory.path().to_owned() };
+    let name_server = standalone.name_server();
+    let write = |name: &str, text: &str| std::fs::write(Path::new(directory.path()).join(name), text).expect("the directory is writable");
+    write("orders.yaml", &native(name_server));
+    write("audit.json", &alibaba(name_server));
+    for topic in ["orders", "copy", "audit"] {
+        shell.must(&["rocketmq", "create-topic", "--name-server", name_server, "--topic", topic, "--queues", "2"]);
+    }
+
+    // apply: created, unchanged, configured; standard input; what `get -o yaml` prints.
+    assert_eq!(shell.must(&["apply", "-f", "orders.yaml"]), "connection/here created\nstream/orders created\n");
+    assert_eq!(shell.must(&["apply", "-f", "orders.yaml"]), "connection/here unchanged\nstream/orders unchanged\n");
+    assert_eq!(shell.must(&["apply", "-f", "audit.json"]), "stream/audit created\n");
+    assert_eq!(shell.must_with(&["apply", "-f", "-"], &alibaba(name_server)), "stream/audit unchanged\n");
+    write("orders.yaml", &native(name_server).replace("paid", "void"));
+    assert_eq!(shell.must(&["apply", "-f", "orders.yaml"]), "connection/here unchanged\nstream/orders configured\n");
+    write("orders.yaml", &native(name_server));
+    assert_eq!(shell.must(&["apply", "-f", "orders.yaml"]), "connection/here unchanged\nstream/orders configured\n");
+    let yaml = shell.must(&["get", "streams", "-o", "yaml"]);
+    assert_eq!(shell.must_with(&["apply", "-f", "-"], &yaml), "stream/audit unchanged\nstream/orders unchanged\n");
+    let orders: Value = serde_json::from_str(&shell.must(&["get", "streams", "orders", "-o", "json"])).expect("JSON");
+    let shown = orders.as_array().map_or(&orders, |list| &list[0]);
+    assert_eq!((&shown["name"], &shown["state"]), (&Value::from("orders"), &Value::from("STATE_READY")), "nothing starts unless asked");
+    let listed = shell.must(&["get", "streams"]);
+    assert!(listed.starts_with("NAME") && listed.contains("orders") && listed.contains("READY"), "{listed}");
+    assert!(shell.must(&["describe", "stream", "audit"]).contains("GID_audit"));
+
+    // start, messages in, messages out.
+    assert_eq!(shell.must(&["start", "stream", "orders", "--wait", "60s"]).lines().last().map(|line| line.contains("orders")), Some(true));
+    assert_eq!(shell.must(&["apply", "-f", "audit.json", "--start"]), "stream/audit unchanged\nstream/audit started\n");
+    let place = ["--name-server", name_server, "--topic"];
+    for (tag, body) in [("paid", "first"), ("void", "second"), ("paid", "third")] {
+        let send = [&["rocketmq", "send"][..], &place, &["orders", "--tag", tag, "--keys", body, "--body", body]].concat();
+        let done = shell.run(&send);
+        assert_eq!(done.status, Some(0), "{done:?}");
+    }
+    for topic in ["copy", "audit"] {
+        let tail = [&["rocketmq", "tail"][..], &place, &[topic, "--from", "earliest", "--count", "2", "-o", "json"]].concat();
+        let done = shell.run(&tail);
+        assert_eq!(done.status, Some(0), "{done:?}");
+        let messages: Vec<Value> = done.output.lines().map(|line| serde_json::from_str(line).expect("a line of JSON")).collect();
+        let mut bodies: Vec<_> = messages.iter().map(|message| message["body"].as_str().unwrap_or_default()).collect();
+        bodies.sort_unstable();
+        assert_eq!(bodies, ["first", "third"], "{topic}");
+        assert!(messages.iter().all(|message| message["tag"] == "paid" && message["keys"] == message["body"]), "{messages:?}");
+    }
+    eventually("the status counts what was filtered", Duration::from_secs(60), async || {
+        let status = shell.must(&["status", "stream", "orders"]);
+        if status.contains("RUNNING") && status.contains("delivered 2, filtered 1") { Ok(()) } else { Err(status) }
+    })
+    .await;
+
+    // pause, delete.
+    assert!(shell.must(&["pause", "stream", "orders", "--wait", "60s"]).contains("orders"));
+    assert!(shell.must(&["status", "stream", "orders"]).contains("PAUSED"));
+    for stream in ["orders", "audit"] {
+        assert_eq!(shell.must(&["delete", "stream", stream]), format!("stream/{stream} deleted\n"));
+    }
+
+    // What is refused is 1, what is not understood 2; both tell it on standard error alone.
+    let gone = shell.run(&["get", "streams", "orders"]);
+    assert_eq!((gone.status, gone.output.as_str()), (Some(1), ""), "{gone:?}");
+    assert!(gone.errors.contains("orders"), "{gone:?}");
+    let refused = shell.run_with(&["apply", "-f", "-"], &native(name_server).replace("topic: orders", "topic: 'or/ders'"));
+    assert_eq!((refused.status, refused.output.as_str()), (Some(1), ""), "{refused:?}");
+    assert!(refused.errors.contains("source.source_rocketmq_parameters.topic") && refused.errors.contains("or/ders"), "{refused:?}");
+    for wrong in [&["apply"][..], &["get", "rockets"], &["router", "--listen", "127.0.0.1:0"]] {
+        let done = shell.run(wrong);
+        assert_eq!((done.status, done.output.as_str()), (Some(2), ""), "{done:?}");
+        assert!(!done.errors.is_empty());
+    }
+    let absent = Shell { server: "http://127.0.0.1:1".to_owned(), directory: directory.path().to_owned() };
+    let unreachable = absent.run(&["get", "streams"]);
+    assert_eq!((unreachable.status, unreachable.output.as_str()), (Some(1), ""), "{unreachable:?}");
+}
+
+/// *Scenario*: standalone is told by SIGTERM to stop. *Guarantees*: it ends with status 0, and starts again on its data directory with what it had.
+#[test]
+fn a_standalone_stops_and_starts() {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let mut standalone = Standalone::start_with_rocketmq(directory.path());
+    let shell = Shell { server: standalone.process.server().to_owned(), directory: directory.path().to_owned() };
+    shell.must_with(&["apply", "-f", "-"], &native(standalone.name_server()));
+    standalone.process.terminate();
+    let status = standalone.process.wait(Duration::from_secs(30));
+    assert_eq!(status.code(), Some(0), "{}", standalone.process.log());
+    let standalone = Standalone::start_with_rocketmq(directory.path());
+    let shell = Shell { server: standalone.process.server().to_owned(), ..shell };
+    assert!(shell.must(&["get", "streams"]).contains("orders"));
+}
