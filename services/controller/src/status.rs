@@ -205,7 +205,7 @@ mod tests {
 
     fn source(partitions: u32) -> SourceRecord {
         let partition = |queue| SourcePartition { id: PartitionId::new(format!("b/{queue}")), broker: "b".into(), queue, origin: 100 };
-        SourceRecord { schema: 1, uid: "u".into(), partitions: (0..partitions).map(partition).collect() }
+        SourceRecord { schema: 1, uid: "u".into(), source: String::new(), partitions: (0..partitions).map(partition).collect() }
     }
 
     fn told(partitions: Vec<PartitionReport>, discovery: Option<&str>) -> Gathered {

@@ -37,11 +37,14 @@ pub(crate) struct Lane {
     pub(crate) window: Credit,
 }
 
+/// A group and what became of each of its deliveries.
+type Attempt = (Vec<Delivery>, Vec<Result<Outcome, ConnectorError>>);
+
 struct Flow {
     grants: Grants,
     next_receipt: u64,
     /// The group that is with the target.
-    delivering: Option<BoxFuture<'static, (Vec<Delivery>, Vec<Result<Outcome, ConnectorError>>)>>,
+    delivering: Option<BoxFuture<'static, Attempt>>,
     /// No group goes out before this.
     resume: Option<Instant>,
     trouble: Option<Trouble>,

@@ -100,9 +100,7 @@ impl Embedded {
 
     /// Creates a topic, or changes its number of queues; an existing topic of that form is left as it is.
     pub async fn create_topic(&self, name: &str, queues: u32) -> Result<(), Error> {
-        topic::create((LOOPBACK, self.ports.broker), name, queues)
-            .await
-            .map_err(|reason| Error::Topic { topic: name.to_owned(), reason })
+        topic::create((LOOPBACK, self.ports.broker), name, queues).await.map_err(|reason| Error::Topic { topic: name.to_owned(), reason })
     }
 
     /// Stops broker and name server and writes what is not yet on disk.

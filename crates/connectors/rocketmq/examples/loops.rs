@@ -42,11 +42,8 @@ async fn main() -> Result<()> {
     let (name_server, _broker) = match &options.name_server {
         Some(name_server) => (name_server.clone(), None),
         None => {
-            let mut child = Command::new(std::env::current_exe()?)
-                .args(["--serve", "true"])
-                .stdin(Stdio::piped())
-                .stdout(Stdio::piped())
-                .spawn()?;
+            let mut child =
+                Command::new(std::env::current_exe()?).args(["--serve", "true"]).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
             let mut line = String::new();
             BufReader::new(child.stdout.take().context("its output")?).read_line(&mut line)?;
             (line.trim().to_owned(), Some(Broker(child)))
@@ -163,12 +160,7 @@ fn delivery(number: u64) -> Delivery {
     let pairs = [("KEYS", "order-1"), ("TAGS", "paid"), ("UNIQ_KEY", id.as_str()), ("WAIT", "true"), ("city", "qingdao")];
     let properties = Properties::from_pairs(pairs).expect("no separators");
     let envelope = Envelope { body: Bytes::from(vec![7; BODY]), properties, ..Envelope::default() };
-    Delivery {
-        receipt: number,
-        event: Event { offset: number, envelope, attributes: None },
-        parameters: Vec::new(),
-        rejected: None,
-    }
+    Delivery { receipt: number, event: Event { offset: number, envelope, attributes: None }, parameters: Vec::new(), rejected: None }
 }
 
 fn report(name: &str, messages: usize, took: Duration, cpu_before: Option<Duration>) {

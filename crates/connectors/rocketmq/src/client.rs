@@ -182,8 +182,7 @@ impl Client {
 
     /// The route of a topic as the name servers have it now.
     pub(crate) async fn fresh_route(&self, topic: &str) -> Result<Arc<Route>, Failure> {
-        let request =
-            Request::new(request::GET_ROUTE_BY_TOPIC).field("topic", topic.to_owned()).field("acceptStandardJsonOnly", "true");
+        let request = Request::new(request::GET_ROUTE_BY_TOPIC).field("topic", topic.to_owned()).field("acceptStandardJsonOnly", "true");
         let (address, response) = self.ask_name_server(request).await?;
         let route = Route::read(&response.body).map_err(|error| Failure::nonsense(&address, format!("route: {error}")))?;
         let route = Arc::new(route);

@@ -75,10 +75,13 @@ pub(crate) struct Placement<'a> {
     pub(crate) attempt: &'a str,
 }
 
+/// A batch that still takes messages: its body so far, and what `Batch` notes of each message in it.
+type OpenBatch = (BytesMut, Vec<(usize, usize)>);
+
 /// Encodes deliveries.
 pub(crate) fn plan(deliveries: &[Delivery], placement: &Placement<'_>) -> Plan {
     let mut plan = Plan::default();
-    let mut open: Vec<Option<(BytesMut, Vec<(usize, usize)>)>> = Vec::new();
+    let mut open: Vec<Option<OpenBatch>> = Vec::new();
     open.resize_with(placement.queues.max(1), || None);
     let mut properties = Vec::with_capacity(1024);
     for (index, delivery) in deliveries.iter().enumerate() {
@@ -130,7 +133,7 @@ fn room(deliveries: &[Delivery]) -> usize {
     room
 }
 
-fn close(plan: &mut Plan, queue: usize, open: Option<(BytesMut, Vec<(usize, usize)>)>) {
+fn close(plan: &mut Plan, queue: usize, open: Option<OpenBatch>) {
     if let Some((body, messages)) = open {
         plan.parts.push(Part { queue, content: Content::Batch(Batch { body: body.freeze(), messages }) });
     }
@@ -149,8 +152,7 @@ impl Message {
     fn of(delivery: &Delivery, provenance: Option<&str>, properties: &mut Vec<u8>) -> Result<Self, String> {
         properties.clear();
         let envelope = &delivery.event.envelope;
-        let mut message =
-            Self { body: envelope.body.clone(), flag: envelope.flag, system_flag: envelope.system_flag, timed: false };
+        let mut message = Self { body: envelope.body.clone(), flag: envelope.flag, system_flag: envelope.system_flag, timed: false };
         let mut replaced = Replaced::default();
         for parameter in &delivery.parameters {
             match parameter.key {
@@ -256,8 +258,7 @@ impl Replaced<'_> {
             }
         }
         let Some(Some(user)) = self.user else { return Ok(()) };
-        let user: serde_json::Value =
-            serde_json::from_slice(user).map_err(|error| format!("its user properties are not JSON: {error}"))?;
+        let user: serde_json::Value = serde_json::from_slice(user).map_err(|error| format!("its user properties are not JSON: {error}"))?;
         let serde_json::Value::Object(user) = user else { return Err("its user properties are not a JSON object".to_owned()) };
         for (name, value) in user {
             if property::kind(name.as_bytes()) != Kind::User {
@@ -276,9 +277,7 @@ impl Replaced<'_> {
 fn checked_pair(properties: &mut Vec<u8>, name: &str, value: &[u8]) -> Result<(), String> {
     let separator = |byte: &u8| matches!(*byte, NAME_VALUE_SEPARATOR | PROPERTY_SEPARATOR);
     if name.is_empty() || name.as_bytes().iter().any(separator) || value.iter().any(separator) {
-        return Err(format!(
-            "its property {name:?} has an empty name or holds U+0001 or U+0002, which separate RocketMQ properties"
-        ));
+        return Err(format!("its property {name:?} has an empty name or holds U+0001 or U+0002, which separate RocketMQ properties"));
     }
     if std::str::from_utf8(value).is_err() {
         return Err(format!("its property {name:?} is not UTF-8"));
@@ -378,15 +377,8 @@ mod tests {
     /// *Scenario*: a message with every kind of property. *Guarantees*: its own are kept in order, the broker's go, the origin is added.
     #[test]
     fn properties_are_kept_and_the_origin_is_added() {
-        let original = [
-            ("KEYS", "k"),
-            ("CLUSTER", "c"),
-            ("user", ""),
-            ("UNIQ_KEY", "id"),
-            ("TRAN_MSG", "true"),
-            ("TAGS", "t"),
-            ("WAIT", "false"),
-        ];
+        let original =
+            [("KEYS", "k"), ("CLUSTER", "c"), ("user", ""), ("UNIQ_KEY", "id"), ("TRAN_MSG", "true"), ("TAGS", "t"), ("WAIT", "false")];
         let (body, properties) = one(delivery(12, b"\x00\xff", &original));
         assert_eq!(body, &b"\x00\xff"[..]);
         assert_eq!(names(&properties), ["KEYS", "user", "UNIQ_KEY", "TAGS", "WAIT", "RB_ORIGIN"]);
@@ -472,8 +464,7 @@ mod tests {
     #[test]
     fn sharding_keys_choose_the_queue() {
         let keys = ["a", "b", "a", "polygenelubricants"];
-        let mut deliveries: Vec<_> =
-            (0..).zip(keys).map(|(offset, key)| delivery(offset, b"", &[("__SHARDINGKEY", key)])).collect();
+        let mut deliveries: Vec<_> = (0..).zip(keys).map(|(offset, key)| delivery(offset, b"", &[("__SHARDINGKEY", key)])).collect();
         deliveries.push(delivery(4, b"", &[]));
         let plan = plan(&deliveries, &Placement { orderly: true, ..PLACEMENT });
         let mut queues = [9; 5];

@@ -44,9 +44,7 @@ pub(crate) fn read(mut body: Bytes, offset_delta: i64, wanted: &[String], events
             return Err(Malformed("a message longer than its response"));
         }
         let event = read_one(body.split_to(length), offset_delta)?;
-        if wanted.is_empty()
-            || event.envelope.properties.get(property::TAGS).is_some_and(|tag| wanted.iter().any(|wanted| wanted == tag))
-        {
+        if wanted.is_empty() || event.envelope.properties.get(property::TAGS).is_some_and(|tag| wanted.iter().any(|wanted| wanted == tag)) {
             events.push(event);
         }
     }

@@ -32,8 +32,7 @@ const MASTER: u64 = 0;
 impl Route {
     pub(crate) fn read(body: &[u8]) -> Result<Self, serde_json::Error> {
         let body: Body = json::read(body)?;
-        let addresses: BTreeMap<_, _> =
-            body.broker_datas.into_iter().map(|broker| (broker.broker_name, broker.broker_addrs)).collect();
+        let addresses: BTreeMap<_, _> = body.broker_datas.into_iter().map(|broker| (broker.broker_name, broker.broker_addrs)).collect();
         let mut route = Self { addresses, ..Self::default() };
         for queues in body.queue_datas {
             let list = |count: u32| (0..count).map(|id| Queue { broker: queues.broker_name.clone(), id });

@@ -79,8 +79,7 @@ impl TopicSource {
     }
 
     async fn list(&self) -> Result<Vec<Partition>, Error> {
-        let attempt =
-            || format!("find the queues of topic {} by name server {}", self.definition.topic, self.client.name_servers());
+        let attempt = || format!("find the queues of topic {} by name server {}", self.definition.topic, self.client.name_servers());
         let route = self.client.fresh_route(&self.names.topic).await.map_err(|failure| failure.during(attempt()))?;
         if route.readable().is_empty() {
             return Err(Error::new(Code::NotFound, attempt(), "the topic has no readable queue"));
@@ -190,8 +189,7 @@ impl QueueReader {
         let pulled = read(response, exchange.address(), &self.names, offset)?;
         if !pulled.events.is_empty() {
             // A failure here shows at the next call, which then submits by itself.
-            self.ahead =
-                self.submit(pulled.next_offset, limits).await.ok().map(|exchange| Ahead { offset: pulled.next_offset, exchange });
+            self.ahead = self.submit(pulled.next_offset, limits).await.ok().map(|exchange| Ahead { offset: pulled.next_offset, exchange });
         }
         Ok(pulled)
     }
@@ -285,10 +283,8 @@ impl Offsets<'_> {
 
     async fn ask(&self, request: Request) -> Result<u64, Failure> {
         let address = self.client.reader(self.topic, &self.queue.broker).await?;
-        let request = request
-            .field("topic", self.topic.to_owned())
-            .number("queueId", self.queue.id)
-            .field("bname", self.queue.broker.clone());
+        let request =
+            request.field("topic", self.topic.to_owned()).number("queueId", self.queue.id).field("bname", self.queue.broker.clone());
         let response = self.client.ask(&address, request).await?;
         response.number("offset").ok_or_else(|| Failure::nonsense(&address, "an answer without an offset"))
     }

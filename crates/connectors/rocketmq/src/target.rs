@@ -73,12 +73,7 @@ impl TopicTarget {
 }
 
 impl Target for TopicTarget {
-    fn deliver<'a>(
-        &'a self,
-        _lane: &'a LaneKey,
-        origin: &'a Origin,
-        deliveries: &'a [Delivery],
-    ) -> BoxFuture<'a, Vec<Result<(), Error>>> {
+    fn deliver<'a>(&'a self, _lane: &'a LaneKey, origin: &'a Origin, deliveries: &'a [Delivery]) -> BoxFuture<'a, Vec<Result<(), Error>>> {
         self.deliver_all(origin, deliveries).boxed()
     }
 }
@@ -241,8 +236,7 @@ mod tests {
     /// *Scenario*: failures of both kinds at several queues. *Guarantees*: refusals stand alone; from the first other failure all fail.
     #[test]
     fn results_are_a_contiguous_replay() {
-        let failures =
-            [(5, error(Code::Unavailable)), (1, error(Code::Rejected)), (3, error(Code::Denied)), (4, error(Code::Rejected))];
+        let failures = [(5, error(Code::Unavailable)), (1, error(Code::Rejected)), (3, error(Code::Denied)), (4, error(Code::Rejected))];
         let results = results(7, failures.into_iter());
         let codes: Vec<_> = results.into_iter().map(|result| result.err().map(|error| error.code())).collect();
         let (denied, rejected) = (Some(Code::Denied), Some(Code::Rejected));

@@ -103,8 +103,7 @@ pub(crate) fn read(mut frame: Bytes) -> Result<Incoming, Malformed> {
         // Answers come in the form of the request, JSON; only a broker's own requests may be in RocketMQ's binary form.
         return Ok(Incoming::Notice);
     }
-    let header: ResponseHeader =
-        serde_json::from_slice(&header).map_err(|_| Malformed("a header that is not the expected JSON"))?;
+    let header: ResponseHeader = serde_json::from_slice(&header).map_err(|_| Malformed("a header that is not the expected JSON"))?;
     if header.flag & FLAG_RESPONSE != 0 {
         let response = Response {
             code: header.code,
@@ -206,8 +205,7 @@ mod tests {
     #[test]
     fn a_response_keeps_its_body() {
         let body: Vec<u8> = (0..=255).collect();
-        let header =
-            r#"{"code":21,"flag":1,"language":"JAVA","opaque":7,"remark":"moved","extFields":{"minOffset":"5"},"version":1}"#;
+        let header = r#"{"code":21,"flag":1,"language":"JAVA","opaque":7,"remark":"moved","extFields":{"minOffset":"5"},"version":1}"#;
         let frame = frame(header, &body);
         let Ok(Incoming::Response(7, response)) = read(frame.clone()) else { panic!("a response") };
         assert_eq!((response.code, response.remark.as_str(), response.number::<u64>("minOffset")), (21, "moved", Some(5)));

@@ -58,10 +58,7 @@ mod tests {
     #[test]
     fn number_keys_are_quoted_and_nothing_else() {
         let json = br#"{"a":{0:"x,1:2",12:"y"},"b":[1,2],"c":"{3:4}\",5:"}"#;
-        assert_eq!(
-            quote_number_keys(json),
-            Cow::<[u8]>::Owned(br#"{"a":{"0":"x,1:2","12":"y"},"b":[1,2],"c":"{3:4}\",5:"}"#.to_vec())
-        );
+        assert_eq!(quote_number_keys(json), Cow::<[u8]>::Owned(br#"{"a":{"0":"x,1:2","12":"y"},"b":[1,2],"c":"{3:4}\",5:"}"#.to_vec()));
         let standard = br#"{"a":{"0":"x"},"b":[1,2]}"#;
         assert!(matches!(quote_number_keys(standard), Cow::Borrowed(_)));
     }

@@ -248,8 +248,7 @@ pub(crate) async fn delayed_messages_are_delayed(cluster: &mut Cluster) -> Resul
 pub(crate) async fn sharding_keys_keep_their_order(cluster: &mut Cluster) -> Result<()> {
     let session = Session::new(cluster.connection());
     let topic = session.topic("sharded", 4).await?;
-    let events =
-        (0..400_u64).map(|number| event(number, number.to_string(), &[("__SHARDINGKEY", &format!("key-{}", number % 20))]));
+    let events = (0..400_u64).map(|number| event(number, number.to_string(), &[("__SHARDINGKEY", &format!("key-{}", number % 20))]));
     delivered(&session.target(&topic, true), events).await?;
     let source = session.source(&topic, &[]);
     let mut queues_of_key = std::collections::BTreeMap::<String, Vec<(u32, u64)>>::new();

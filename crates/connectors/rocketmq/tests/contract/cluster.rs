@@ -12,13 +12,7 @@ use rocketbridge_model::resolved::{Credentials, RocketMqConnection};
 /// A cluster.
 pub(crate) enum Cluster {
     /// In this process.
-    Embedded {
-        name: &'static str,
-        directory: tempfile::TempDir,
-        running: Option<Box<Embedded>>,
-        name_server: String,
-        ports: (u16, u16),
-    },
+    Embedded { name: &'static str, directory: tempfile::TempDir, running: Option<Box<Embedded>>, name_server: String, ports: (u16, u16) },
     /// Processes of real Apache RocketMQ.
     Java(Java),
 }
@@ -89,11 +83,8 @@ impl Cluster {
     pub(crate) async fn mend_broker(&mut self) -> Result<()> {
         match self {
             Self::Embedded { name, directory, running, ports, .. } => {
-                let config = EmbeddedConfig {
-                    name_server_port: ports.0,
-                    broker_port: ports.1,
-                    ..EmbeddedConfig::new(*name, directory.path())
-                };
+                let config =
+                    EmbeddedConfig { name_server_port: ports.0, broker_port: ports.1, ..EmbeddedConfig::new(*name, directory.path()) };
                 *running = Some(Box::new(Embedded::start(config).await?));
                 Ok(())
             }
@@ -118,8 +109,7 @@ impl Cluster {
 impl Java {
     /// Starts a cluster; installs the version first if need be.
     pub(crate) fn start(version: &'static str, access_control: bool) -> Result<Self> {
-        let name =
-            format!("contract-{}-{}{}", version.replace('.', "-"), std::process::id(), if access_control { "-acl" } else { "" });
+        let name = format!("contract-{}-{}{}", version.replace('.', "-"), std::process::id(), if access_control { "-acl" } else { "" });
         let (name_server, broker) = ports()?;
         let (name_server_port, broker_port) = (name_server.to_string(), broker.to_string());
         let java = Self { version, name_server: format!("127.0.0.1:{name_server}"), directory: run_directory(&name), name };
@@ -137,11 +127,7 @@ impl Java {
     fn kit(&self, arguments: &[&str]) -> Result<()> {
         let output = Command::new(kit()).args(arguments).output().context("run rocketmq.sh")?;
         if !output.status.success() {
-            bail!(
-                "rocketmq.sh {arguments:?}: {}{}",
-                String::from_utf8_lossy(&output.stdout),
-                String::from_utf8_lossy(&output.stderr)
-            );
+            bail!("rocketmq.sh {arguments:?}: {}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
         }
         Ok(())
     }

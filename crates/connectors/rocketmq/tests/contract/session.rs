@@ -33,9 +33,7 @@ impl Session {
     pub(crate) async fn topic(&self, name: &str, queues: u32) -> Result<String> {
         self.admin.create_topic(name, queues).await?;
         let deadline = Instant::now() + SOON;
-        while self.admin.queues(name).await.is_ok_and(|found| found.len() != queues as usize)
-            || self.admin.queues(name).await.is_err()
-        {
+        while self.admin.queues(name).await.is_ok_and(|found| found.len() != queues as usize) || self.admin.queues(name).await.is_err() {
             if Instant::now() > deadline {
                 bail!("topic {name} does not appear");
             }

@@ -1,0 +1,3 @@
+//! Placeholder.
+#![recursion_limit = "256"]
+pub use rocketmq_client_rust::DefaultMQProducer;
