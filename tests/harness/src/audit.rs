@@ -18,8 +18,6 @@ use crate::brokers::Cluster;
 use crate::condition::eventually;
 use crate::message::Numbered;
 
-/// Width of the intervals that the highest rate is taken over, milliseconds.
-const INTERVAL: i64 = 200;
 /// Examples of each kind of fault that a report keeps.
 const EXAMPLES: usize = 5;
 /// Properties that RocketMQ or the bridge adds.
@@ -51,8 +49,6 @@ pub struct Report {
     pub out_of_order: u64,
     /// Messages that arrived though they should not.
     pub unwanted: u64,
-    /// Most arrivals from one source queue within 200 ms.
-    pub peak: u64,
     /// Examples of what was wrong.
     pub examples: Vec<String>,
 }
@@ -65,8 +61,8 @@ struct Account {
     arrivals: HashMap<u64, u32>,
     /// Of each source queue: first arrivals, and the highest number so far.
     per_queue: Vec<(u64, Option<u64>)>,
-    /// Arrivals by source queue and interval of the target's store time.
-    intervals: HashMap<(u64, i64), u64>,
+    /// First arrivals by source queue and the target's store time, milliseconds.
+    times: HashMap<(u64, i64), u64>,
     corrupt: u64,
     out_of_order: u64,
     examples: Vec<String>,
@@ -111,6 +107,16 @@ impl Audit {
             *least = Some(least.map_or(number, |least: u64| least.min(number)));
         }
         lowest
+    }
+
+    /// The most first arrivals from one source queue within an interval, by the target's store time.
+    pub fn peak(&self, interval: Duration) -> u64 {
+        let width = i64::try_from(interval.as_millis()).expect("a short interval");
+        let mut intervals: HashMap<(u64, i64), u64> = HashMap::new();
+        for ((queue, time), count) in &lock(&self.account).times {
+            *intervals.entry((*queue, time / width)).or_default() += count;
+        }
+        intervals.into_values().max().unwrap_or_default()
     }
 
     /// Waits until so many distinct messages arrived.
@@ -199,12 +205,12 @@ impl Account {
             self.example(format!("message {number}: {what}"));
         }
         let queue = number % self.queues;
-        *self.intervals.entry((queue, event.envelope.store_timestamp / INTERVAL)).or_default() += 1;
         let arrivals = self.arrivals.entry(number).or_default();
         *arrivals += 1;
         if *arrivals > 1 {
             return;
         }
+        *self.times.entry((queue, event.envelope.store_timestamp)).or_default() += 1;
         let (count, highest) = &mut self.per_queue[usize::try_from(queue).expect("a few queues")];
         *count += 1;
         match *highest {
@@ -226,7 +232,6 @@ impl Account {
         let mut report = Report {
             corrupt: self.corrupt,
             out_of_order: self.out_of_order,
-            peak: self.intervals.values().copied().max().unwrap_or_default(),
             examples: self.examples.clone(),
             ..Report::default()
         };
