@@ -62,75 +62,89 @@ async fn nothing_is_lost_while_every_stage_dies() {
     // A share of the load for each fault, and one for the end. A share begins when all before it has arrived, so every partition flows
     // again; its fault comes when an eighth of it has arrived from every queue, so every partition is in full flow.
     let share = MESSAGES / (FAULTS.len() as u64 + 1);
-    let mut windows = 0;
-    let mut commits = 0;
-    let mut standing = status;
+    let mut moves = Moves::of(&status);
     for (number, fault) in FAULTS.into_iter().enumerate() {
         let first = share * number as u64;
         let waiting = Instant::now();
         audit.wait(first, RECOVERY).await;
-        standing = changed(&api, &standing, fault, waiting).await;
+        let recovered = waiting.elapsed();
+        moves.note(&api.wait_until_running("orders", RECOVERY).await);
+        let victim = victim(fault, &etcd, &api).await;
         let sending = tokio::spawn({
             let load = load.clone();
             async move { load.send(first..first + share).await }
         });
         audit.wait_each((first + share / 8) / u64::from(QUEUES), RECOVERY).await;
         let (arrived, produced) = (audit.delivered() - first, load.produced() - first);
-        let victim = inflict(fault, &mut mesh, &etcd, &api).await;
-        println!("{:6.1?} {fault:?} {victim}: {arrived} of a share of {share} had arrived, {produced} were produced", begin.elapsed());
+        println!(
+            "{:6.1?} {fault:?} {victim} (the share before was complete {recovered:.1?} after it was sent): of {share}, {produced} produced, {arrived} arrived",
+            begin.elapsed()
+        );
+        inflict(fault, &victim, &mut mesh, &etcd, &api).await;
         sending.await.expect("the load is sent");
     }
+    load.send(share * FAULTS.len() as u64..MESSAGES).await;
+    let report = audit.report(0..MESSAGES, |_| true, RECOVERY).await;
+    let status = api.wait_until_running("orders", RECOVERY).await;
+    moves.note(&status);
+    println!("{:6.1?} everything arrived; placed: {}", begin.elapsed(), placement(&status));
+    println!("{report}");
+
+    // A partition whose filter or dispatcher changed repeats at most its window, what was open. One whose router changed repeats besides what
+    // ended since the last commit: what flowed during the interval, and during a commit that was under way.
+    let peak = audit.peak(COMMIT_INTERVAL);
+    let allowed = moves.routers * (WINDOW + 2 * peak) + moves.others * WINDOW;
+    println!(
+        "repeats allowed: {allowed} = {} changes of router x (window {WINDOW} + 2 x {peak} in {COMMIT_INTERVAL:?}) + {} of filter or dispatcher x {WINDOW}; {} sent again at the source",
+        moves.routers,
+        moves.others,
+        load.resent()
+    );
     assert!(report.is_right() && report.produced == MESSAGES, "{report}");
     assert!(report.duplicated <= allowed + load.resent(), "{} repeats are more than {allowed}", report.duplicated);
     assert!(mesh.all().all(|process| !process.log().contains("panicked")), "a process panicked");
     brokers.stop().await;
 }
 
-/// Makes something go wrong and, where a process ends, starts a fresh one. Answers whom it hit.
-async fn inflict(fault: Fault, mesh: &mut Mesh, etcd: &Etcd, api: &Api) -> String {
+/// Makes something go wrong and, where a process ends, starts a fresh one.
+async fn inflict(fault: Fault, victim: &str, mesh: &mut Mesh, etcd: &Etcd, api: &Api) {
     match fault {
         Fault::Kill(role) => {
-            let victim = owner(role, api).await;
-            mesh.take(&victim).kill();
+            mesh.take(victim).kill();
             mesh.add(role);
-            victim
         }
         Fault::Freeze(role) => {
-            let victim = owner(role, api).await;
-            let process = mesh.take(&victim);
+            let process = mesh.take(victim);
             process.freeze();
             eventually("others own what the frozen one owned", RECOVERY, async || {
                 let status = api.try_status("orders").await.map_err(|status| status.to_string())?;
-                let owned = status.partitions.iter().any(|part| part.router == victim || part.router.is_empty());
+                let owned = status.partitions.iter().any(|part| part.router == *victim || part.router.is_empty());
                 let flows = status.state() == State::Running && status.partitions.len() == QUEUES as usize;
                 if flows && !owned { Ok(()) } else { Err(placement(&status)) }
             })
             .await;
             process.thaw();
             mesh.put(role, process);
-            victim
         }
         Fault::Roll(role) => {
-            let victim = owner(role, api).await;
             mesh.add(role);
-            let mut process = mesh.take(&victim);
+            let mut process = mesh.take(victim);
             process.terminate();
             let begin = Instant::now();
             let status = process.wait(DRAIN);
-            println!("{victim} drained in {:.1?}", begin.elapsed());
+            println!("       {victim} drained in {:.1?}", begin.elapsed());
             assert!(status.success(), "{victim} ended with {status}");
-            victim
         }
-        Fault::KillEtcdLeader => {
-            let leader = etcd.leader();
-            etcd.kill(leader);
-            format!("member {leader}")
-        }
+        Fault::KillEtcdLeader => etcd.kill(victim.parse().expect("a member's number")),
     }
 }
 
-/// A process of the role that has a part in the stream.
-async fn owner(role: Role, api: &Api) -> String {
+/// Whom a fault hits: a process that has a part in the stream.
+async fn victim(fault: Fault, etcd: &Etcd, api: &Api) -> String {
+    let role = match fault {
+        Fault::Kill(role) | Fault::Freeze(role) | Fault::Roll(role) => role,
+        Fault::KillEtcdLeader => return etcd.leader().to_string(),
+    };
     eventually(&format!("a {role:?} has a part in the stream"), RECOVERY, async || {
         let status = api.try_status("orders").await.map_err(|status| status.to_string())?;
         let names = status.partitions.iter().map(|part| match role {
@@ -141,6 +155,36 @@ async fn owner(role: Role, api: &Api) -> String {
         names.into_iter().find(|name| !name.is_empty()).cloned().ok_or_else(|| placement(&status))
     })
     .await
+}
+
+/// Counts how often a partition got another owner, wanted or not.
+struct Moves {
+    /// Of each partition: the epoch of its router, its filter and its dispatcher.
+    last: Vec<(u64, String, String)>,
+    routers: u64,
+    others: u64,
+}
+
+impl Moves {
+    fn of(status: &StreamStatus) -> Self {
+        Self { last: Self::owners(status), routers: 0, others: 0 }
+    }
+
+    fn note(&mut self, status: &StreamStatus) {
+        let now = Self::owners(status);
+        for (before, now) in self.last.iter().zip(&now) {
+            self.routers += u64::from(before.0 != now.0);
+            self.others += u64::from(before.1 != now.1) + u64::from(before.2 != now.2);
+        }
+        self.last = now;
+    }
+
+    fn owners(status: &StreamStatus) -> Vec<(u64, String, String)> {
+        let owners = |part: &PartitionStatus| {
+            (part.report.as_ref().map_or(0, |report| report.epoch), part.filter.clone(), part.dispatcher.clone())
+        };
+        status.partitions.iter().map(owners).collect()
+    }
 }
 
 fn placement(status: &StreamStatus) -> String {

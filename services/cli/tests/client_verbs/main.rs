@@ -85,6 +85,7 @@ fn status(state: State, reason: &str, in_flight: u64) -> StreamStatus {
         partition: "broker-a/0".into(),
         epoch: 7,
         flowing: state == State::Running,
+        flowed: state == State::Running,
         failure: reason.into(),
         read_offset: 1_234_600,
         committed_offset: 1_234_567,
