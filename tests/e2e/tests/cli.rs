@@ -148,7 +148,7 @@ async fn streams_from_a_terminal() {
 
     // pause, delete.
     let paused = shell.run(&["pause", "stream", "orders", "--wait", "60s"]);
-    assert_eq!((paused.status, paused.output.as_str()), (Some(0), "stream/orders paused\n"), "{paused:?}");
+    assert_eq!((paused.status, paused.output.as_str()), (Some(0), "stream/orders drained\n"), "{paused:?}");
     assert!(shell.must(&["status", "stream", "orders"]).contains("PAUSED"));
     for stream in ["orders", "audit"] {
         assert_eq!(shell.must(&["delete", "stream", stream]), format!("stream/{stream} deleted\n"));

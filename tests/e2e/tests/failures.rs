@@ -150,7 +150,8 @@ async fn a_refused_definition_names_every_field() {
     // A stream without a source at all, too: the answer is a refusal, not a crash.
     let refused = api.try_create(Stream { name: "empty".to_owned(), ..Stream::default() }).await.expect_err("it has nothing");
     assert_eq!(refused.code(), tonic::Code::InvalidArgument, "{refused:?}");
-    let valid = Route::new("orders", "orders", &target, &target);
+    let mut valid = Route::new("orders", "orders", &target, &target);
+    valid.target.1 = "copy".to_owned();
     let created = api.create(valid.stream()).await;
     let Some(source::Source::SourceRocketmqParameters(source)) = created.source.and_then(|source| source.source) else {
         panic!("the answer has the source")
