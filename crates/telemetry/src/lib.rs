@@ -16,20 +16,22 @@ use tracing_subscriber::{EnvFilter, Layer};
 /// Longest wait for the last spans to be taken by the collector.
 pub const FLUSH: Duration = Duration::from_secs(3);
 
-/// Libraries whose own log is of use only when they are in error.
-const QUIET: [&str; 12] = [
-    "h2",
-    "hyper",
-    "tower",
-    "tonic",
-    "rustls",
-    "rocketmq_broker",
-    "rocketmq_namesrv",
-    "rocketmq_store",
-    "rocketmq_store_local",
-    "rocketmq_transport",
-    "rocketmq_runtime",
-    "rocketmq_client_rust",
+/// Libraries whose own log is of use only when they are in error, or not even then: the embedded broker's transport calls its own
+/// first attempt to reach the name server an error.
+const QUIET: [(&str, &str); 13] = [
+    ("h2", "error"),
+    ("hyper", "error"),
+    ("tower", "error"),
+    ("tonic", "error"),
+    ("rustls", "error"),
+    ("rocketmq_auth", "error"),
+    ("rocketmq_broker", "error"),
+    ("rocketmq_model", "error"),
+    ("rocketmq_namesrv", "error"),
+    ("rocketmq_runtime", "error"),
+    ("rocketmq_store", "error"),
+    ("rocketmq_store_local", "error"),
+    ("rocketmq_transport", "off"),
 ];
 
 /// What is told, and where.
@@ -79,9 +81,10 @@ pub struct Guard {
 /// Starts telemetry. Must be called within a tokio runtime if it exports.
 pub fn start(settings: &Settings) -> Result<Guard, Error> {
     let mut filter = EnvFilter::try_new(&settings.level).map_err(|source| Error::Level { level: settings.level.clone(), source })?;
-    for library in QUIET {
+    for (library, level) in QUIET {
         if !settings.level.contains(library) {
-            let directive = format!("{library}=error").parse().map_err(|source| Error::Level { level: settings.level.clone(), source })?;
+            let directive =
+                format!("{library}={level}").parse().map_err(|source| Error::Level { level: settings.level.clone(), source })?;
             filter = filter.add_directive(directive);
         }
     }

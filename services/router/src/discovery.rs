@@ -49,7 +49,10 @@ impl Discovery {
                     self.interval
                 }
                 Err(reason) => {
-                    tracing::warn!(stream = %self.stream, %reason, "partitions of the source are not known, tried again");
+                    // The same reason again is no news.
+                    if self.report.lock().failure.as_ref() != Some(reason) {
+                        tracing::warn!(stream = %self.stream, %reason, "partitions of the source are not known, tried again");
+                    }
                     backoff.next_delay()
                 }
             };

@@ -52,13 +52,20 @@ impl OwnedPartition {
     /// Runs until it has drained, or its authority is gone. Dropped, it stops at once; what was not committed is repeated.
     pub(crate) async fn run(mut self) {
         let mut backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(2));
+        let mut told: Option<String> = None;
         self.surroundings.definitions.ready().await;
         while !self.draining.is_cancelled() && self.authority.is_valid() {
             match self.flow(&mut backoff).await {
                 Ok(End::Drained | End::Fenced) => return,
                 Ok(End::Changed) => backoff.reset(),
                 Err(reason) => {
-                    tracing::warn!(stream = %self.stream, partition = %self.partition, %reason, "partition does not flow, tried again");
+                    // The same reason again is no news: it is tried many times a minute.
+                    if told.as_ref() == Some(&reason) {
+                        tracing::debug!(stream = %self.stream, partition = %self.partition, %reason, "partition does not flow, tried again");
+                    } else {
+                        tracing::warn!(stream = %self.stream, partition = %self.partition, %reason, "partition does not flow, tried again");
+                        told = Some(reason.clone());
+                    }
                     self.gauge.fails(reason);
                     tokio::select! {
                         biased;

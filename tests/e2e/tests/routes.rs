@@ -30,16 +30,18 @@ async fn on_apache_rocketmq_4_9() {
     suite(Kind::Java("4.9.7")).await;
 }
 
+/// Where the suite runs. The fields are dropped in this order: whoever fails must not first see the brokers go.
 struct Place {
-    brokers: Brokers,
     api: Api,
+    standalone: Standalone,
+    brokers: Brokers,
 }
 
 async fn suite(kind: Kind) {
     let Some(brokers) = Brokers::start(kind).await else { return };
     let directory = tempfile::tempdir().expect("a temporary directory");
     let standalone = Standalone::start(directory.path());
-    let place = Place { brokers, api: standalone.api().await };
+    let place = Place { api: standalone.api().await, standalone, brokers };
     let mut begin = Instant::now();
     let mut done = |name: &str| {
         println!("{kind:?}: {name}: {:.1?}", begin.elapsed());
@@ -61,7 +63,7 @@ async fn suite(kind: Kind) {
     done("a pattern changes at an offset");
     streams_do_not_disturb_each_other(&place).await;
     done("streams do not disturb each other");
-    drop(standalone);
+    drop(place.standalone);
     place.brokers.stop().await;
 }
 
@@ -88,7 +90,7 @@ async fn everything_arrives_as_it_was(place: &Place) {
     place.api.run(route.stream()).await;
     load.send(2500..5000).await;
     let report = audit.expect(0..5000, |_| true).await;
-    assert_eq!(report.duplicated, load.resent(), "nothing went wrong, so nothing is repeated: {report}");
+    assert!(report.duplicated <= load.resent(), "nothing went wrong, so only the load may have repeated anything: {report}");
     let admin = place.brokers.source.admin();
     eventually("the group has committed everything", DEADLINE, async || {
         let progress = admin.progress("everything", "GID_everything").await.map_err(|error| error.to_string())?;
@@ -173,7 +175,7 @@ async fn a_paused_stream_goes_on_where_it_was(place: &Place) {
     place.api.start(&route.name).await;
     place.api.wait_until_running(&route.name, DEADLINE).await;
     let report = audit.expect(0..5000, |_| true).await;
-    assert_eq!(report.duplicated, load.resent(), "a pause drains, so nothing is repeated: {report}");
+    assert!(report.duplicated <= load.resent(), "a pause drains, so only the load may have repeated anything: {report}");
     place.api.delete(&route.name).await;
 }
 
