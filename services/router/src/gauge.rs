@@ -28,6 +28,11 @@ impl Gauge {
         Self(Arc::new(Mutex::new(State { report, ended: VecDeque::new() })))
     }
 
+    /// Whether source and session are open.
+    pub(crate) fn is_flowing(&self) -> bool {
+        self.0.lock().report.flowing
+    }
+
     /// Why nothing flows, or why it waits.
     pub(crate) fn fails(&self, reason: impl Into<String>) {
         let mut state = self.0.lock();

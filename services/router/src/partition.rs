@@ -59,7 +59,10 @@ impl OwnedPartition {
                 Ok(End::Drained | End::Fenced) => return,
                 Ok(End::Changed) => backoff.reset(),
                 Err(reason) => {
-                    // The same reason again is no news: it is tried many times a minute.
+                    // The same reason again, without having flowed between, is no news: it is tried many times a minute.
+                    if self.gauge.is_flowing() {
+                        told = None;
+                    }
                     if told.as_ref() == Some(&reason) {
                         tracing::debug!(stream = %self.stream, partition = %self.partition, %reason, "partition does not flow, tried again");
                     } else {
