@@ -111,7 +111,9 @@ async fn grpcurl_does_everything_through_reflection() {
     let refused = grpcurl.run(Some(&json!({"stream": bad})), &["rocketbridge.stream.v1.StreamService/CreateStream"]);
     // grpcurl answers 64 and the code of gRPC.
     assert_eq!(refused.status, Some(64 + 3), "{}", refused.errors);
-    for shown in ["InvalidArgument", "google.rpc.BadRequest", "fieldViolations", "filter_pattern", "source_rocketmq_parameters.topic", "\"name\""] {
+    for shown in
+        ["InvalidArgument", "google.rpc.BadRequest", "fieldViolations", "filter_pattern", "source_rocketmq_parameters.topic", "\"name\""]
+    {
         assert!(refused.errors.contains(shown), "{shown} is not in {}", refused.errors);
     }
 

@@ -114,9 +114,8 @@ async fn a_pattern_filters(place: &Place) {
     place.api.run(route.stream()).await;
     let is_paid = |number| Numbered::tag_of(number) == "paid";
     let paid = (0..1000).filter(|number| is_paid(*number)).count() as u64;
-    let counted = |status: &StreamStatus| {
-        status.counts.as_ref().is_some_and(|counts| counts.delivered == paid && counts.filtered == 1000 - paid)
-    };
+    let counted =
+        |status: &StreamStatus| status.counts.as_ref().is_some_and(|counts| counts.delivered == paid && counts.filtered == 1000 - paid);
     place.api.wait(&route.name, "counts what it filtered", DEADLINE, counted).await;
     audit.expect(0..1000, is_paid).await;
     place.api.delete(&route.name).await;

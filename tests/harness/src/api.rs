@@ -75,11 +75,8 @@ impl Route {
             group_id: self.group.clone(),
             ..Default::default()
         };
-        let sink = SinkRocketMqParameters {
-            instance_endpoint: constant(&self.target.0),
-            topic: constant(&self.target.1),
-            ..Default::default()
-        };
+        let sink =
+            SinkRocketMqParameters { instance_endpoint: constant(&self.target.0), topic: constant(&self.target.1), ..Default::default() };
         Stream {
             name: self.name.clone(),
             filter_pattern: self.pattern.clone(),
@@ -153,7 +150,8 @@ impl Api {
     pub async fn pause(&self, name: &str) {
         let request = PauseStreamRequest { name: name.to_owned(), ..Default::default() };
         self.client.clone().pause_stream(request).await.unwrap_or_else(|status| panic!("pause {name}: {status:?}"));
-        let drained = |status: &StreamStatus| status.state() == State::Paused && status.partitions.iter().all(|part| part.router.is_empty());
+        let drained =
+            |status: &StreamStatus| status.state() == State::Paused && status.partitions.iter().all(|part| part.router.is_empty());
         self.wait(name, "paused and drained", Duration::from_secs(30), drained).await;
     }
 

@@ -22,8 +22,20 @@ use crate::message::Numbered;
 const EXAMPLES: usize = 5;
 /// Properties that RocketMQ or the bridge adds.
 const OWN: [&str; 14] = [
-    "KEYS", "TAGS", "UNIQ_KEY", "WAIT", "CLUSTER", "MSG_REGION", "TRACE_ON", "BORNHOST", "REAL_TOPIC", "REAL_QID", "MIN_OFFSET", "MAX_OFFSET",
-    "INNER_NUM", ORIGIN_PROPERTY,
+    "KEYS",
+    "TAGS",
+    "UNIQ_KEY",
+    "WAIT",
+    "CLUSTER",
+    "MSG_REGION",
+    "TRACE_ON",
+    "BORNHOST",
+    "REAL_TOPIC",
+    "REAL_QID",
+    "MIN_OFFSET",
+    "MAX_OFFSET",
+    "INNER_NUM",
+    ORIGIN_PROPERTY,
 ];
 
 /// Follows a target's topic from its beginning.
@@ -74,8 +86,7 @@ impl Audit {
     pub async fn follow(cluster: &Cluster, topic: &str, queues: u32, seed: u64) -> Self {
         let begun = cluster.admin().tail(topic, &[], StartPosition::Earliest).await;
         let mut tail = begun.unwrap_or_else(|error| panic!("{error}"));
-        let per_queue = vec![(0, None); queues as usize];
-        let account = Arc::new(Mutex::new(Account { seed, queues: queues.into(), per_queue, ..Account::default() }));
+        let account = Arc::new(Mutex::new(Account::new(queues, seed)));
         let filling = account.clone();
         let reading = tokio::spawn(async move {
             loop {
@@ -91,6 +102,11 @@ impl Audit {
     /// Distinct messages that arrived so far.
     pub fn delivered(&self) -> u64 {
         lock(&self.account).arrivals.len() as u64
+    }
+
+    /// Arrivals beyond the first of each message so far.
+    pub fn repeated(&self) -> u64 {
+        lock(&self.account).arrivals.values().map(|arrivals| u64::from(*arrivals) - 1).sum()
     }
 
     /// First arrivals from each source queue.
@@ -192,6 +208,10 @@ impl fmt::Display for Report {
 }
 
 impl Account {
+    fn new(queues: u32, seed: u64) -> Self {
+        Self { seed, queues: queues.into(), per_queue: vec![(0, None); queues as usize], ..Self::default() }
+    }
+
     fn enter(&mut self, event: &Event) {
         self.last = Some(Instant::now());
         let keys = event.envelope.properties.get("KEYS").unwrap_or_default();
@@ -229,12 +249,8 @@ impl Account {
     }
 
     fn report(&self, produced: &Range<u64>, wanted: impl Fn(u64) -> bool) -> Report {
-        let mut report = Report {
-            corrupt: self.corrupt,
-            out_of_order: self.out_of_order,
-            examples: self.examples.clone(),
-            ..Report::default()
-        };
+        let mut report =
+            Report { corrupt: self.corrupt, out_of_order: self.out_of_order, examples: self.examples.clone(), ..Report::default() };
         for number in produced.clone().filter(|number| wanted(*number)) {
             report.produced += 1;
             match self.arrivals.get(&number) {
@@ -280,4 +296,74 @@ fn check(expected: &Numbered, event: &Event) -> Result<(), String> {
 
 fn lock(account: &Mutex<Account>) -> MutexGuard<'_, Account> {
     account.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use rocketbridge_model::{Envelope, Properties};
+
+    use super::*;
+
+    const SEED: u64 = 3;
+
+    fn event(number: u64, change: impl FnOnce(&mut Numbered)) -> Event {
+        let mut message = Numbered::new(SEED, number);
+        change(&mut message);
+        let keys = Numbered::keys(number);
+        let named = [("KEYS", keys.as_str()), ("TAGS", message.tag), ("UNIQ_KEY", "7F")];
+        let own = message.properties.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+        let properties = Properties::from_pairs(named.into_iter().chain(own)).expect("no separators");
+        Event { offset: number, envelope: Envelope { body: message.body, properties, ..Envelope::default() }, attributes: None }
+    }
+
+    fn account(events: impl IntoIterator<Item = Event>) -> Report {
+        let mut account = Account::new(2, SEED);
+        events.into_iter().for_each(|event| account.enter(&event));
+        account.report(&(0..10), |_| true)
+    }
+
+    fn whole() -> Vec<Event> {
+        (0..10).map(|number| event(number, |_| {})).collect()
+    }
+
+    #[test]
+    fn a_whole_load_is_right_in_any_order_of_its_queues() {
+        let report = account((0..10).step_by(2).chain((1..10).step_by(2)).map(|number| event(number, |_| {})));
+        assert!(report.is_right() && report.delivered == 10 && report.duplicated == 0, "{report}");
+        let said = "produced 10 delivered 10 duplicated 0 lost 0 corrupt 0 out-of-order 0";
+        assert_eq!(report.to_string(), said);
+    }
+
+    #[test]
+    fn every_fault_is_found() {
+        let mut lost = whole();
+        lost.remove(4);
+        assert_eq!((account(lost.clone()).lost, account(lost).is_right()), (1, false));
+
+        let repeated = account(whole().into_iter().chain(whole()));
+        assert_eq!((repeated.duplicated, repeated.out_of_order, repeated.is_right()), (10, 0, true), "a replay is no disorder");
+
+        let mut swapped = whole();
+        swapped.swap(4, 6);
+        assert_eq!(account(swapped).out_of_order, 1);
+
+        assert_eq!(account(whole().into_iter().chain([event(12, |_| {})])).unwanted, 1);
+
+        let changes: [fn(&mut Numbered); 5] = [
+            |message| message.body = b"another".as_slice().into(),
+            |message| message.tag = "another",
+            |message| message.properties.clear(),
+            |message| message.properties.push(("more".to_owned(), "x".to_owned())),
+            |message| message.properties[0].1.push('x'),
+        ];
+        for change in changes {
+            let mut events = whole();
+            events[5] = event(5, change);
+            assert_eq!(account(events).corrupt, 1);
+        }
+        let mut nameless = whole();
+        nameless[3].envelope.properties = Properties::default();
+        let report = account(nameless);
+        assert_eq!((report.corrupt, report.lost), (1, 1));
+    }
 }

@@ -93,11 +93,7 @@ impl Cluster {
         let port = |address: String| address.rsplit_once(':').and_then(|(_, port)| port.parse().ok()).expect("an address has a port");
         let ports = (port(embedded.name_server()), port(embedded.broker()));
         let name_server = embedded.name_server();
-        Self {
-            connectors: Connectors::new(),
-            name_server,
-            running: Running::Embedded { name, directory, ports, embedded: Some(embedded) },
-        }
+        Self { connectors: Connectors::new(), name_server, running: Running::Embedded { name, directory, ports, embedded: Some(embedded) } }
     }
 
     /// Address of its name server.
@@ -133,8 +129,7 @@ impl Cluster {
         let Running::Embedded { name, directory, ports, embedded } = &mut self.running else {
             panic!("only embedded clusters are restarted")
         };
-        let config =
-            EmbeddedConfig { name_server_port: ports.0, broker_port: ports.1, ..EmbeddedConfig::new(*name, directory.path()) };
+        let config = EmbeddedConfig { name_server_port: ports.0, broker_port: ports.1, ..EmbeddedConfig::new(*name, directory.path()) };
         *embedded = Some(Embedded::start(config).await.unwrap_or_else(|error| panic!("embedded cluster {name}, again: {error}")));
     }
 

@@ -16,12 +16,17 @@ pub struct Standalone {
 impl Standalone {
     /// Starts it without a RocketMQ, on `directory/data`: again on the same directory, it has what it had.
     pub fn start(directory: &Path) -> Self {
-        Self { process: start(directory, "--embedded-rocketmq=false"), name_server: None }
+        Self::start_with(directory, &[])
+    }
+
+    /// As [`start`](Self::start), with further settings as variables.
+    pub fn start_with(directory: &Path, variables: &[(&str, &str)]) -> Self {
+        Self { process: start(directory, "--embedded-rocketmq=false", variables), name_server: None }
     }
 
     /// Starts it with its embedded RocketMQ.
     pub fn start_with_rocketmq(directory: &Path) -> Self {
-        let mut process = start(directory, "--embedded-rocketmq=true");
+        let mut process = start(directory, "--embedded-rocketmq=true", &[]);
         let line = process.line();
         let name_server = line.strip_prefix("embedded RocketMQ name server ").unwrap_or_else(|| panic!("second line: {line:?}"));
         Self { name_server: Some(name_server.to_owned()), process }
@@ -38,8 +43,8 @@ impl Standalone {
     }
 }
 
-fn start(directory: &Path, rocketmq: &str) -> Process {
+fn start(directory: &Path, rocketmq: &str, variables: &[(&str, &str)]) -> Process {
     let data = directory.join("data");
     let arguments = ["standalone", "--data-dir", &data.to_string_lossy(), "--listen", "127.0.0.1:0", rocketmq];
-    Process::start(directory, "standalone", &arguments, &[])
+    Process::start(directory, "standalone", &arguments, variables)
 }
