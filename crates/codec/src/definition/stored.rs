@@ -130,7 +130,7 @@ mod tests {
 
     #[test]
     fn what_routers_write_of_sources_is_read() {
-        let text = br#"{"schema":1,"uid":"u","partitions":[{"id":"broker/0","broker":"broker","queue":0,"origin":123}]}"#;
+        let text = br#"{"schema":1,"uid":"u","source":"i||t","partitions":[{"id":"broker/0","broker":"broker","queue":0,"origin":123}]}"#;
         let record: SourceRecord = decode("sources/u", text).expect("layout 1");
         assert_eq!((record.partitions[0].id.as_str(), record.partitions[0].origin), ("broker/0", 123));
         assert_eq!(encode(record), text);
