@@ -76,6 +76,25 @@ impl Running {
         kill_process(pid, signal).expect("the child runs");
     }
 
+    /// Stops it, and returns when each of its threads has stopped: a signal takes effect when a thread is next scheduled, and until then the
+    /// process could read what is written to it.
+    fn stop(&self) {
+        self.signal(Signal::STOP);
+        let threads = format!("/proc/{}/task", self.process.id());
+        let stopped = || {
+            std::fs::read_dir(&threads).expect("the child runs").flatten().all(|thread| {
+                let stat = std::fs::read_to_string(thread.path().join("stat")).unwrap_or_default();
+                // The state stands behind the name, which is in parentheses and may hold anything.
+                stat.rsplit_once(") ").is_some_and(|(_, rest)| rest.starts_with('T'))
+            })
+        };
+        let deadline = std::time::Instant::now() + PATIENCE;
+        while !stopped() {
+            assert!(std::time::Instant::now() < deadline, "the child does not stop");
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    }
+
     fn ask(&mut self) {
         self.input.write_all(b"\n").expect("writable");
     }
@@ -110,7 +129,7 @@ async fn a_stopped_owner_knows_at_once() {
     owner.ask();
     assert_eq!(owner.line("valid"), "valid true");
     let before = store.get(&unit().key()).await.expect("get").expect("it is owned").create_revision;
-    owner.signal(Signal::STOP);
+    owner.stop();
     // Waits in its input, to be the first thing that it reads.
     owner.ask();
 
