@@ -10,14 +10,22 @@ use rocketmq_transport::api::RPCHook;
 /// Request codes (`RequestCode` of Apache RocketMQ).
 const GET_ROUTE: i32 = 105;
 const GET_CLUSTER: i32 = 106;
+const GET_CONSUME_STATS: i32 = 208;
 const LITE_PULL: i32 = 361;
 const PULL: i32 = 11;
 
-const BROKER_ADDRESSES: &str = "\"brokerAddrs\":";
-const ACTING_MASTER: &str = "\"enableActingMaster\"";
+/// A field that the library wants and 4.x does not write, and the field it goes before.
+const ACTING_MASTER: Missing = Missing { field: "\"enableActingMaster\"", value: "false", before: "\"brokerAddrs\":" };
+const PULL_OFFSET: Missing = Missing { field: "\"pullOffset\"", value: "0", before: "\"lastTimestamp\":" };
 
-/// Hook for every client of one name server: a route without `enableActingMaster` is one of 4.x. The library cannot read it, so the
-/// field is added; and brokers of 4.x do not know lite pulls, so they are asked with plain ones from then on.
+struct Missing {
+    field: &'static str,
+    value: &'static str,
+    before: &'static str,
+}
+
+/// Hook for every client of one name server. The library cannot read routes and progress as 4.x writes them, so the fields that it misses
+/// are added. Brokers of 4.x do not know lite pulls, so after such a route they are asked with plain ones.
 #[derive(Debug, Default)]
 pub(crate) struct Compatibility {
     is_old: AtomicBool,
@@ -32,10 +40,12 @@ impl RPCHook for Compatibility {
     }
 
     fn do_after_response(&self, _: SocketAddr, request: &RemotingCommand, response: &mut RemotingCommand) -> Result<(), SharedError> {
-        if ![GET_ROUTE, GET_CLUSTER].contains(&request.code()) {
-            return Ok(());
-        }
-        let repaired = response.body().and_then(|body| repair(body));
+        let missing = match request.code() {
+            GET_ROUTE | GET_CLUSTER => ACTING_MASTER,
+            GET_CONSUME_STATS => PULL_OFFSET,
+            _ => return Ok(()),
+        };
+        let repaired = response.body().and_then(|body| missing.add(body));
         if let Some(body) = repaired {
             self.is_old.store(true, Ordering::Relaxed);
             response.set_body_mut_ref(body);
@@ -44,11 +54,14 @@ impl RPCHook for Compatibility {
     }
 }
 
-/// The answer of a name server of 4.x as one of 5.x would write it; `None` if there is nothing to repair.
-fn repair(body: &[u8]) -> Option<String> {
-    let text = std::str::from_utf8(body).ok()?;
-    let is_old = text.contains(BROKER_ADDRESSES) && !text.contains(ACTING_MASTER);
-    is_old.then(|| text.replace(BROKER_ADDRESSES, &format!("{ACTING_MASTER}:false,{BROKER_ADDRESSES}")))
+impl Missing {
+    /// The answer of 4.x as 5.x would write it; `None` if nothing is missing.
+    fn add(&self, body: &[u8]) -> Option<String> {
+        let text = std::str::from_utf8(body).ok()?;
+        let Self { field, value, before } = self;
+        let is_old = text.contains(before) && !text.contains(field);
+        is_old.then(|| text.replace(before, &format!("{field}:{value},{before}")))
+    }
 }
 
 #[cfg(test)]
@@ -58,10 +71,10 @@ mod tests {
     #[test]
     fn routes_of_4_get_what_is_missing_and_others_stay() {
         let old = br#"{"brokerDatas":[{"brokerAddrs":{0:"127.0.0.1:1"},"brokerName":"a"},{"brokerAddrs":{0:"127.0.0.1:2"}}]}"#;
-        let repaired = repair(old).expect("it is an old one");
+        let repaired = ACTING_MASTER.add(old).expect("it is an old one");
         assert_eq!(repaired.matches(r#"{"enableActingMaster":false,"brokerAddrs":{"#).count(), 2, "{repaired}");
-        assert_eq!(repair(repaired.as_bytes()), None);
-        assert_eq!(repair(b"{}"), None);
-        assert_eq!(repair(b"\xff"), None);
+        assert_eq!(ACTING_MASTER.add(repaired.as_bytes()), None);
+        assert_eq!(ACTING_MASTER.add(b"{}"), None);
+        assert_eq!(ACTING_MASTER.add(b"\xff"), None);
     }
 }

@@ -24,22 +24,26 @@ const SHARDING_KEY: &str = "__SHARDINGKEY";
 /// 5.0 do not store it if it says what is the default.
 const NOT_OF_THE_MESSAGE: [&str; 6] = ["CLUSTER", "MAX_OFFSET", "MIN_OFFSET", "MSG_REGION", "TRACE_ON", "WAIT"];
 
-/// *Scenario*: [`through_a_stream`] on embedded clusters. *Guarantees*: as it says.
+/// *Scenario*: the suite below on embedded clusters. *Guarantees*: as its parts say.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn through_a_stream_on_embedded_rocketmq() {
-    through_a_stream(Kind::Embedded).await;
+async fn on_embedded_rocketmq() {
+    suite(Kind::Embedded).await;
 }
 
-/// *Scenario*: [`through_a_stream`] on Apache RocketMQ 5.3.3 brokers. *Guarantees*: as it says.
+/// *Scenario*: the suite below on Apache RocketMQ 5.3.3 brokers. *Guarantees*: as its parts say.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn through_a_stream_on_apache_rocketmq_5_3() {
-    through_a_stream(Kind::Java("5.3.3")).await;
+async fn on_apache_rocketmq_5_3() {
+    suite(Kind::Java("5.3.3")).await;
 }
 
-/// *Scenario*: [`through_a_stream`] on Apache RocketMQ 4.9.7 brokers. *Guarantees*: as it says.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn through_a_stream_on_apache_rocketmq_4_9() {
-    through_a_stream(Kind::Java("4.9.7")).await;
+async fn suite(kind: Kind) {
+    let Some(brokers) = Brokers::start(kind).await else { return };
+    let begin = Instant::now();
+    through_a_stream(&brokers).await;
+    println!("{kind:?}: through a stream: {:.1?}", begin.elapsed());
+    from_our_producer(&brokers).await;
+    println!("{kind:?}: and from our producer: {:.1?}", begin.elapsed());
+    brokers.stop().await;
 }
 
 /// *Scenario*: the library sends 500 messages to four queues, half of them before a stream to a second cluster is applied and started
@@ -48,11 +52,9 @@ async fn through_a_stream_on_apache_rocketmq_4_9() {
 /// together. *Guarantees*: each message arrives once, in the order of its queue, with the body, keys, tag, sharding key, user properties,
 /// flag and id that it was sent with, and one property more: its origin, true to the place that the library was told. The group's
 /// committed offsets, as the library is told them, are the ends of the queues.
-async fn through_a_stream(kind: Kind) {
+async fn through_a_stream(brokers: &Brokers) {
     const TOPIC: &str = "independent";
-    let Some(brokers) = Brokers::start(kind).await else { return };
     brokers.create_topic(TOPIC, QUEUES).await;
-    let begin = Instant::now();
     let (source, target) = (Client::new(brokers.source.name_server()), Client::new(brokers.target.name_server()));
 
     let producer = source.producer(TOPIC).await;
@@ -61,20 +63,17 @@ async fn through_a_stream(kind: Kind) {
         let receipt = producer.send(number, &outgoing(number)).await;
         sent.insert(receipt.place.clone(), (receipt, outgoing(number)));
     }
-    println!("{kind:?}: sent the first half: {:.1?}", begin.elapsed());
     let directory = tempfile::tempdir().expect("a temporary directory");
     let standalone = Standalone::start(directory.path());
-    apply(directory.path(), standalone.process.server(), &definition(&brokers, TOPIC));
+    apply(directory.path(), standalone.process.server(), &definition(brokers, TOPIC));
     for number in MESSAGES / 2..MESSAGES {
         let receipt = producer.send(number, &outgoing(number)).await;
         sent.insert(receipt.place.clone(), (receipt, outgoing(number)));
     }
     assert_eq!(sent.len(), MESSAGES, "each message has a place of its own");
-    println!("{kind:?}: sent the second half: {:.1?}", begin.elapsed());
 
     let reader = target.reader(TOPIC).await;
     until_stored(&reader, MESSAGES).await;
-    println!("{kind:?}: all are there: {:.1?}", begin.elapsed());
     let ends: BTreeMap<Queue, u64> = sent.keys().fold(BTreeMap::new(), |mut ends, place| {
         let end = ends.entry(place.queue.clone()).or_default();
         *end = place.offset.saturating_add(1).max(*end);
@@ -86,7 +85,6 @@ async fn through_a_stream(kind: Kind) {
         if progress == wanted { Ok(()) } else { Err(format!("{progress:?}")) }
     })
     .await;
-    println!("{kind:?}: all is committed: {:.1?}", begin.elapsed());
 
     // Everything is committed, so nothing more can come: what is stored now is all that the stream has written.
     let stored = until_stored(&reader, MESSAGES).await;
@@ -102,39 +100,17 @@ async fn through_a_stream(kind: Kind) {
         }
     }
     assert_eq!(sent.len(), 0, "these did not arrive: {:?}", sent.keys());
-    println!("{kind:?}: read and compared: {:.1?}", begin.elapsed());
 
     drop(standalone);
     tokio::join!(producer.close(), reader.close());
     tokio::join!(source.close(), target.close());
-    brokers.stop().await;
-    println!("{kind:?}: closed: {:.1?}", begin.elapsed());
-}
-
-/// *Scenario*: [`from_our_producer`] on an embedded cluster. *Guarantees*: as it says.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn from_our_producer_on_embedded_rocketmq() {
-    from_our_producer(Kind::Embedded).await;
-}
-
-/// *Scenario*: [`from_our_producer`] on Apache RocketMQ 5.3.3. *Guarantees*: as it says.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn from_our_producer_on_apache_rocketmq_5_3() {
-    from_our_producer(Kind::Java("5.3.3")).await;
-}
-
-/// *Scenario*: [`from_our_producer`] on Apache RocketMQ 4.9.7. *Guarantees*: as it says.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn from_our_producer_on_apache_rocketmq_4_9() {
-    from_our_producer(Kind::Java("4.9.7")).await;
 }
 
 /// *Scenario*: the connector's own producer sends 500 messages at once, so in its batches, to four queues: those of [`through_a_stream`]
 /// and empty bodies, which the library itself refuses to send; the library reads them. *Guarantees*: each is stored once, in its queue, in
 /// the order of sending, and the library reads the body, keys, tag, user properties and flag that were sent, an id, and nothing else.
-async fn from_our_producer(kind: Kind) {
+async fn from_our_producer(brokers: &Brokers) {
     const TOPIC: &str = "ours";
-    let Some(brokers) = Brokers::start(kind).await else { return };
     brokers.create_topic(TOPIC, QUEUES).await;
     let queues = QUEUES as usize;
     let outgoing: Vec<_> = (0..MESSAGES)
@@ -169,7 +145,6 @@ async fn from_our_producer(kind: Kind) {
     }
     tokio::join!(producer.close(), reader.close());
     client.close().await;
-    brokers.stop().await;
 }
 
 /// The message of a number.
