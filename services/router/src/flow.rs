@@ -12,7 +12,7 @@ use rocketbridge_delivery::{Allowance, Ledger};
 use rocketbridge_mesh::{Link, News};
 use rocketbridge_model::resolved::Stream;
 use rocketbridge_model::session::{Answer, Batch, FilterRequest};
-use rocketbridge_model::{OutcomeRange, PartitionId, Revision};
+use rocketbridge_model::{OutcomeRange, PartitionId};
 use tokio::time::{Instant, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 
@@ -44,7 +44,6 @@ pub(crate) struct Flow {
     pub(crate) link: Link<FilterRequest>,
     pub(crate) definitions: Definitions,
     pub(crate) stream: Arc<Stream>,
-    pub(crate) revision: Revision,
     pub(crate) partition: PartitionId,
     pub(crate) gauge: Gauge,
     pub(crate) authority: Authority,
@@ -115,7 +114,7 @@ impl Flow {
                         return Ok(End::Fenced);
                     }
                     if let Some((first_receipt, events)) = self.ledger.next_batch(&mut allowance, self.settings.batch) {
-                        permit.send(FilterRequest::Batch(Batch { first_receipt, revision: self.revision, events }));
+                        permit.send(FilterRequest::Batch(Batch { first_receipt, revision: self.stream.revision, events }));
                     }
                 },
                 read = self.reader.next(), if may_read => if self.take(read)? == Source::MadeAnew {

@@ -122,7 +122,6 @@ impl OwnedPartition {
             ledger: Ledger::new(start, settings.window),
             link: self.link(&stream, &partition),
             definitions: self.surroundings.definitions.clone(),
-            revision: stream.revision,
             stream,
             partition: self.partition.clone(),
             gauge: self.gauge.clone(),
