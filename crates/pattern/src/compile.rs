@@ -155,6 +155,7 @@ impl Compiler<'_> {
             if alibaba {
                 self.paths.want_composites(node);
             }
+            self.paths.want_absences();
             any.push(self.add(node, Ask::Absent { composites: alibaba }, at));
         }
         if !conditions.is_empty() {

@@ -60,11 +60,11 @@ impl Pattern {
     /// # Errors
     /// As [`Pattern::matches`].
     pub fn explain<V: View + ?Sized>(&self, event: &V) -> Result<Explanation, EventError> {
-        let mut leaves = Leaves::default();
+        let mut leaves = Leaves::certain();
         event.read(self.paths(), &mut leaves)?;
         let mut everywhere = self.paths().clone();
         everywhere.want_everywhere();
-        let mut parts = Leaves::default();
+        let mut parts = Leaves::certain();
         event.read(&everywhere, &mut parts)?;
 
         let logic = self.logic();

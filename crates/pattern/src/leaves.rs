@@ -5,7 +5,7 @@ use std::cell::Cell;
 
 use smallvec::SmallVec;
 
-use crate::json::{Malformed, Reader, walk};
+use crate::json::{Malformed, Reader, Rest, is_json, walk};
 use crate::number;
 use crate::paths::{Node, Paths};
 
@@ -53,6 +53,10 @@ pub struct Leaves<'e> {
     leaves: SmallVec<[Leaf<'e>; 8]>,
     elements: SmallVec<[Element; 8]>,
     arrays: u32,
+    /// Whether every text must be checked before its leaves are pushed.
+    certain: bool,
+    /// A text that was read and not checked.
+    doubtful: Option<&'e str>,
 }
 
 /// An element of an array: the element around the array, and the array. Its number is its place, less one.
@@ -97,14 +101,46 @@ impl<'e> Leaves<'e> {
     /// # Errors
     /// The text is not JSON.
     pub fn push_json(&mut self, paths: &Paths, node: Node, text: &'e str) -> Result<(), Malformed> {
-        let (leaves, elements) = (self.leaves.len(), self.elements.len());
-        let mut reader = Reader::new(text);
-        let read = walk(&mut reader, paths, node, Place::TOP, 0, self).and_then(|()| reader.end());
-        if read.is_err() {
-            self.leaves.truncate(leaves);
-            self.elements.truncate(elements);
+        self.walk(paths, node, text, Rest::Checked)
+    }
+
+    /// The same without a look at what no path leads into, if the answer can be taken back: see [`Leaves::hold`].
+    ///
+    /// # Errors
+    /// As [`Leaves::push_json`], but of malformed text there may be leaves and no error.
+    pub(crate) fn push_part_of_json(&mut self, paths: &Paths, node: Node, text: &'e str) -> Result<(), Malformed> {
+        // Less may be there than is found, never more: so only what is found may be asked for, and nothing of the text as a whole.
+        if self.certain || paths.wants_absences() || paths.is_wanted(node) || paths.wants_composites(node) || self.doubtful.is_some() {
+            return self.push_json(paths, node, text);
         }
-        read
+        self.walk(paths, node, text, Rest::Passed)?;
+        self.doubtful = Some(text);
+        Ok(())
+    }
+
+    /// Leaves of nothing but checked text.
+    pub(crate) fn certain() -> Self {
+        Self { certain: true, ..Self::default() }
+    }
+
+    /// Whether a match that was found in these leaves holds: if not, they were of a malformed text, and must be read again as [`Leaves::certain`].
+    ///
+    /// Most events match nothing; of those, nobody needs to know whether what was not read is well formed.
+    pub(crate) fn hold(&self) -> bool {
+        self.doubtful.is_none_or(is_json)
+    }
+
+    fn walk(&mut self, paths: &Paths, node: Node, text: &'e str, rest: Rest) -> Result<(), Malformed> {
+        let (leaves, elements) = (self.leaves.len(), self.elements.len());
+        if walk(text, rest, paths, node, self) {
+            return Ok(());
+        }
+        self.leaves.truncate(leaves);
+        self.elements.truncate(elements);
+        let mut reader = Reader::new(text);
+        reader.skip(0)?;
+        reader.end()?;
+        Err(Malformed { at: 0, what: "a quick reader and a careful one disagree" })
     }
 
     /// A new array, for [`Leaves::element`].

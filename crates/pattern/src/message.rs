@@ -74,8 +74,7 @@ impl<'a> Message<'a> {
         let Ok(text) = std::str::from_utf8(self.body) else {
             return Body::Binary(self.body);
         };
-        let mut reader = crate::json::Reader::new(text);
-        if reader.skip(0).and_then(|()| reader.end()).is_ok() { Body::Json(text) } else { Body::Text(text) }
+        if crate::json::is_json(text) { Body::Json(text) } else { Body::Text(text) }
     }
 
     fn read_data<'e>(&'e self, paths: &Paths, data: Node, leaves: &mut Leaves<'e>) {
@@ -121,7 +120,7 @@ impl<'a> Message<'a> {
         let Ok(text) = std::str::from_utf8(self.body) else {
             return leaf(paths, node, leaves, || Some(Value::Opaque));
         };
-        if leaves.push_json(paths, node, text).is_err() {
+        if leaves.push_part_of_json(paths, node, text).is_err() {
             leaf(paths, node, leaves, || Some(Value::String(text.into())));
         }
     }

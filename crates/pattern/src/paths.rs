@@ -5,10 +5,14 @@
 
 use std::collections::HashMap;
 
+use foldhash::fast::RandomState;
+
 /// A trie over names. Node 0 is the event itself.
 #[derive(Debug, Clone)]
 pub struct Paths {
     entries: Vec<Entry>,
+    /// Whether anybody wants to know that something is not there.
+    absences: bool,
 }
 
 /// One path of the trie, wanted or on the way to wanted ones.
@@ -25,15 +29,23 @@ struct Entry {
 /// Up to [`FEW`] names are compared one after the other, which is faster than hashing; more are hashed.
 #[derive(Debug, Clone)]
 enum Children {
-    Few(Vec<(Box<str>, Node)>),
-    Many(HashMap<Box<str>, Node>),
+    Few(Vec<Child>),
+    Many(HashMap<Box<str>, Node, RandomState>),
+}
+
+#[derive(Debug, Clone)]
+struct Child {
+    /// The first bytes of the name, by which most others are told apart from it.
+    head: u64,
+    name: Box<str>,
+    node: Node,
 }
 
 const FEW: usize = 8;
 
 impl Default for Paths {
     fn default() -> Self {
-        Self { entries: vec![Entry::default()] }
+        Self { entries: vec![Entry::default()], absences: false }
     }
 }
 
@@ -54,6 +66,16 @@ impl Paths {
     /// Asks to be told of objects and arrays at `node` too, not only of the values in them.
     pub fn want_composites(&mut self, node: Node) {
         self.entries[node.index()].composites = true;
+    }
+
+    /// Asks to be told the truth about what is not there: then leaves must not be of an event that was not checked.
+    pub(crate) fn want_absences(&mut self) {
+        self.absences = true;
+    }
+
+    /// Whether that was asked.
+    pub(crate) fn wants_absences(&self) -> bool {
+        self.absences
     }
 
     /// Whether values at `node` are asked for.
@@ -80,7 +102,7 @@ impl Paths {
     /// The names that go on below `node`.
     pub fn children(&self, node: Node) -> impl Iterator<Item = (&str, Node)> {
         let (few, many) = match &self.entries[node.index()].children {
-            Children::Few(children) => (Some(children.iter().map(|(name, child)| (&**name, *child))), None),
+            Children::Few(children) => (Some(children.iter().map(|child| (&*child.name, child.node))), None),
             Children::Many(children) => (None, Some(children.iter().map(|(name, child)| (&**name, *child)))),
         };
         few.into_iter().flatten().chain(many.into_iter().flatten())
@@ -92,16 +114,15 @@ impl Paths {
     pub fn descend(&self, node: Node, key: &str) -> Option<Node> {
         match &self.entries[node.index()].children {
             Children::Few(children) => {
-                // Lengths first: most keys are told apart by them, without a comparison of bytes.
-                for (name, child) in children {
-                    if key.len() == name.len() {
-                        if *key == **name {
-                            return Some(*child);
+                let head = head(key.as_bytes());
+                for child in children {
+                    let length = child.name.len();
+                    if key.len() == length {
+                        if child.head == head && (length <= size_of::<u64>() || *key == *child.name) {
+                            return Some(child.node);
                         }
-                    } else if key.as_bytes().get(name.len()) == Some(&b'.')
-                        && let Some(rest) = key.strip_prefix(&**name)
-                    {
-                        return self.descend(*child, &rest[1..]);
+                    } else if key.as_bytes().get(length) == Some(&b'.') && key.starts_with(&*child.name) {
+                        return self.descend(child.node, &key[length + 1..]);
                     }
                 }
                 None
@@ -116,6 +137,7 @@ impl Paths {
     /// Adds the paths of `other` with what it wants of them, and says which node each of its nodes is here.
     pub(crate) fn merge(&mut self, other: &Self) -> Vec<Node> {
         let mut places = vec![Self::ROOT; other.entries.len()];
+        self.absences |= other.absences;
         // A node is made before its children, so its place is known when theirs are asked for.
         for node in other.nodes() {
             let place = places[node.index()];
@@ -131,6 +153,9 @@ impl Paths {
 
     /// The same without a change, if nothing would change.
     pub(crate) fn locate(&self, other: &Self) -> Option<Vec<Node>> {
+        if other.absences && !self.absences {
+            return None;
+        }
         let mut places = vec![Self::ROOT; other.entries.len()];
         for node in other.nodes() {
             let place = places[node.index()];
@@ -207,23 +232,32 @@ impl Default for Children {
 impl Children {
     fn get(&self, name: &str) -> Option<Node> {
         match self {
-            Self::Few(children) => children.iter().find(|(known, _)| &**known == name).map(|(_, child)| *child),
+            Self::Few(children) => children.iter().find(|child| *child.name == *name).map(|child| child.node),
             Self::Many(children) => children.get(name).copied(),
         }
     }
 
-    fn insert(&mut self, name: &str, child: Node) {
+    fn insert(&mut self, name: &str, node: Node) {
         match self {
-            Self::Few(children) if children.len() < FEW => children.push((name.into(), child)),
+            Self::Few(children) if children.len() < FEW => children.push(Child { head: head(name.as_bytes()), name: name.into(), node }),
             Self::Few(children) => {
-                let mut many: HashMap<_, _> = std::mem::take(children).into_iter().collect();
-                many.insert(name.into(), child);
+                let mut many: HashMap<_, _, _> = std::mem::take(children).into_iter().map(|child| (child.name, child.node)).collect();
+                many.insert(name.into(), node);
                 *self = Self::Many(many);
             }
             Self::Many(children) => {
-                children.insert(name.into(), child);
+                children.insert(name.into(), node);
             }
         }
+    }
+}
+
+/// The first bytes of a name, and zeros where it is shorter.
+#[inline(always)]
+fn head(name: &[u8]) -> u64 {
+    match name.first_chunk() {
+        Some(head) => u64::from_le_bytes(*head),
+        None => name.iter().rev().fold(0, |head, &byte| head << 8 | u64::from(byte)),
     }
 }
 

@@ -81,6 +81,12 @@ impl Pattern {
     pub fn matches<V: View + ?Sized>(&self, event: &V) -> Result<bool, EventError> {
         let mut leaves = Leaves::default();
         event.read(&self.paths, &mut leaves)?;
+        let found = self.logic.matches(&leaves);
+        if found == Ok(false) || leaves.hold() {
+            return found;
+        }
+        let mut leaves = Leaves::certain();
+        event.read(&self.paths, &mut leaves)?;
         self.logic.matches(&leaves)
     }
 

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::cell::RefCell;
 
-use rocketbridge_pattern::{Body, Dialect, Envelope, Limits, Message, Options, Pattern, Properties, Scalar};
+use rocketbridge_pattern::{Body, Dialect, Envelope, Fixed, Index, Limits, Message, Options, Pattern, Properties, Scalar};
 
 /// Remembers what was asked for.
 #[derive(Default)]
@@ -94,4 +94,30 @@ fn match_all_is_known() {
     let all = Pattern::compile(" {} ", &Options::default()).expect("the pattern is well formed");
     assert!(all.is_match_all());
     assert!(matches("{}", b"\xff", Dialect::Default));
+}
+
+/// *Scenario*: bodies that are malformed where no pattern looks, behind and before what matches. *Guarantees*: such a body is text: it has no
+/// fields, for one pattern and for many rules alike.
+#[test]
+fn a_malformed_body_has_no_fields() {
+    let fixed = Fixed::default();
+    let fields = r#"{"data":{"body":{"a":["x"]}}}"#;
+    let pattern = Pattern::compile(fields, &Options::default()).expect("the pattern is well formed");
+    let gone = Pattern::compile(r#"{"data":{"body":{"a":[{"exists":false}]}}}"#, &Options::default()).expect("the pattern is well formed");
+    let index = Index::default();
+    index.insert("fields", &pattern);
+    for (body, expected) in [
+        (r#"{"a":"x","b":[{"c":[1,2]}]}"#, true),
+        (r#"{"a":"x","b":[{"c":[1,2}]}"#, false),
+        (r#"{"b":[{"c":[1,,2]}],"a":"x"}"#, false),
+        (r#"{"b":{"c":"\q"},"a":"x"}"#, false),
+        (r#"{"a":"x","b":[1]"#, false),
+        (r#"{"a":"x"} {"#, false),
+        (r#"{"a":"y","b":[1,,2]}"#, false),
+    ] {
+        let message = Message { topic: "t", properties: Properties::new(b""), body: body.as_bytes(), envelope: &fixed };
+        assert_eq!(pattern.matches(&message), Ok(expected), "{body}");
+        assert_eq!(index.snapshot().matches(&message).map(|found| found.len()), Ok(usize::from(expected)), "{body}");
+        assert_eq!(gone.matches(&message), Ok(!expected), "{body}");
+    }
 }

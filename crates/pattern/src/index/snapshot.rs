@@ -45,10 +45,20 @@ impl Snapshot {
     pub fn matches<V: View + ?Sized>(&self, event: &V) -> Result<Vec<&str>, EventError> {
         let mut leaves = Leaves::default();
         event.read(&self.paths, &mut leaves)?;
+        let found = self.find(&leaves);
+        if found.as_ref().is_ok_and(Vec::is_empty) || leaves.hold() {
+            return found;
+        }
+        let mut leaves = Leaves::certain();
+        event.read(&self.paths, &mut leaves)?;
+        self.find(&leaves)
+    }
+
+    fn find(&self, leaves: &Leaves<'_>) -> Result<Vec<&str>, EventError> {
         let mut found = Vec::new();
-        for number in self.candidates(&leaves) {
+        for number in self.candidates(leaves) {
             if let Some(rule) = self.rules.get(number)
-                && rule.logic.matches(&leaves)?
+                && rule.logic.matches(leaves)?
             {
                 found.push(&*rule.name);
             }

@@ -137,7 +137,7 @@ fn word(bytes: &[u8], at: usize, word: &[u8]) -> Result<usize, Malformed> {
 }
 
 /// Passes one escape, from its backslash.
-fn escape(bytes: &[u8], at: usize) -> Result<usize, Malformed> {
+pub(super) fn escape(bytes: &[u8], at: usize) -> Result<usize, Malformed> {
     match bytes.get(at + 1) {
         Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => Ok(at + 2),
         Some(b'u') => match bytes.get(at + 2..at + 6) {

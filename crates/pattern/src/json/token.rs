@@ -1,0 +1,98 @@
+//! Single tokens, checked: strings, numbers, words and white space.
+//!
+//! Each function starts at an offset and gives the offset after what it passed, or nothing if it is malformed: then
+//! [`scan`](super::scan) is asked what is wrong where.
+
+use super::{scan, window};
+
+/// The end of a string.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct StringEnd {
+    /// The offset of its closing quote.
+    pub(super) quote: usize,
+    /// Whether it has escapes.
+    pub(super) escaped: bool,
+}
+
+/// Passes the characters of a string, from after its opening quote.
+#[inline(always)]
+pub(super) fn string(text: &[u8], at: usize) -> Option<StringEnd> {
+    if let Some(window) = window::at(text, at) {
+        let quote = at + window::plain(window);
+        if text.get(quote) == Some(&b'"') {
+            return Some(StringEnd { quote, escaped: false });
+        }
+    }
+    long_string(text, at)
+}
+
+/// The same for a string that is longer, has escapes, or is at the end of the text.
+#[inline(never)]
+fn long_string(text: &[u8], mut at: usize) -> Option<StringEnd> {
+    let mut escaped = false;
+    loop {
+        if let Some(window) = window::at(text, at) {
+            let plain = window::plain(window);
+            at += plain;
+            if plain == window::BYTES {
+                continue;
+            }
+        }
+        match text.get(at)? {
+            b'"' => return Some(StringEnd { quote: at, escaped }),
+            b'\\' => {
+                escaped = true;
+                at = scan::escape(text, at).ok()?;
+            }
+            0..0x20 => return None,
+            _ => at += 1,
+        }
+    }
+}
+
+/// Passes a number.
+#[inline(always)]
+pub(super) fn number(text: &[u8], at: usize) -> Option<usize> {
+    let start = at + usize::from(text.get(at) == Some(&b'-'));
+    if let Some(window) = window::at(text, start) {
+        let digits = window::digits(window);
+        let end = start + digits;
+        if digits == 1 || (digits > 1 && digits < window::BYTES && window[0] != b'0') {
+            match text.get(end) {
+                Some(b'.') => {
+                    if let Some(window) = window::at(text, end + 1) {
+                        let digits = window::digits(window);
+                        let end = end + 1 + digits;
+                        if digits > 0 && digits < window::BYTES && !matches!(text.get(end), Some(b'e' | b'E')) {
+                            return Some(end);
+                        }
+                    }
+                }
+                Some(b'e' | b'E') => {}
+                _ => return Some(end),
+            }
+        }
+    }
+    long_number(text, at)
+}
+
+/// The same for a number that is longer, has an exponent, or is at the end of the text.
+#[inline(never)]
+fn long_number(text: &[u8], at: usize) -> Option<usize> {
+    scan::number(text, at).ok()
+}
+
+/// Passes `true`, `false` or `null`.
+#[inline(always)]
+pub(super) fn word(text: &[u8], at: usize, word: &[u8]) -> Option<usize> {
+    text.get(at..)?.starts_with(word).then_some(at + word.len())
+}
+
+/// Passes white space.
+#[inline(always)]
+pub(super) fn space(text: &[u8], at: usize) -> usize {
+    match text.get(at) {
+        Some(0..=b' ') => scan::space(text, at),
+        _ => at,
+    }
+}
