@@ -21,23 +21,24 @@ pub struct Node(u32);
 
 #[derive(Debug, Clone, Default)]
 struct Entry {
-    children: Children,
+    names: Names,
     wanted: bool,
     composites: bool,
 }
 
 /// Up to [`FEW`] names are compared one after the other, which is faster than hashing; more are hashed.
 #[derive(Debug, Clone)]
-enum Children {
-    Few(Vec<Child>),
-    Many(HashMap<Box<str>, Node, RandomState>),
+pub(crate) enum Names {
+    Few(Vec<Name>),
+    Many(HashMap<Box<[u8]>, Node, RandomState>),
 }
 
+/// A name that goes on from a node, and where it leads.
 #[derive(Debug, Clone)]
-struct Child {
-    /// The first bytes of the name, by which most others are told apart from it.
+pub(crate) struct Name {
+    /// The first bytes of the text, by which most others are told apart from it.
     head: u64,
-    name: Box<str>,
+    text: Box<str>,
     node: Node,
 }
 
@@ -93,17 +94,17 @@ impl Paths {
     /// Whether any path goes on below `node`.
     #[must_use]
     pub fn has_children(&self, node: Node) -> bool {
-        match &self.entries[node.index()].children {
-            Children::Few(children) => !children.is_empty(),
-            Children::Many(_) => true,
+        match &self.entries[node.index()].names {
+            Names::Few(children) => !children.is_empty(),
+            Names::Many(_) => true,
         }
     }
 
     /// The names that go on below `node`.
     pub fn children(&self, node: Node) -> impl Iterator<Item = (&str, Node)> {
-        let (few, many) = match &self.entries[node.index()].children {
-            Children::Few(children) => (Some(children.iter().map(|child| (&*child.name, child.node))), None),
-            Children::Many(children) => (None, Some(children.iter().map(|(name, child)| (&**name, *child)))),
+        let (few, many) = match &self.entries[node.index()].names {
+            Names::Few(children) => (Some(children.iter().map(|child| (&*child.text, child.node))), None),
+            Names::Many(children) => (None, Some(children.iter().map(|(name, child)| (name_of(name), *child)))),
         };
         few.into_iter().flatten().chain(many.into_iter().flatten())
     }
@@ -112,26 +113,40 @@ impl Paths {
     #[inline]
     #[must_use]
     pub fn descend(&self, node: Node, key: &str) -> Option<Node> {
-        match &self.entries[node.index()].children {
-            Children::Few(children) => {
-                let head = head(key.as_bytes());
-                for child in children {
-                    let length = child.name.len();
-                    if key.len() == length {
-                        if child.head == head && (length <= size_of::<u64>() || *key == *child.name) {
-                            return Some(child.node);
-                        }
-                    } else if key.as_bytes().get(length) == Some(&b'.') && key.starts_with(&*child.name) {
-                        return self.descend(child.node, &key[length + 1..]);
+        self.find(self.names(node), key.as_bytes(), head(key.as_bytes()))
+    }
+
+    /// The names that go on below `node`, for [`Paths::find`].
+    #[inline]
+    pub(crate) fn names(&self, node: Node) -> &Names {
+        &self.entries[node.index()].names
+    }
+
+    /// The node that the event's key leads to, which has these first bytes, from the node whose `names` these are.
+    #[inline(always)]
+    pub(crate) fn find(&self, names: &Names, key: &[u8], head: u64) -> Option<Node> {
+        match names {
+            Names::Few(few) => {
+                for name in few {
+                    if name.head == head && key.len() == name.text.len() && (key.len() <= HEAD || *key == *name.text.as_bytes()) {
+                        return Some(name.node);
+                    }
+                    if key.get(name.text.len()) == Some(&b'.') && key.starts_with(name.text.as_bytes()) {
+                        return self.find_rest(name.node, &key[name.text.len() + 1..]);
                     }
                 }
                 None
             }
-            Children::Many(children) => match key.split_once('.') {
-                None => children.get(key).copied(),
-                Some((first, rest)) => self.descend(*children.get(first)?, rest),
+            Names::Many(many) => match memchr::memchr(b'.', key) {
+                None => many.get(key).copied(),
+                Some(dot) => self.find_rest(*many.get(&key[..dot])?, &key[dot + 1..]),
             },
         }
+    }
+
+    #[inline(never)]
+    fn find_rest(&self, node: Node, key: &[u8]) -> Option<Node> {
+        self.find(self.names(node), key, head(key))
     }
 
     /// Adds the paths of `other` with what it wants of them, and says which node each of its nodes is here.
@@ -164,7 +179,7 @@ impl Paths {
                 return None;
             }
             for (name, child) in other.children(node) {
-                places[child.index()] = here.children.get(name)?;
+                places[child.index()] = here.names.get(name)?;
             }
         }
         Some(places)
@@ -203,12 +218,12 @@ impl Paths {
     }
 
     fn insert_one(&mut self, node: Node, name: &str) -> Node {
-        if let Some(child) = self.entries[node.index()].children.get(name) {
+        if let Some(child) = self.entries[node.index()].names.get(name) {
             return child;
         }
         let child = Node(u32::try_from(self.entries.len()).expect("limits keep a trie far below 2^32 nodes"));
         self.entries.push(Entry::default());
-        self.entries[node.index()].children.insert(name, child);
+        self.entries[node.index()].names.insert(name, child);
         child
     }
 }
@@ -223,38 +238,44 @@ impl Node {
     }
 }
 
-impl Default for Children {
+impl Default for Names {
     fn default() -> Self {
         Self::Few(Vec::new())
     }
 }
 
-impl Children {
+impl Names {
     fn get(&self, name: &str) -> Option<Node> {
         match self {
-            Self::Few(children) => children.iter().find(|child| *child.name == *name).map(|child| child.node),
-            Self::Many(children) => children.get(name).copied(),
+            Self::Few(children) => children.iter().find(|child| *child.text == *name).map(|child| child.node),
+            Self::Many(children) => children.get(name.as_bytes()).copied(),
         }
     }
 
     fn insert(&mut self, name: &str, node: Node) {
         match self {
-            Self::Few(children) if children.len() < FEW => children.push(Child { head: head(name.as_bytes()), name: name.into(), node }),
+            Self::Few(children) if children.len() < FEW => children.push(Name { head: head(name.as_bytes()), text: name.into(), node }),
             Self::Few(children) => {
-                let mut many: HashMap<_, _, _> = std::mem::take(children).into_iter().map(|child| (child.name, child.node)).collect();
-                many.insert(name.into(), node);
+                let mut many: HashMap<_, _, _> = std::mem::take(children).into_iter().map(|child| (child.text.into_boxed_bytes(), child.node)).collect();
+                many.insert(name.as_bytes().into(), node);
                 *self = Self::Many(many);
             }
             Self::Many(children) => {
-                children.insert(name.into(), node);
+                children.insert(name.as_bytes().into(), node);
             }
         }
     }
 }
 
+fn name_of(bytes: &[u8]) -> &str {
+    std::str::from_utf8(bytes).expect("names were texts when they were inserted")
+}
+
+/// Bytes of a name that are compared at once.
+pub(crate) const HEAD: usize = size_of::<u64>();
+
 /// The first bytes of a name, and zeros where it is shorter.
-#[inline(always)]
-fn head(name: &[u8]) -> u64 {
+pub(crate) fn head(name: &[u8]) -> u64 {
     match name.first_chunk() {
         Some(head) => u64::from_le_bytes(*head),
         None => name.iter().rev().fold(0, |head, &byte| head << 8 | u64::from(byte)),

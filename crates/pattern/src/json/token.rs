@@ -17,7 +17,7 @@ pub(super) struct StringEnd {
 /// Passes the characters of a string, from after its opening quote.
 #[inline(always)]
 pub(super) fn string(text: &[u8], at: usize) -> Option<StringEnd> {
-    if let Some(window) = window::at(text, at) {
+    if let Some(window) = window::at::<{ window::BYTES }>(text, at) {
         let quote = at + window::plain(window);
         if text.get(quote) == Some(&b'"') {
             return Some(StringEnd { quote, escaped: false });
@@ -31,7 +31,7 @@ pub(super) fn string(text: &[u8], at: usize) -> Option<StringEnd> {
 fn long_string(text: &[u8], mut at: usize) -> Option<StringEnd> {
     let mut escaped = false;
     loop {
-        if let Some(window) = window::at(text, at) {
+        if let Some(window) = window::at::<{ window::BYTES }>(text, at) {
             let plain = window::plain(window);
             at += plain;
             if plain == window::BYTES {
@@ -54,13 +54,13 @@ fn long_string(text: &[u8], mut at: usize) -> Option<StringEnd> {
 #[inline(always)]
 pub(super) fn number(text: &[u8], at: usize) -> Option<usize> {
     let start = at + usize::from(text.get(at) == Some(&b'-'));
-    if let Some(window) = window::at(text, start) {
+    if let Some(window) = window::at::<{ window::BYTES }>(text, start) {
         let digits = window::digits(window);
         let end = start + digits;
         if digits == 1 || (digits > 1 && digits < window::BYTES && window[0] != b'0') {
             match text.get(end) {
                 Some(b'.') => {
-                    if let Some(window) = window::at(text, end + 1) {
+                    if let Some(window) = window::at::<{ window::BYTES }>(text, end + 1) {
                         let digits = window::digits(window);
                         let end = end + 1 + digits;
                         if digits > 0 && digits < window::BYTES && !matches!(text.get(end), Some(b'e' | b'E')) {

@@ -1,9 +1,9 @@
 //! The path-driven walk: from one wanted member of a JSON text to the next, over all others.
 
 use super::token::{self, StringEnd};
-use super::{RawString, check, scan, skip};
+use super::{RawString, check, scan, skip, window};
 use crate::leaves::{Leaves, Place, Value};
-use crate::paths::{Node, Paths};
+use crate::paths::{Names, Node, Paths, head};
 
 /// What becomes of objects and arrays that no path leads into.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -80,6 +80,7 @@ impl<'e> Walk<'_, 'e> {
     /// From after an object's bracket to after its end.
     fn object(&mut self, at: usize, node: Node, place: Place, depth: u32) -> Option<usize> {
         let bytes = self.bytes;
+        let names = self.paths.names(node);
         let mut at = token::space(bytes, at);
         if bytes.get(at) == Some(&b'}') {
             return Some(at + 1);
@@ -88,28 +89,70 @@ impl<'e> Walk<'_, 'e> {
             if bytes.get(at) != Some(&b'"') {
                 return None;
             }
-            let name = token::string(bytes, at + 1)?;
-            let child = self.child(node, at + 1, name);
-            at = token::space(bytes, name.quote + 1);
-            if bytes.get(at) != Some(&b':') {
-                return None;
-            }
-            at = token::space(bytes, at + 1);
-            at = match child {
-                Some(child) => self.value(at, child, place, depth)?,
-                None => match *bytes.get(at)? {
-                    b'"' => token::string(bytes, at + 1)?.quote + 1,
-                    b'-' | b'0'..=b'9' => token::number(bytes, at)?,
-                    _ => self.pass(at, depth)?,
-                },
+            let start = at + 1;
+            // Where a short name ends, and behind it a short value that is a string: found by one look, because each look waits for the last one.
+            let mut near = 0;
+            let (child, quote) = match window::at::<{ window::WIDE }>(bytes, start) {
+                Some(window) => {
+                    near = window::special(window);
+                    let length = near.trailing_zeros() as usize;
+                    if length < window::WIDE && window[length] == b'"' {
+                        near &= near - 1;
+                        (self.paths.find(names, &window[..length], window::head(window, length)), start + length)
+                    } else {
+                        near = 0;
+                        self.long_name(names, start)?
+                    }
+                }
+                None => self.long_name(names, start)?,
             };
-            at = token::space(bytes, at);
-            match bytes.get(at) {
-                Some(b',') => at = token::space(bytes, at + 1),
-                Some(b'}') => return Some(at + 1),
-                _ => return None,
-            }
+            at = quote + 1;
+            let first = match bytes.get(at..).and_then(|rest| rest.first_chunk()) {
+                Some([b':', first]) if *first > b' ' => {
+                    at += 1;
+                    *first
+                }
+                _ => {
+                    near = 0;
+                    at = token::space(bytes, at);
+                    if bytes.get(at) != Some(&b':') {
+                        return None;
+                    }
+                    at = token::space(bytes, at + 1);
+                    *bytes.get(at)?
+                }
+            };
+            at = match (child, first) {
+                (Some(child), _) => self.value(at, child, place, depth)?,
+                (None, b'"') => {
+                    // The first of what is near is the value's own quote.
+                    let behind = near & near.wrapping_sub(1);
+                    let end = start + behind.trailing_zeros() as usize;
+                    if behind != 0 && bytes.get(end) == Some(&b'"') { end + 1 } else { token::string(bytes, at + 1)?.quote + 1 }
+                }
+                (None, b'-' | b'0'..=b'9') => token::number(bytes, at)?,
+                (None, _) => self.pass(at, depth)?,
+            };
+            at = match bytes.get(at..).and_then(|rest| rest.first_chunk()) {
+                Some([b',', b'"']) => at + 1,
+                _ => {
+                    at = token::space(bytes, at);
+                    match bytes.get(at)? {
+                        b',' => token::space(bytes, at + 1),
+                        b'}' => return Some(at + 1),
+                        _ => return None,
+                    }
+                }
+            };
         }
+    }
+
+    /// The node that the name from `start` leads to, and the offset of its closing quote.
+    #[inline(never)]
+    fn long_name(&self, names: &Names, start: usize) -> Option<(Option<Node>, usize)> {
+        let end = token::string(self.bytes, start)?;
+        let name = self.string(start, end).decode();
+        Some((self.paths.find(names, name.as_bytes(), head(name.as_bytes())), end.quote))
     }
 
     /// From after an array's bracket to after its end.
@@ -143,15 +186,6 @@ impl<'e> Walk<'_, 'e> {
             (b'n', _) => token::word(self.bytes, at, b"null"),
             _ => None,
         }
-    }
-
-    /// The node that the name from `start` leads to.
-    #[inline(always)]
-    fn child(&self, node: Node, start: usize, end: StringEnd) -> Option<Node> {
-        if end.escaped {
-            return self.paths.descend(node, &self.string(start, end).decode());
-        }
-        self.paths.descend(node, self.text.get(start..end.quote)?)
     }
 
     #[inline(always)]

@@ -5,17 +5,40 @@ pub(super) const BYTES: usize = 16;
 
 /// The bytes at `at`, if there are as many.
 #[inline(always)]
-pub(super) fn at(text: &[u8], at: usize) -> Option<&[u8; BYTES]> {
+pub(super) fn at<const N: usize>(text: &[u8], at: usize) -> Option<&[u8; N]> {
     text.get(at..)?.first_chunk()
+}
+
+/// Bytes in which a member's name and a short value are found together.
+pub(super) const WIDE: usize = 2 * BYTES;
+
+/// Which bytes are quotes, backslashes and control characters.
+#[inline(always)]
+pub(super) fn special(window: &[u8; WIDE]) -> u32 {
+    let (halves, _) = window.as_chunks::<BYTES>();
+    special_half(&halves[0]) | special_half(&halves[1]) << BYTES
+}
+
+/// The first eight bytes, of which only the first `length` are not zeroed.
+#[inline(always)]
+pub(super) fn head(window: &[u8; WIDE], length: usize) -> u64 {
+    let (words, _) = window.as_chunks::<8>();
+    let word = u64::from_le_bytes(words[0]);
+    if length < size_of::<u64>() { word & ((1 << (8 * length)) - 1) } else { word }
 }
 
 /// How many bytes come before the first quote, backslash or control character: [`BYTES`] if there is none.
 #[inline(always)]
 pub(super) fn plain(window: &[u8; BYTES]) -> usize {
+    (special_half(window) | 1 << BYTES).trailing_zeros() as usize
+}
+
+#[inline(always)]
+fn special_half(window: &[u8; BYTES]) -> u32 {
     #[cfg(target_arch = "x86_64")]
-    return x86::plain(window);
+    return x86::special(window);
     #[cfg(not(target_arch = "x86_64"))]
-    plain_portable(window)
+    special_portable(window)
 }
 
 /// How many digits there are at the start.
@@ -28,8 +51,8 @@ pub(super) fn digits(window: &[u8; BYTES]) -> usize {
 }
 
 #[cfg(any(test, not(target_arch = "x86_64")))]
-fn plain_portable(window: &[u8; BYTES]) -> usize {
-    window.iter().take_while(|byte| !matches!(byte, b'"' | b'\\' | 0..0x20)).count()
+fn special_portable(window: &[u8; BYTES]) -> u32 {
+    window.iter().rev().fold(0, |set, byte| set << 1 | u32::from(matches!(byte, b'"' | b'\\' | 0..0x20)))
 }
 
 #[cfg(any(test, not(target_arch = "x86_64")))]
@@ -47,7 +70,7 @@ mod x86 {
     use super::BYTES;
 
     #[inline(always)]
-    pub(super) fn plain(window: &[u8; BYTES]) -> usize {
+    pub(super) fn special(window: &[u8; BYTES]) -> u32 {
         let bytes = load(window);
         // SAFETY: SSE2 is a part of x86-64.
         let special = unsafe {
@@ -56,7 +79,7 @@ mod x86 {
             let controls = _mm_cmpeq_epi8(_mm_min_epu8(bytes, _mm_set1_epi8(0x1f)), bytes);
             _mm_movemask_epi8(_mm_or_si128(_mm_or_si128(quotes, backslashes), controls))
         };
-        (special.cast_unsigned() | 1 << BYTES).trailing_zeros() as usize
+        special.cast_unsigned()
     }
 
     #[inline(always)]
@@ -89,7 +112,8 @@ mod tests {
                 for fill in *b"7a" {
                     let mut window = [fill; BYTES];
                     window[at] = byte;
-                    assert_eq!((plain(&window), digits(&window)), (plain_portable(&window), digits_portable(&window)), "{byte} at {at}");
+                    assert_eq!(special_half(&window), special_portable(&window), "{byte} at {at}");
+                    assert_eq!(digits(&window), digits_portable(&window), "{byte} at {at}");
                 }
             }
         }
