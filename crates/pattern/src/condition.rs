@@ -65,7 +65,7 @@ impl Condition {
             Self::Null => *value == Value::Null,
             Self::Bool(expected) => *value == Value::Bool(*expected),
             Self::Number(number) => {
-                matches!(value, Value::Number(text) if number.compare_parsed(text, leaf.double(text)) == Ordering::Equal)
+                matches!(value, Value::Number(text) if number.compare(text, leaf.digits(text)) == Ordering::Equal)
             }
             Self::Text(expected) => text(value).is_some_and(|text| *text == **expected),
             Self::AnyText(expected) => text(value).is_some_and(|text| expected.binary_search_by(|known| (**known).cmp(text)).is_ok()),
@@ -80,7 +80,7 @@ impl Condition {
             Self::Regexp(regexp) => text(value).is_some_and(|text| regexp.matches(text)),
             Self::Cidr(cidr) => text(value).is_some_and(|text| cidr.contains(text)),
             Self::Numeric(range) => {
-                matches!(value, Value::Number(text) if range.contains(text, leaf.double(text)))
+                matches!(value, Value::Number(text) if range.contains(text, leaf.digits(text)))
             }
             Self::Exists => *value != Value::Composite,
             Self::Present => true,

@@ -6,12 +6,10 @@
 
 use std::fmt;
 
-use smallvec::SmallVec;
-
 use crate::leaves::{Leaf, Leaves, Place, Value};
 use crate::matching::Matching;
 use crate::paths::{Node, Paths};
-use crate::pattern::{Ask, Field, Logic, Pattern, Places};
+use crate::pattern::{Ask, Field, Known, Logic, Pattern, Places};
 use crate::view::{EventError, View};
 
 /// What became of one pattern and one event.
@@ -132,8 +130,8 @@ impl Explaining<'_, '_> {
             .zip(&places)
             .map(|((at, field), places)| self.field(at, field, places, &matching))
             .collect::<Result<Vec<_>, _>>()?;
-        let mut satisfied: SmallVec<[Option<Places>; 8]> = SmallVec::from_elem(None, self.logic.fields.len());
-        let matched = self.logic.combination(indexes, &mut satisfied, &matching)?;
+        let mut known = vec![Known::default(); self.logic.fields.len()];
+        let matched = self.logic.combination(indexes, &mut known, &matching)?;
         let conflict = (!matched && verdicts.iter().all(|verdict| verdict.satisfied)).then(|| self.conflict(&fields, &places));
         Ok(Combination { matched, fields: verdicts, conflict })
     }

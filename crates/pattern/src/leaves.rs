@@ -6,7 +6,7 @@ use std::cell::Cell;
 use smallvec::SmallVec;
 
 use crate::json::{Malformed, Reader, Rest, is_json, walk};
-use crate::number;
+use crate::number::Digits;
 use crate::paths::{Node, Paths};
 
 /// The value of a leaf.
@@ -35,8 +35,8 @@ pub struct Leaf<'e> {
     pub value: Value<'e>,
     /// The array elements around it.
     pub place: Place,
-    /// The double nearest to a number, once somebody has asked for it.
-    double: Cell<Option<f64>>,
+    /// The digits of a number, once somebody has asked for them.
+    digits: Cell<Option<Digits>>,
 }
 
 /// The array elements around a leaf: [`Place::TOP`] is outside of all arrays.
@@ -73,12 +73,12 @@ impl Place {
 }
 
 impl Leaf<'_> {
-    /// The double nearest to the JSON number `text`, which is the leaf's own. It is computed once.
-    pub(crate) fn double(&self, text: &str) -> f64 {
-        self.double.get().unwrap_or_else(|| {
-            let double = number::parse(text);
-            self.double.set(Some(double));
-            double
+    /// The digits of the JSON number `text`, which is the leaf's own. They are found once.
+    pub(crate) fn digits(&self, text: &str) -> Digits {
+        self.digits.get().unwrap_or_else(|| {
+            let digits = Digits::new(text);
+            self.digits.set(Some(digits));
+            digits
         })
     }
 }
@@ -93,7 +93,7 @@ impl<'e> Leaves<'e> {
     /// Adds a value at `place`.
     #[inline]
     pub fn push_at(&mut self, node: Node, value: Value<'e>, place: Place) {
-        self.leaves.push(Leaf { node, value, place, double: Cell::new(None) });
+        self.leaves.push(Leaf { node, value, place, digits: Cell::new(None) });
     }
 
     /// Reads the JSON text that is the event's value at `node` and adds its wanted leaves; none, if the text is malformed.

@@ -6,7 +6,7 @@ use crate::compile::{Compiled, compile};
 use crate::condition::Condition;
 use crate::error::Error;
 use crate::join::{Term, satisfiable};
-use crate::leaves::{Leaves, Place, Value};
+use crate::leaves::{Leaf, Leaves, Place, Value};
 use crate::matching::Matching;
 use crate::options::Options;
 use crate::paths::{Node, Paths};
@@ -139,42 +139,50 @@ impl Logic {
     /// Whether an event with these leaves matches. They were read by paths whose nodes the fields name.
     pub(crate) fn matches(&self, leaves: &Leaves<'_>) -> Result<bool, EventError> {
         let matching = self.matching(leaves);
-        let mut satisfied: SmallVec<[Option<Places>; 8]> = SmallVec::from_elem(None, self.fields.len());
+        if let (Combinations::All, [field]) = (&self.combinations, &*self.fields) {
+            return Ok(match field.first(&matching)? {
+                Found::Nowhere => matches!(field.ask, Ask::Absent { .. }),
+                Found::At(_) => matches!(field.ask, Ask::OneOf(_)),
+            });
+        }
+        let mut known: SmallVec<[Known; 4]> = SmallVec::from_elem(Known::default(), self.fields.len());
         for combination in self.combinations() {
-            if self.combination(combination, &mut satisfied, &matching)? {
+            if self.combination(combination, &mut known, &matching)? {
                 return Ok(true);
             }
         }
         Ok(false)
     }
 
-    pub(crate) fn combination(
-        &self,
-        fields: &[u32],
-        satisfied: &mut [Option<Places>],
-        matching: &Matching<'_, '_>,
-    ) -> Result<bool, EventError> {
-        let mut in_arrays = false;
+    /// Whether all of these fields can be satisfied together. What is found out of a field is `known` from then on.
+    pub(crate) fn combination(&self, fields: &[u32], known: &mut [Known], matching: &Matching<'_, '_>) -> Result<bool, EventError> {
+        let (mut in_arrays, mut absent_in_arrays) = (0, false);
         for &index in fields {
             let field = &self.fields[index as usize];
-            let places = &mut satisfied[index as usize];
-            let places = match places {
-                Some(places) => places,
-                none => none.insert(field.places(matching)?),
+            let first = match known[index as usize].first {
+                Some(first) => first,
+                None => *known[index as usize].first.insert(field.first(matching)?),
             };
-            match field.ask {
-                Ask::OneOf(_) if places.is_empty() => return Ok(false),
-                Ask::Absent { .. } if places.contains(&Place::TOP) => return Ok(false),
-                Ask::OneOf(_) | Ask::Absent { .. } => in_arrays |= places.first().is_some_and(|&place| place != Place::TOP),
+            match (&field.ask, first) {
+                (Ask::OneOf(_), Found::Nowhere) | (Ask::Absent { .. }, Found::At(Place::TOP)) => return Ok(false),
+                (Ask::OneOf(_), Found::At(Place::TOP)) | (Ask::Absent { .. }, Found::Nowhere) => {}
+                (Ask::OneOf(_), Found::At(_)) => in_arrays += 1,
+                (Ask::Absent { .. }, Found::At(_)) => absent_in_arrays = true,
             }
         }
-        if !in_arrays {
+        if in_arrays <= 1 && !absent_in_arrays {
             return Ok(true);
+        }
+        for &index in fields {
+            let known = &mut known[index as usize];
+            if known.places.is_none() {
+                known.places = Some(self.fields[index as usize].places(matching)?);
+            }
         }
         let terms: SmallVec<[Term<'_>; 8]> = fields
             .iter()
             .map(|&index| Term {
-                places: satisfied[index as usize].as_deref().unwrap_or_default(),
+                places: known[index as usize].places.as_deref().unwrap_or_default(),
                 absent: matches!(self.fields[index as usize].ask, Ask::Absent { .. }),
             })
             .collect();
@@ -182,22 +190,39 @@ impl Logic {
     }
 }
 
+/// What was found out of a field and one event.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Known {
+    first: Option<Found>,
+    places: Option<Places>,
+}
+
+/// The first leaf that counts for a field.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Found {
+    Nowhere,
+    At(Place),
+}
+
 /// Places of leaves, in document order.
 pub(crate) type Places = SmallVec<[Place; 4]>;
 
 impl Field {
-    /// Where the field has a value that is asked for; of a field that must be absent, where it has any.
+    /// The first leaf that has a value that is asked for; of a field that must be absent, the first one that has any.
+    pub(crate) fn first(&self, matching: &Matching<'_, '_>) -> Result<Found, EventError> {
+        for leaf in matching.leaves.as_slice() {
+            if leaf.node == self.node && self.counts(leaf, matching)? {
+                return Ok(Found::At(leaf.place));
+            }
+        }
+        Ok(Found::Nowhere)
+    }
+
+    /// All such leaves.
     pub(crate) fn places(&self, matching: &Matching<'_, '_>) -> Result<Places, EventError> {
         let mut places = Places::new();
         for leaf in matching.leaves.as_slice() {
-            if leaf.node != self.node {
-                continue;
-            }
-            let counts = match &self.ask {
-                Ask::OneOf(conditions) => matching.any(conditions, leaf)?,
-                Ask::Absent { composites } => *composites || leaf.value != Value::Composite,
-            };
-            if counts {
+            if leaf.node == self.node && self.counts(leaf, matching)? {
                 places.push(leaf.place);
                 if leaf.place == Place::TOP {
                     // Consistent with everything: no other place is needed.
@@ -206,5 +231,13 @@ impl Field {
             }
         }
         Ok(places)
+    }
+
+    #[inline]
+    fn counts(&self, leaf: &Leaf<'_>, matching: &Matching<'_, '_>) -> Result<bool, EventError> {
+        match &self.ask {
+            Ask::OneOf(conditions) => matching.any(conditions, leaf),
+            Ask::Absent { composites } => Ok(*composites || leaf.value != Value::Composite),
+        }
     }
 }

@@ -68,7 +68,7 @@ pub(super) fn field_path(written: &str) -> Option<Vec<String>> {
 
 /// Whether the first bound is less than the second.
 pub(super) fn ascending(least: &Number, most: &Number) -> bool {
-    most.compare(least.text()) == Ordering::Less
+    most.compare(least.text(), least.digits()) == Ordering::Less
 }
 
 impl Compiler<'_> {

@@ -3,7 +3,7 @@
 use std::cmp::Ordering;
 use std::fmt;
 
-use crate::number::Number;
+use crate::number::{self, Digits, Number};
 
 /// One or two bounds, or (un)equality with one number.
 #[derive(Debug, Clone)]
@@ -64,14 +64,13 @@ impl Bound {
 }
 
 impl Range {
-    /// Whether the JSON number `text`, whose nearest double is `double`, is in the range.
-    pub(crate) fn contains(&self, text: &str, double: f64) -> bool {
+    /// Whether the JSON number `text`, which has these digits, is in the range.
+    pub(crate) fn contains(&self, text: &str, digits: Digits) -> bool {
         self.bounds.iter().all(|(bound, number)| {
-            let exact = number.compare_parsed(text, double);
             let close = self.tolerance > 0.0
                 && matches!(bound, Bound::Equal | Bound::NotEqual)
-                && (double - number.double()).abs() < self.tolerance;
-            bound.allows(if close { Ordering::Equal } else { exact })
+                && (number::double(text) - number.double()).abs() < self.tolerance;
+            bound.allows(if close { Ordering::Equal } else { number.compare(text, digits) })
         })
     }
 }

@@ -121,7 +121,7 @@ fn add_keys(node: Node, condition: &Condition, hasher: &RandomState, size: &impl
             Some(Key { hash: typed(hasher, node, TYPE_BOOL, &[u8::from(*value)]), node: Some(node), kind: Kind::Exact })
         }
         Condition::Number(number) => {
-            Some(Key { hash: typed(hasher, node, TYPE_NUMBER, &number_bytes(number.double())), node: Some(node), kind: Kind::Exact })
+            Some(Key { hash: hasher.hash_one((Kind::Exact, TYPE_NUMBER, node, number.digits())), node: Some(node), kind: Kind::Exact })
         }
         Condition::Text(text) => Some(Key { hash: typed(hasher, node, TYPE_TEXT, text.as_bytes()), node: Some(node), kind: Kind::Exact }),
         Condition::AnyText(texts) => {
@@ -174,16 +174,10 @@ fn exact_of(leaf: &Leaf<'_>, hasher: &RandomState) -> Option<u64> {
     Some(match &leaf.value {
         Value::Null => typed(hasher, leaf.node, TYPE_NULL, b""),
         Value::Bool(value) => typed(hasher, leaf.node, TYPE_BOOL, &[u8::from(*value)]),
-        Value::Number(text) => typed(hasher, leaf.node, TYPE_NUMBER, &number_bytes(leaf.double(text))),
+        Value::Number(text) => hasher.hash_one((Kind::Exact, TYPE_NUMBER, leaf.node, leaf.digits(text))),
         Value::String(text) => typed(hasher, leaf.node, TYPE_TEXT, text.as_bytes()),
         Value::Opaque | Value::Composite => return None,
     })
-}
-
-/// Equal decimal numbers round to equal doubles.
-fn number_bytes(double: f64) -> [u8; 8] {
-    let double = if double == 0.0 { 0.0 } else { double };
-    double.to_bits().to_le_bytes()
 }
 
 fn typed(hasher: &RandomState, node: Node, of: u8, bytes: &[u8]) -> u64 {
