@@ -1,14 +1,18 @@
 //! Many patterns at once.
 //!
-//! Each combination of a rule is filed under the one of its fields that is expected to let the fewest events through: under its
-//! exact values, prefixes, or pieces of its wildcards, in one hash table of all rules ([`table`]); [`access`] is the choice. An
-//! event looks up what its leaves could be filed under, and only the rules found there are evaluated. So the cost follows the
-//! event and the rules that nearly match it.
+//! Each combination of a rule is filed under the one of its fields that is expected to let the fewest events through ([`access`] is the
+//! choice): under hashes of its exact values, prefixes, or pieces of its wildcards, in one [`table`] of all rules; under its range of
+//! numbers, in [`intervals`]; or, if it asks for something else, in a group of the rules that ask the same of that field. An event looks up
+//! what its leaves could be filed under, and only the rules found there are evaluated. So the cost follows the event and the rules that
+//! nearly match it.
 //!
 //! Guarantees: a [`Snapshot`] never changes, and taking one never waits, neither for an update nor for another reader. An update
 //! copies the few parts of the structure it changes. Updates wait for each other.
 
 mod access;
+mod intervals;
+mod rule;
+mod sequence;
 mod snapshot;
 mod table;
 
@@ -20,8 +24,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use arc_swap::ArcSwap;
 
 use crate::paths::Node;
-use crate::pattern::{Ask, Logic, Pattern};
+use crate::pattern::Pattern;
 use access::Key;
+use rule::{Filed, Rule};
 
 /// Rules by name, matched together, added and removed one by one.
 #[derive(Debug)]
@@ -31,20 +36,12 @@ pub struct Index {
     ledger: Mutex<Ledger>,
 }
 
-/// A rule as it is filed.
-#[derive(Debug)]
-pub(crate) struct Rule {
-    pub(crate) name: Arc<str>,
-    pub(crate) logic: Logic,
-    /// Where it is filed.
-    keys: Box<[Key]>,
-}
-
 #[derive(Debug, Default)]
 struct Ledger {
-    numbers: HashMap<Arc<str>, u32>,
-    /// Numbers of removed rules, to be given again.
-    free: Vec<u32>,
+    /// Rules by name, and where each is filed.
+    rules: HashMap<Box<str>, (Filed, Box<[Key]>)>,
+    /// The number of the next rule.
+    next: u64,
     /// How many rules read each path.
     readers: HashMap<Node, u32>,
 }
@@ -101,42 +98,29 @@ impl Ledger {
     fn put(&mut self, name: &str, pattern: &Pattern, next: &mut Snapshot) {
         let places = next.locate(pattern.paths());
         let logic = pattern.logic().relocated(&places);
-        for node in nodes(&logic) {
+        let keys = next.choose_keys(&logic).into_boxed_slice();
+        let filed = Filed { number: self.next, rule: Rule::new(name, &logic) };
+        self.next += 1;
+        for node in filed.rule.nodes() {
             *self.readers.entry(node).or_default() += 1;
         }
-        let keys = next.choose_keys(&logic);
-        let number = self.free.pop().unwrap_or_else(|| next.next_number());
-        let name: Arc<str> = name.into();
-        next.file(number, Arc::new(Rule { name: Arc::clone(&name), logic, keys: keys.into() }));
-        self.numbers.insert(name, number);
+        next.file(&filed, &logic, &keys);
+        self.rules.insert(name.into(), (filed, keys));
     }
 
     fn take(&mut self, name: &str, next: &mut Snapshot) -> bool {
-        let Some(number) = self.numbers.remove(name) else {
+        let Some((filed, keys)) = self.rules.remove(name) else {
             return false;
         };
-        if let Some(rule) = next.unfile(number) {
-            for node in nodes(&rule.logic) {
-                let readers = self.readers.entry(node).or_default();
-                *readers = readers.saturating_sub(1);
-                if *readers == 0 {
-                    self.readers.remove(&node);
-                    next.unwant(node);
-                }
+        next.unfile(&filed, &keys);
+        for node in filed.rule.nodes() {
+            let readers = self.readers.entry(node).or_default();
+            *readers = readers.saturating_sub(1);
+            if *readers == 0 {
+                self.readers.remove(&node);
+                next.unwant(node);
             }
         }
-        self.free.push(number);
         true
     }
-}
-
-/// Every node the logic reads, once for each place it is read in.
-fn nodes(logic: &Logic) -> impl Iterator<Item = Node> {
-    logic.fields.iter().flat_map(|field| {
-        let others = match &field.ask {
-            Ask::OneOf(conditions) => conditions.iter().flat_map(crate::condition::Condition::others).collect(),
-            Ask::Absent { .. } => Vec::new(),
-        };
-        std::iter::once(field.node).chain(others)
-    })
 }

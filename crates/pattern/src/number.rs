@@ -70,7 +70,14 @@ impl Number {
 
 /// How two JSON numbers compare.
 pub(crate) fn compare(one: &str, other: &str) -> Ordering {
-    Number::new(other).compare(one, Digits::new(one))
+    let order = Digits::new(one).compare(Digits::new(other));
+    order.unwrap_or_else(|| Decimal::new(one).compare(&Decimal::new(other)))
+}
+
+/// Whether two JSON numbers are equal, of which `other` has these digits.
+pub(crate) fn equal(one: &str, other: &str, digits: Digits) -> bool {
+    let order = Digits::new(one).compare(digits);
+    order.unwrap_or_else(|| Decimal::new(one).compare(&Decimal::new(other))) == Ordering::Equal
 }
 
 /// The double nearest to the JSON number `text`.
@@ -144,6 +151,14 @@ impl Digits {
         }
         let bounded = exponent.clamp(-MOST_EXPONENT, MOST_EXPONENT);
         Self { mantissa, exponent: bounded as i32, exact: exact && bounded == exponent }
+    }
+
+    /// The value, to within a few parts in 10^15.
+    pub(crate) fn approximate(self) -> f64 {
+        // Powers up to this one are exact.
+        const EXACT: i32 = 22;
+        let mantissa = self.mantissa as f64;
+        if (-EXACT..0).contains(&self.exponent) { mantissa / 10_f64.powi(-self.exponent) } else { mantissa * 10_f64.powi(self.exponent) }
     }
 
     /// How they compare, if the digits tell.

@@ -229,6 +229,10 @@ impl Paths {
 }
 
 impl Node {
+    pub(crate) fn new(number: u32) -> Self {
+        Self(number)
+    }
+
     pub(crate) fn number(self) -> u32 {
         self.0
     }

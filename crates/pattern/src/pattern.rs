@@ -124,6 +124,33 @@ impl Logic {
         all.into_iter().chain(any.into_iter().flatten().map(AsRef::as_ref))
     }
 
+    /// Whether all fields must be satisfied together, and there is no other way.
+    pub(crate) fn is_one_combination(&self) -> bool {
+        matches!(self.combinations, Combinations::All)
+    }
+
+    /// Whether it asks for nothing but values of one field.
+    pub(crate) fn is_one_field(&self) -> bool {
+        self.is_one_combination() && matches!(&*self.fields, [Field { ask: Ask::OneOf(_), .. }])
+    }
+
+    /// Combinations of array elements that are tried.
+    pub(crate) fn budget(&self) -> u32 {
+        self.combinations_tried
+    }
+
+    /// Every node the logic reads, once for each place it is read in.
+    pub(crate) fn nodes(&self) -> Vec<Node> {
+        let mut nodes = Vec::with_capacity(self.fields.len());
+        for field in &self.fields {
+            nodes.push(field.node);
+            if let Ask::OneOf(conditions) = &field.ask {
+                nodes.extend(conditions.iter().flat_map(Condition::others));
+            }
+        }
+        nodes
+    }
+
     /// The logic for a trie in which the node `n` of this one is `places[n]`.
     pub(crate) fn relocated(&self, places: &[Node]) -> Self {
         let fields = self.fields.iter().map(|field| Field {

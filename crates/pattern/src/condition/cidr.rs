@@ -26,6 +26,11 @@ impl Cidr {
         (bits <= most).then_some(Self { network, bits })
     }
 
+    /// An address of the range, and how many of its first bits all others have too.
+    pub(crate) fn network(self) -> (IpAddr, u32) {
+        (self.network, self.bits)
+    }
+
     /// Whether `value` is the text of an address in the range.
     pub(crate) fn contains(self, value: &str) -> bool {
         // Every address has a digit, a letter to f, or a colon first: most values need no parsing.

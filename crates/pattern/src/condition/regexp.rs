@@ -6,6 +6,7 @@
 use std::fmt::Write as _;
 
 use regex::{Regex, RegexBuilder};
+use regex_syntax::hir::literal::Extractor;
 
 use crate::options::Limits;
 
@@ -14,7 +15,13 @@ use crate::options::Limits;
 pub(crate) struct Regexp {
     text: Box<str>,
     regex: Regex,
+    /// Texts one of which every value that matches begins with; none if there are too many, or they are too short.
+    prefixes: Option<Box<[Box<[u8]>]>>,
 }
+
+/// Prefixes that an expression is known by, at most, and bytes of one.
+const MOST_PREFIXES: usize = 16;
+const MOST_PREFIX_BYTES: usize = 8;
 
 /// Why a text is refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -41,7 +48,12 @@ impl Regexp {
             .dfa_size_limit(limits.regexp_program_bytes.saturating_mul(4))
             .build()
             .map_err(|_| Fault::Program)?;
-        Ok(Self { text: text.into(), regex })
+        Ok(Self { text: text.into(), regex, prefixes: prefixes(&translation.output) })
+    }
+
+    /// Texts one of which every value that matches begins with, if there are a few.
+    pub(crate) fn prefixes(&self) -> Option<&[Box<[u8]>]> {
+        self.prefixes.as_deref()
     }
 
     pub(crate) fn text(&self) -> &str {
@@ -51,6 +63,16 @@ impl Regexp {
     pub(crate) fn matches(&self, value: &str) -> bool {
         self.regex.is_match(value)
     }
+}
+
+fn prefixes(expression: &str) -> Option<Box<[Box<[u8]>]>> {
+    let parsed = regex_syntax::parse(expression).ok()?;
+    let mut extractor = Extractor::new();
+    extractor.limit_total(MOST_PREFIXES).limit_literal_len(MOST_PREFIX_BYTES).limit_repeat(MOST_PREFIX_BYTES);
+    let found = extractor.extract(&parsed);
+    let literals = found.literals()?;
+    let is_of_use = !literals.is_empty() && literals.iter().all(|literal| !literal.is_empty());
+    is_of_use.then(|| literals.iter().map(|literal| literal.as_bytes().into()).collect())
 }
 
 /// The grammar of RFC 9485, section 3.1, by recursive descent, writing the engine's syntax as it goes.

@@ -70,6 +70,16 @@ impl Wildcard {
         std::iter::once(self.first.as_bytes()).chain(self.middle.iter().map(Finder::needle)).chain(last)
     }
 
+    /// What every value that matches begins with.
+    pub(crate) fn first(&self) -> &[u8] {
+        self.first.as_bytes()
+    }
+
+    /// What every value that matches ends with.
+    pub(crate) fn last(&self) -> &[u8] {
+        self.last.as_ref().unwrap_or(&self.first).as_bytes()
+    }
+
     pub(crate) fn stars(&self) -> usize {
         self.middle.len() + usize::from(self.last.is_some())
     }

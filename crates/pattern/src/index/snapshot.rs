@@ -5,10 +5,14 @@ use std::sync::Arc;
 use foldhash::quality::RandomState;
 use smallvec::SmallVec;
 
-use super::Rule;
-use super::access::{Access, Key, always, keys};
+use super::access::{Access, Group, Key, cost, keys};
+use super::intervals::Interval;
+use super::rule::Filed;
+use super::sequence::{Keyed, Sequence};
 use super::table::{Slots, Table};
-use crate::leaves::Leaves;
+use crate::condition::Condition;
+use crate::leaves::{Leaves, Value};
+use crate::matching::Matching;
 use crate::paths::{Node, Paths};
 use crate::pattern::{Ask, Logic};
 use crate::view::{EventError, View};
@@ -17,12 +21,20 @@ use crate::view::{EventError, View};
 #[derive(Debug, Clone, Default)]
 pub struct Snapshot {
     paths: Arc<Paths>,
-    rules: Slots<Arc<Rule>>,
     count: usize,
     table: Table,
     /// By node.
     access: Slots<Access>,
+    /// Rules that no value leads to.
+    always: Sequence<Filed>,
     hasher: RandomState,
+}
+
+/// A rule that an event's leaves lead to.
+struct Candidate<'s> {
+    filed: &'s Filed,
+    /// Whether it is known to match.
+    matches: bool,
 }
 
 impl Snapshot {
@@ -38,7 +50,7 @@ impl Snapshot {
         self.count == 0
     }
 
-    /// Names of the rules that the event matches, in no order that means anything, each once.
+    /// Names of the rules that the event matches, each once, those added first first.
     ///
     /// # Errors
     /// As [`Pattern::matches`](crate::Pattern::matches).
@@ -55,30 +67,48 @@ impl Snapshot {
     }
 
     fn find(&self, leaves: &Leaves<'_>) -> Result<Vec<&str>, EventError> {
+        let mut candidates = self.candidates(leaves)?;
+        if candidates.len() > 1 {
+            // Of the same rule, the one that is known to match comes first.
+            candidates.sort_unstable_by_key(|candidate| (candidate.filed.number, !candidate.matches));
+            candidates.dedup_by_key(|candidate| candidate.filed.number);
+        }
         let mut found = Vec::new();
-        for number in self.candidates(leaves) {
-            if let Some(rule) = self.rules.get(number)
-                && rule.logic.matches(leaves)?
-            {
-                found.push(&*rule.name);
+        for candidate in candidates {
+            if candidate.matches || candidate.filed.rule.matches(leaves)? {
+                found.push(candidate.filed.rule.name());
             }
         }
         Ok(found)
     }
 
-    /// Numbers of all rules that could match, ascending, each once.
-    fn candidates(&self, leaves: &Leaves<'_>) -> SmallVec<[u32; 16]> {
-        let mut candidates: SmallVec<[u32; 16]> = SmallVec::new();
-        let mut take = |hash: u64| candidates.extend(self.table.get(hash).iter().map(|entry| entry.rule));
-        take(always(&self.hasher).hash);
+    /// All rules that could match.
+    fn candidates(&self, leaves: &Leaves<'_>) -> Result<SmallVec<[Candidate<'_>; 16]>, EventError> {
+        let mut candidates: SmallVec<[Candidate<'_>; 16]> = SmallVec::new();
+        candidates.extend(self.always.iter().map(|filed| Candidate { filed, matches: false }));
+        // Budgets of patterns bound what one comparison of fields may cost; here it is that of no pattern in particular.
+        let matching = Matching::new(leaves, u32::MAX);
         for leaf in leaves.as_slice() {
-            if let Some(access) = self.access.get(leaf.node.number()) {
-                access.look_up(leaf, &self.hasher, &mut take);
+            let Some(access) = self.access.get(leaf.node.number()) else {
+                continue;
+            };
+            access.look_up(leaf, &self.hasher, |hash| {
+                self.table.visit(hash, |filed| candidates.push(Candidate { filed, matches: false }));
+            });
+            if let (Value::Number(text), false) = (&leaf.value, access.intervals.is_empty()) {
+                let number = leaf.digits(text).approximate();
+                candidates.extend(access.intervals.containing(number).map(|filed| Candidate { filed, matches: false }));
+            }
+            for group in access.groups.iter() {
+                // What compares fields is left to the rules, which have budgets.
+                let compares = group.compares;
+                if compares || matching.any(&group.conditions, leaf)? {
+                    let candidate = |filed: &'_ Filed| !compares && filed.rule.is_one_field();
+                    candidates.extend(group.rules.iter().map(|filed| Candidate { filed, matches: candidate(filed) }));
+                }
             }
         }
-        candidates.sort_unstable();
-        candidates.dedup();
-        candidates
+        Ok(candidates)
     }
 
     /// The nodes of `paths` here; the paths are added where they are new.
@@ -95,7 +125,7 @@ impl Snapshot {
 
     /// Keys such that an event that matches looks up one of them: those of the best field of each combination.
     pub(super) fn choose_keys(&self, logic: &Logic) -> Vec<Key> {
-        let size = |hash: u64| self.table.get(hash).len();
+        let size = |hash: u64| self.table.count(hash);
         let mut chosen: Vec<Key> = Vec::new();
         for combination in logic.combinations() {
             let choices = combination.iter().filter_map(|&index| {
@@ -105,8 +135,8 @@ impl Snapshot {
                     Ask::Absent { .. } => None,
                 }
             });
-            let best = choices.min_by_key(|keys| keys.iter().map(|key| size(key.hash) + cost(key)).sum::<usize>());
-            for key in best.unwrap_or_else(|| vec![always(&self.hasher)]) {
+            let best = choices.min_by_key(|keys| keys.iter().map(|key| cost(key, &size)).sum::<usize>());
+            for key in best.unwrap_or_else(|| vec![Key::Always]) {
                 if !chosen.contains(&key) {
                     chosen.push(key);
                 }
@@ -115,41 +145,62 @@ impl Snapshot {
         chosen
     }
 
-    pub(super) fn next_number(&self) -> u32 {
-        self.rules.length()
-    }
-
-    pub(super) fn file(&mut self, number: u32, rule: Arc<Rule>) {
-        for key in &rule.keys {
-            self.table.insert(key.hash, number);
-            if let Some(node) = key.node {
-                self.access.slot(node.number()).get_or_insert_default().add(key.kind);
+    /// Files a rule with this logic under `keys`.
+    pub(super) fn file(&mut self, filed: &Filed, logic: &Logic, keys: &[Key]) {
+        for key in keys {
+            match *key {
+                Key::Hash { hash, node, kind } => {
+                    self.table.insert(hash, filed.clone());
+                    self.access.slot(node.number()).add(kind);
+                }
+                Key::Range { node, least, most } => {
+                    self.access.slot(node.number()).intervals.insert(Interval { least, most, filed: filed.clone() });
+                }
+                Key::Group { node, hash } => {
+                    let asked = logic.fields.iter().find_map(|field| match &field.ask {
+                        Ask::OneOf(conditions) if field.node == node => Some(conditions),
+                        _ => None,
+                    });
+                    self.join_group(node, hash, asked.map(|conditions| &**conditions).unwrap_or_default(), filed);
+                }
+                Key::Always => self.always.insert(filed.clone()),
             }
         }
-        *self.rules.slot(number) = Some(rule);
         self.count += 1;
     }
 
-    pub(super) fn unfile(&mut self, number: u32) -> Option<Arc<Rule>> {
-        let rule = self.rules.slot(number).take()?;
-        for key in &rule.keys {
-            self.table.remove(key.hash, number);
-            if let Some(access) = key.node.and_then(|node| self.access.slot(node.number()).as_mut()) {
-                access.remove(key.kind);
+    fn join_group(&mut self, node: Node, hash: u128, conditions: &[Condition], filed: &Filed) {
+        let groups = &mut self.access.slot(node.number()).groups;
+        let mut group = groups.remove(hash as u64, |group| group.hash == hash).unwrap_or_else(|| Group {
+            hash,
+            conditions: conditions.into(),
+            compares: conditions.iter().any(|condition| !condition.others().is_empty()),
+            rules: Sequence::default(),
+        });
+        group.rules.insert(filed.clone());
+        groups.insert(group);
+    }
+
+    pub(super) fn unfile(&mut self, filed: &Filed, keys: &[Key]) {
+        for key in keys {
+            match *key {
+                Key::Hash { hash, node, kind } => {
+                    self.table.remove(hash, filed.number);
+                    self.access.slot(node.number()).remove(kind);
+                }
+                Key::Range { node, least, .. } => self.access.slot(node.number()).intervals.remove(least, filed.number),
+                Key::Group { node, hash } => {
+                    let groups = &mut self.access.slot(node.number()).groups;
+                    if let Some(mut group) = groups.remove(hash as u64, |group| group.hash == hash) {
+                        group.rules.remove(filed.number, |known| known.key() == filed.number);
+                        if group.rules.len() > 0 {
+                            groups.insert(group);
+                        }
+                    }
+                }
+                Key::Always => drop(self.always.remove(filed.number, |known| known.key() == filed.number)),
             }
         }
         self.count -= 1;
-        Some(rule)
-    }
-}
-
-/// How much more than an exact value a key of this kind is looked up in vain, in rules.
-fn cost(key: &Key) -> usize {
-    use super::access::Kind;
-    match key.kind {
-        Kind::Exact | Kind::Untyped | Kind::Folded => 1,
-        Kind::Prefix(_) | Kind::Suffix(_) => 4,
-        Kind::Gram => 32,
-        Kind::Any | Kind::Always => 256,
     }
 }
