@@ -71,7 +71,7 @@ impl<'a> Message<'a> {
     /// The body as the event shows it. Reads all of it.
     #[must_use]
     pub fn classify_body(&self) -> Body<'a> {
-        let Ok(text) = std::str::from_utf8(self.body) else {
+        let Ok(text) = simdutf8::basic::from_utf8(self.body) else {
             return Body::Binary(self.body);
         };
         if crate::json::is_json(text) { Body::Json(text) } else { Body::Text(text) }
@@ -117,7 +117,7 @@ impl<'a> Message<'a> {
         if !paths.is_wanted(node) && !paths.has_children(node) && !paths.wants_composites(node) {
             return;
         }
-        let Ok(text) = std::str::from_utf8(self.body) else {
+        let Ok(text) = simdutf8::basic::from_utf8(self.body) else {
             return leaf(paths, node, leaves, || Some(Value::Opaque));
         };
         if leaves.push_part_of_json(paths, node, text).is_err() {

@@ -54,14 +54,6 @@ impl<T: Keyed + Clone> Sequence<T> {
         self.chunks.iter().flat_map(|chunk| chunk.items.iter())
     }
 
-    /// The items with this key.
-    pub(crate) fn with_key(&self, key: u64) -> impl Iterator<Item = &T> {
-        let first = self.chunks.partition_point(|chunk| chunk.least < key).saturating_sub(1);
-        let chunks = self.chunks.get(first..).unwrap_or_default();
-        let items = chunks.iter().flat_map(|chunk| chunk.items.iter());
-        items.skip_while(move |item| item.key() < key).take_while(move |item| item.key() == key)
-    }
-
     /// Adds an item, behind those with its key.
     pub(crate) fn insert(&mut self, item: T) {
         let chunks = Arc::make_mut(&mut self.chunks);
@@ -125,8 +117,6 @@ mod tests {
         }
         let old = sequence.clone();
         assert!(sequence.iter().map(|item| item.0).is_sorted());
-        assert_eq!(sequence.with_key(keys(7)).filter(|item| item.1 == 7).count(), 1);
-        assert_eq!(sequence.with_key(10_000).count(), 0);
         for index in (0..3_000).rev() {
             assert_eq!(sequence.remove(keys(index), |item| item.1 == index), Some((keys(index), index)));
             assert_eq!(sequence.remove(keys(index), |item| item.1 == index), None);

@@ -11,7 +11,7 @@ use std::cell::RefCell;
 
 use super::block::{BYTES, Block, Classify, Portable, escapes};
 use super::lanes::{LANES, Lanes, Sets};
-use super::{scan, skip};
+use super::{scan, skip, token};
 
 /// Brackets inside each other, at most: one bit each.
 const DEPTH: u32 = 64;
@@ -35,7 +35,7 @@ const SHORT: usize = 3 * BYTES;
 pub(super) fn container(text: &[u8], at: usize, depth: u32) -> Option<usize> {
     let near = &text[..text.len().min(at + SHORT)];
     let is_long = skip::container(near, at) == near.len();
-    let checked = if is_long { large(&text[at..]).map(|length| at + length) } else { None };
+    let checked = if is_long { large(&text[at..]).map(|length| at + length) } else { token::value(text, at, depth) };
     checked.or_else(|| scan::value(text, at, depth).ok())
 }
 
@@ -469,6 +469,7 @@ mod tests {
         if fast.is_some() || slow == Some(text.len()) {
             prop_assert_eq!(fast, slow, "{}", String::from_utf8_lossy(text));
         }
+        prop_assert_eq!(token::value(text, 0, 0), slow, "{}", String::from_utf8_lossy(text));
         prop_assert_eq!(container(text, 0, 0), slow, "{}", String::from_utf8_lossy(text));
         if let Some(end) = slow {
             prop_assert_eq!(skip::container(text, 0), end);

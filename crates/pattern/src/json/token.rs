@@ -1,4 +1,4 @@
-//! Single tokens, checked: strings, numbers, words and white space.
+//! Token by token, checked: strings, numbers, words, white space, and values that are short.
 //!
 //! Each function starts at an offset and gives the offset after what it passed, or nothing if it is malformed: then
 //! [`scan`](super::scan) is asked what is wrong where.
@@ -80,6 +80,64 @@ pub(super) fn number(text: &[u8], at: usize) -> Option<usize> {
 #[inline(never)]
 fn long_number(text: &[u8], at: usize) -> Option<usize> {
     scan::number(text, at).ok()
+}
+
+/// Passes a value; `depth` containers are open around it.
+#[inline(always)]
+pub(super) fn value(text: &[u8], at: usize, depth: u32) -> Option<usize> {
+    match text.get(at)? {
+        b'"' => Some(string(text, at + 1)?.quote + 1),
+        b'-' | b'0'..=b'9' => number(text, at),
+        b'{' => object(text, at + 1, depth + 1),
+        b'[' => array(text, at + 1, depth + 1),
+        b't' => word(text, at, b"true"),
+        b'f' => word(text, at, b"false"),
+        b'n' => word(text, at, b"null"),
+        _ => None,
+    }
+}
+
+fn object(text: &[u8], at: usize, depth: u32) -> Option<usize> {
+    let mut at = space(text, at);
+    if depth > scan::MAX_DEPTH {
+        return None;
+    }
+    if text.get(at) == Some(&b'}') {
+        return Some(at + 1);
+    }
+    loop {
+        if text.get(at) != Some(&b'"') {
+            return None;
+        }
+        at = space(text, string(text, at + 1)?.quote + 1);
+        if text.get(at) != Some(&b':') {
+            return None;
+        }
+        at = space(text, value(text, space(text, at + 1), depth)?);
+        match text.get(at)? {
+            b',' => at = space(text, at + 1),
+            b'}' => return Some(at + 1),
+            _ => return None,
+        }
+    }
+}
+
+fn array(text: &[u8], at: usize, depth: u32) -> Option<usize> {
+    let mut at = space(text, at);
+    if depth > scan::MAX_DEPTH {
+        return None;
+    }
+    if text.get(at) == Some(&b']') {
+        return Some(at + 1);
+    }
+    loop {
+        at = space(text, value(text, at, depth)?);
+        match text.get(at)? {
+            b',' => at = space(text, at + 1),
+            b']' => return Some(at + 1),
+            _ => return None,
+        }
+    }
 }
 
 /// Passes `true`, `false` or `null`.
