@@ -5,7 +5,8 @@
 //! - [`name`]: names and identifiers, each its own type;
 //! - [`event`]: an event and its lossless RocketMQ envelope;
 //! - [`properties`]: RocketMQ user and system properties in their own wire form;
-//! - [`stream`]: the definition of a stream as its user wrote it; [`connection`] and [`network`]: what it refers to;
+//! - [`stream`]: the definition of a stream as its user wrote it; [`connection`] and [`network`]: what it refers to; [`dialect`]: whose rules its
+//!   pattern follows;
 //! - [`record`]: a definition as it is stored, with revision and desired state;
 //! - [`validate`]: the rules of definitions, answering all violations at once;
 //! - [`resolved`]: a definition after validation, with every reference followed: what the data path works from;
@@ -13,6 +14,7 @@
 //! - [`status`]: what a stream is doing; [`secret`]: a value that never shows itself.
 
 pub mod connection;
+pub mod dialect;
 pub mod event;
 pub mod name;
 pub mod network;
@@ -27,6 +29,7 @@ pub mod stream;
 pub mod validate;
 pub mod violation;
 
+pub use dialect::PatternDialect;
 pub use event::{Attributes, Envelope, Event, Origin};
 pub use name::{Epoch, InstanceId, MemberId, PartitionId, Region, Revision};
 pub use outcome::{Outcome, OutcomeRange};

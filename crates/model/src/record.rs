@@ -6,8 +6,14 @@ use crate::name::{PartitionId, Revision};
 use crate::resolved::RocketMqSource;
 use crate::stream::StreamDefinition;
 
-/// The layout that this build writes. A reader takes every layout up to its own.
-pub const SCHEMA: u32 = 1;
+/// The newest layout that this build reads and writes. A reader takes every layout up to its own.
+///
+/// 2 added the dialect of a stream's pattern. A record is written in the oldest layout that can say it, so that in an upgrade older
+/// processes go on reading what they understand.
+pub const SCHEMA: u32 = 2;
+
+/// The layout of everything that says nothing newer.
+pub const OLDEST_SCHEMA: u32 = 1;
 
 /// Whether a stream should run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -47,6 +53,11 @@ pub struct StreamRecord {
 }
 
 impl StreamRecord {
+    /// The oldest layout that can say what the record says.
+    pub fn layout(&self) -> u32 {
+        if self.definition.filter_pattern_dialect.is_empty() { OLDEST_SCHEMA } else { SCHEMA }
+    }
+
     /// The AIP-154 etag: changes with every change of the record.
     pub fn etag(&self) -> String {
         let uid: String = self.uid.chars().take(8).collect();
@@ -99,7 +110,7 @@ pub struct SourceRecord {
 impl SourceRecord {
     /// A record without partitions.
     pub fn new(uid: &str, source: &RocketMqSource) -> Self {
-        Self { schema: SCHEMA, uid: uid.to_owned(), source: source.identity(), partitions: Vec::new() }
+        Self { schema: OLDEST_SCHEMA, uid: uid.to_owned(), source: source.identity(), partitions: Vec::new() }
     }
 
     /// Whether the record's offsets belong to this source.

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::dialect::PatternDialect;
 use crate::name::{InstanceId, PartitionId, Region, Revision};
 use crate::secret::Secret;
 use crate::stream::TargetParameter;
@@ -19,6 +20,9 @@ pub struct Stream {
     pub revision: Revision,
     /// The pattern, JSON text.
     pub pattern: String,
+    /// Whose rules the pattern follows.
+    #[serde(default)]
+    pub dialect: PatternDialect,
     /// Where events come from.
     pub source: RocketMqSource,
     /// Where events go.

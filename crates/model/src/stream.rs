@@ -21,6 +21,9 @@ pub struct StreamDefinition {
     /// Which events matter: a pattern as JSON text; `{}` matches all.
     #[serde(alias = "FilterPattern", deserialize_with = "json_text")]
     pub filter_pattern: String,
+    /// Whose rules the pattern follows: `default`, which nothing stands for as well, or `alibaba`.
+    #[serde(alias = "FilterPatternDialect", skip_serializing_if = "String::is_empty")]
+    pub filter_pattern_dialect: String,
     /// Labels.
     #[serde(alias = "Tags", skip_serializing_if = "Vec::is_empty")]
     pub tags: Vec<Tag>,
@@ -208,10 +211,10 @@ pub struct SinkRocketMqParameters {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct TargetParameter {
-    /// A constant, a JSONPath, or variables, by `form`.
+    /// A constant, a JSONPath, variables, or a jq program, by `form`.
     #[serde(alias = "Value", skip_serializing_if = "String::is_empty")]
     pub value: String,
-    /// `ORIGINAL`, `JSONPATH`, `CONSTANT` or `TEMPLATE`.
+    /// `ORIGINAL`, `JSONPATH`, `CONSTANT`, `TEMPLATE` or `EXPRESSION`.
     #[serde(alias = "Form", skip_serializing_if = "String::is_empty")]
     pub form: String,
     /// The template of `TEMPLATE`.

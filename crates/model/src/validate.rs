@@ -12,6 +12,7 @@ mod choice;
 mod connection;
 mod dead_letter;
 mod endpoint;
+mod fault;
 mod findings;
 mod instance;
 mod name;
@@ -22,6 +23,7 @@ mod source;
 mod suggest;
 
 use crate::connection::ConnectionDefinition;
+use crate::dialect::PatternDialect;
 use crate::network::NetworkDefinition;
 use crate::record::StreamRecord;
 use crate::resolved;
@@ -30,6 +32,7 @@ use crate::violation::Violation;
 use findings::Findings;
 
 pub use endpoint::endpoint;
+pub use fault::Fault;
 pub use suggest::nearest;
 
 /// What a definition may refer to.
@@ -51,13 +54,13 @@ pub trait References {
     }
 }
 
-/// Compiles what definitions contain as text. An error is one line for people: what is wrong and where.
+/// Compiles what definitions contain as text.
 pub trait Checks {
-    /// Whether a pattern compiles.
-    fn pattern(&self, text: &str) -> Result<(), String>;
+    /// Whether a pattern compiles in a dialect. Places are JSON paths into it.
+    fn pattern(&self, text: &str, dialect: PatternDialect) -> Result<(), Fault>;
 
-    /// Whether a transform compiles.
-    fn transform(&self, parameter: &TargetParameter) -> Result<(), String>;
+    /// Whether a transform compiles. Places are `form`, `value` and `template`.
+    fn transform(&self, parameter: &TargetParameter) -> Result<(), Fault>;
 }
 
 /// References that are held in memory.
@@ -99,6 +102,7 @@ pub fn resolve(record: &StreamRecord, references: &dyn References) -> Result<res
             uid: record.uid.clone(),
             revision: record.revision,
             pattern: record.definition.filter_pattern.clone(),
+            dialect: PatternDialect::of_word(&record.definition.filter_pattern_dialect).unwrap_or_default(),
             source,
             target,
             run,
@@ -125,11 +129,11 @@ pub fn network(definition: &NetworkDefinition) -> Result<(), Vec<Violation>> {
 struct CompiledBefore;
 
 impl Checks for CompiledBefore {
-    fn pattern(&self, _text: &str) -> Result<(), String> {
+    fn pattern(&self, _text: &str, _dialect: PatternDialect) -> Result<(), Fault> {
         Ok(())
     }
 
-    fn transform(&self, _parameter: &TargetParameter) -> Result<(), String> {
+    fn transform(&self, _parameter: &TargetParameter) -> Result<(), Fault> {
         Ok(())
     }
 }
@@ -145,7 +149,7 @@ fn assemble(
     findings: &mut Findings,
 ) -> Option<Parts> {
     name::resource("name", &definition.name, findings);
-    check_pattern(&definition.filter_pattern, checks, findings);
+    check_pattern(definition, checks, findings);
     check_tags(definition, findings);
     check_transforms(definition, findings);
     let source = source::read(definition, uid, references, findings);
@@ -163,11 +167,20 @@ fn assemble(
     Some((source?, target?, run?))
 }
 
-fn check_pattern(pattern: &str, checks: &dyn Checks, findings: &mut Findings) {
+fn check_pattern(definition: &StreamDefinition, checks: &dyn Checks, findings: &mut Findings) {
+    let pattern = definition.filter_pattern.as_str();
+    let word = definition.filter_pattern_dialect.as_str();
+    choice::one_of("filter_pattern_dialect", word, PatternDialect::WORDS, findings);
+    // Nobody knows what a pattern of an unknown dialect means, so nothing is said of it.
+    let Some(dialect) = PatternDialect::of_word(word) else { return };
     if pattern.trim().is_empty() {
         findings.add("filter_pattern", pattern, "a pattern is needed", "write {} to match every event");
-    } else if let Err(reason) = checks.pattern(pattern) {
-        findings.add("filter_pattern", pattern, reason, "write a pattern as JSON text; {} matches every event");
+    } else if let Err(fault) = checks.pattern(pattern, dialect) {
+        let fix = match fault.place.as_str() {
+            "" => "write a pattern as JSON text; {} matches every event",
+            _ => "write what is allowed there; rocketbridge pattern lint checks a pattern without a server",
+        };
+        findings.add_fault("filter_pattern", fault, fix);
     }
 }
 

@@ -2,13 +2,13 @@
 
 use std::fmt;
 
-/// Names the field, the value, the rule and the fix (AIP-193 `BadRequest.FieldViolation` carries it to the user).
+/// Names the field, what was found, the rule and the fix (AIP-193 `BadRequest.FieldViolation` carries it to the user).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Violation {
     /// Path of the field, such as `source.source_rocketmq_parameters.topic`.
     pub field: String,
-    /// What was found there; a secret never stands here.
-    pub value: String,
+    /// What was found there, as people read it: a text in quotes, or words about it. A secret never stands here.
+    pub found: String,
     /// What is allowed.
     pub rule: String,
     /// What to write instead.
@@ -16,14 +16,24 @@ pub struct Violation {
 }
 
 impl Violation {
-    /// A violation in one line.
-    pub fn new(field: impl Into<String>, value: impl Into<String>, rule: impl Into<String>, fix: impl Into<String>) -> Self {
-        Self { field: field.into(), value: value.into(), rule: rule.into(), fix: fix.into() }
+    /// A violation by the text that stands there.
+    pub fn new(field: impl Into<String>, text: impl AsRef<str>, rule: impl Into<String>, fix: impl Into<String>) -> Self {
+        Self::described(field, format!("{:?}", text.as_ref()), rule, fix)
+    }
+
+    /// A violation by words about what stands there.
+    pub fn described(field: impl Into<String>, found: impl Into<String>, rule: impl Into<String>, fix: impl Into<String>) -> Self {
+        Self { field: field.into(), found: found.into(), rule: rule.into(), fix: fix.into() }
+    }
+
+    /// Everything but the field, in one line.
+    pub fn description(&self) -> String {
+        format!("found {}; {}; {}", self.found, self.rule, self.fix)
     }
 }
 
 impl fmt::Display for Violation {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "{}: found {:?}; {}; {}", self.field, self.value, self.rule, self.fix)
+        write!(formatter, "{}: {}", self.field, self.description())
     }
 }

@@ -1,7 +1,7 @@
 //! How a pattern text is to be understood, and how large it may be.
 
 /// Choices of whoever compiles a pattern.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Options {
     /// Whose rules apply.
     pub dialect: Dialect,
@@ -21,7 +21,7 @@ pub enum Dialect {
 
 /// Upper bounds. A pattern over one of them is refused with the limit's name; what is accepted is compiled and matched in
 /// bounded time.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Limits {
     /// Bytes of a pattern's text.
     pub text_bytes: usize,

@@ -5,7 +5,8 @@
 //!
 //! jaq has no limits of its own, so they are made here. A program is bounded in length and nesting, and may not define functions:
 //! so it cannot recurse. While it runs, every operation on a value is paid for from a [`budget`](budget), which bounds time and
-//! memory and, unlike a clock, gives the same answer every time. Left out of jq: `def`, modules, input and output, the
+//! memory and, unlike a clock, gives the same answer every time. Values nest no deeper than JSON may, and whole numbers have at most
+//! as many digits as can be computed with quickly. Left out of jq: `def`, modules, input and output, the
 //! environment, the clock, `halt`, regular expressions, and updates of slices.
 
 mod budget;
@@ -45,6 +46,8 @@ const MOST_CHARACTERS: usize = 10_240;
 const MOST_TOKENS: usize = 500;
 /// Brackets inside each other.
 const MOST_NESTED: usize = 32;
+/// Digits of a whole number. Reading and writing one takes the square of its length.
+const MOST_DIGITS: usize = 1_000;
 /// What a program may not say.
 const REFUSED: [&str; 4] = ["def", "import", "include", "module"];
 
@@ -75,6 +78,11 @@ impl Expression {
     pub(crate) fn apply(&self, event: &impl Source) -> Result<Output, ApplyError> {
         let whole = event.find(&self.whole)?;
         let bytes = whole.as_ref().map_or(&b"null"[..], |found| found.as_bytes());
+        if has_long_number(bytes) {
+            return Err(
+                self.fault("the input", format!("the event of {} bytes has a number of more than {MOST_DIGITS} digits", bytes.len()))
+            );
+        }
         let input = parse_single(bytes).map_err(|_| self.fault("the input", format!("the event of {} bytes is not JSON", bytes.len())))?;
         let budget = Budget::open();
         let context = Ctx::<Kind>::new(&self.filter.lut, Vars::new([]));
@@ -114,6 +122,28 @@ impl fmt::Debug for Expression {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("Expression").field(&self.text).finish()
     }
+}
+
+/// Whether a JSON text has a number that is too long to be computed with.
+fn has_long_number(text: &[u8]) -> bool {
+    let (mut digits, mut quoted) = (0_usize, false);
+    let mut bytes = text.iter();
+    while let Some(byte) = bytes.next() {
+        match byte {
+            b'0'..=b'9' if !quoted => {
+                digits += 1;
+                if digits > MOST_DIGITS {
+                    return true;
+                }
+                continue;
+            }
+            b'"' => quoted = !quoted,
+            b'\\' if quoted => drop(bytes.next()),
+            _ => {}
+        }
+        digits = 0;
+    }
+    false
 }
 
 /// Refuses what could exhaust the stack, and what is not allowed.

@@ -1,5 +1,7 @@
 //! What a transform gives, and the buffer it is written into.
 
+use std::fmt;
+
 use bytes::Bytes;
 
 use crate::render;
@@ -58,5 +60,13 @@ impl Writer {
 
     pub(crate) fn into_bytes(self) -> Vec<u8> {
         self.bytes
+    }
+}
+
+/// Text is taken until the limit is passed; whoever writes it ends there.
+impl fmt::Write for Writer {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        self.push(text.as_bytes());
+        if self.is_over_limit() { Err(fmt::Error) } else { Ok(()) }
     }
 }

@@ -6,7 +6,8 @@
 //! stands for `${`.
 //!
 //! In a template that is an object, the member `"EB_SYS_EMBED_OBJECT": "${variable}"` is replaced by the members of the variable's
-//! object; members that the template names itself win.
+//! object; members that the template names itself win. A variable of that name that such a template does not mention is embedded as
+//! well, behind its own members.
 
 mod parse;
 mod variables;
@@ -130,6 +131,7 @@ impl Rendering<'_, '_> {
             }
             more = reader.next_member().map_err(malformed)?;
         }
+        reader.end().map_err(malformed)?;
         self.bounded(out)?;
         Ok(written)
     }

@@ -134,6 +134,81 @@ fn costly_programs_are_stopped() {
     assert!(run(&squaring).is_ok());
 }
 
+/// *Scenario*: values that share their parts, so that they stand for far more than they take; values that nest ever deeper; comparisons of large
+/// values over and over. *Guarantees*: stopped before they are written, compared or dropped, on the stack of any thread.
+#[test]
+fn values_are_bounded_in_size_and_depth() {
+    let steps = "the program: it costs more than 200000 steps";
+    let nesting = "the program: it nests values more than 512 deep";
+    for (program, expected) in [
+        ("reduce range(60) as $x ([1]; [., .])", steps),
+        ("reduce range(60) as $x ({}; {a: ., b: .})", steps),
+        ("reduce range(60) as $x (null; . as $y | {} | .a = $y | .b = $y)", steps),
+        ("reduce range(60) as $x ([0]; map([., .]))", steps),
+        ("reduce range(100000) as $x (null; [.])", nesting),
+        ("reduce range(100000) as $x (null; {a: .})", nesting),
+        ("reduce range(100000) as $x (null; . as $y | {} | .a = $y)", nesting),
+        ("reduce range(100000) as $x ([0]; map([.]))", steps),
+        ("reduce range(100000) as $x ([0]; .[0] |= [.])", steps),
+        ("[range(5000)] as $a | reduce range(100000) as $x (0; if $a == $a then . + 1 else . end)", steps),
+        ("[range(5000)] as $a | [range(100000) | $a < $a] | length", steps),
+        ("(\"x\" * 100000) as $s | [range(2000) | $s] | sort | length", steps),
+    ] {
+        assert_eq!(run(program).expect_err(program), expected, "{program}");
+    }
+    let most = run("reduce range(511) as $x (null; [.])").expect("as deep as JSON may be");
+    assert_eq!(most, format!("{}null{}", "[".repeat(511), "]".repeat(511)));
+    assert_eq!(run("(\"x\" * 100000) as $s | [range(500) | $s]").expect_err("too long"), "the output: it is over 4194304 bytes");
+}
+
+/// *Scenario*: an event as deep as JSON may be, and programs that go through all of it, on a thread with a small stack. *Guarantees*: an answer or an
+/// error.
+#[test]
+fn deep_events_cost_no_stack() {
+    let event = format!("{{\"a\":{}1{}}}", "[".repeat(508), "]".repeat(508));
+    let programs = [
+        "[..] | length",
+        "walk(.)",
+        "tojson | fromjson",
+        "tostring",
+        "flatten",
+        ". == .",
+        "[., .] | sort",
+        "del(..)",
+        "[.. |= .]",
+        "[path(..)] | length",
+        ".a[][] |= 1",
+        "add",
+    ];
+    let thread = std::thread::Builder::new().stack_size(2 << 20).spawn(move || {
+        for program in programs {
+            if let Ok(transform) = Transform::compile("EXPRESSION", Some(program), None) {
+                let _ = transform.apply(&JsonEvent::new(&event));
+            }
+        }
+    });
+    thread.expect("a thread").join().expect("nothing panics");
+}
+
+/// *Scenario*: numbers of a million digits, in the event and in text that is read as a number. *Guarantees*: refused at once, since reading one takes the
+/// square of its length; in strings digits are only digits.
+#[test]
+fn long_numbers_are_refused() {
+    let digits = "7".repeat(1_000_000);
+    let apply = |program: &str, event: &str| {
+        let transform = Transform::compile("EXPRESSION", Some(program), None).expect("well formed");
+        transform.apply(&JsonEvent::new(event)).map_err(|error| format!("{}: {}", error.place, error.what))
+    };
+    let event = format!("{{\"n\":{digits}}}");
+    assert_eq!(apply(".id", &event), Err(format!("the input: the event of {} bytes has a number of more than 1000 digits", event.len())));
+    let event = format!("{{\"n\":\"\\\"{digits}\"}}");
+    assert_eq!(apply(".n | length", &event), Ok(Output::Value(Bytes::from_static(b"1000001"))));
+    let event = format!("{{\"n\":\"{digits}\"}}");
+    for program in [".n | tonumber", ".n | fromjson"] {
+        assert!(apply(program, &event).expect_err(program).starts_with("the program: cannot use a string as"), "{program}");
+    }
+}
+
 /// *Scenario*: programs that fail on a value. *Guarantees*: a rejected delivery that names the kinds of values, and no value.
 #[test]
 fn errors_tell_no_values() {

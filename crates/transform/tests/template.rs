@@ -38,6 +38,8 @@ fn variables_are_written_as_their_place_demands() {
         (r#"{"i":"${items}"}"#, r#"{"i":"[1,\"two\"]"}"#),
         (r#"{not json ${topic}"#, "{not json orders"),
         (r#"{"é":"é${topic}é"}"#, r#"{"é":"éordersé"}"#),
+        (r#"say "\${topic}" and \"${topic}"#, r#"say "\orders" and \"orders"#),
+        (r#"{"t":"\\${topic}\""}"#, r#"{"t":"\\orders\""}"#),
         ("", ""),
     ] {
         assert_eq!(render(template, BODY).as_deref(), Ok(expected), "{template}");
@@ -63,6 +65,25 @@ fn an_object_is_embedded() {
         "cannot apply ${items} at $.data.body.items: EB_SYS_EMBED_OBJECT needs an object, found an array of 9 bytes"
     );
     assert!(render(r#"{"EB_SYS_EMBED_OBJECT":"${body}"}"#, b"\xff").is_err());
+    assert!(render(r#"{"EB_SYS_EMBED_OBJECT":"${body}"}"#, b"{\"a\":1} x").is_err(), "that is text, not an object");
+}
+
+/// *Scenario*: a variable that is itself named EB_SYS_EMBED_OBJECT, mentioned by the template or not. *Guarantees*: its object is embedded once, behind
+/// the template's own members where it is not mentioned; a template that is no object does without it.
+#[test]
+fn a_variable_of_that_name_is_embedded() {
+    let render = |template: &str| {
+        let value = r#"{"EB_SYS_EMBED_OBJECT":"$.data.userProperties"}"#;
+        let transform = Transform::compile("TEMPLATE", Some(value), Some(template)).expect("well formed");
+        let event = r#"{"data":{"userProperties":{"a":"1","b":"2"}}}"#;
+        let output = transform.apply(&rocketbridge_pattern::JsonEvent::new(event)).expect("applies").into_value();
+        String::from_utf8(output.expect("there is one").to_vec()).expect("text")
+    };
+    assert_eq!(render(r#"{"EB_SYS_EMBED_OBJECT":"${EB_SYS_EMBED_OBJECT}","c":3}"#), r#"{"a":"1","b":"2","c":3}"#);
+    assert_eq!(render(r#" {"b":"own"}"#), r#"{"b":"own","a":"1"}"#);
+    assert_eq!(render("{}"), r#"{"a":"1","b":"2"}"#);
+    assert_eq!(render("[1]"), "[1]");
+    assert_eq!(render("text"), "text");
 }
 
 /// *Scenario*: templates and variables with one fault each. *Guarantees*: refused with the part and the rule.
@@ -85,6 +106,7 @@ fn faults_are_refused() {
         (r#"{"a":"$.x"}"#, r#"{"EB_SYS_EMBED_OBJECT":"x${a}"}"#),
         (r#"{"a":"$.x"}"#, r#"{"b":{"EB_SYS_EMBED_OBJECT":"${a}"}}"#),
         (r#"{"a":"$.x"}"#, "EB_SYS_EMBED_OBJECT ${a}"),
+        (r#"{"a":"$.x"}"#, r#"{"EB_SYS_EMBED_OBJECT":"${a}","${a}":1}"#),
     ] {
         assert!(Transform::compile("TEMPLATE", Some(value), Some(template)).is_err(), "{value} {template}");
     }

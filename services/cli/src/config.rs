@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use rocketbridge_model::{MemberId, Region, Secret};
+use rocketbridge_pattern::Limits;
 
 pub mod address;
 mod key;
@@ -68,6 +69,8 @@ pub struct Process {
     pub telemetry: Telemetry,
     /// Limits of the router stage.
     pub router: Router,
+    /// Limits of patterns: what controllers accept and filters compile.
+    pub pattern: Limits,
 }
 
 /// What a standalone process is told.
@@ -91,6 +94,8 @@ pub struct Standalone {
     pub telemetry: Telemetry,
     /// Limits of the router stage.
     pub router: Router,
+    /// Limits of patterns: what is accepted and compiled.
+    pub pattern: Limits,
 }
 
 /// The metadata store of a mesh.
@@ -177,6 +182,7 @@ impl Process {
             tls: reader.listener_tls(listen),
             telemetry: telemetry(&mut reader),
             router: router(&mut reader),
+            pattern: pattern(&mut reader),
         };
         reader.finish(process)
     }
@@ -197,6 +203,7 @@ impl Standalone {
             tls: reader.listener_tls(listen),
             telemetry: telemetry(&mut reader),
             router: router(&mut reader),
+            pattern: pattern(&mut reader),
         };
         reader.finish(standalone)
     }
@@ -267,6 +274,23 @@ fn router(reader: &mut Reader) -> Router {
             Duration::from_millis(10),
             Duration::from_secs(60),
         ),
+    }
+}
+
+/// Every limit there is. The bounds keep what a process may be told within what it can bear.
+fn pattern(reader: &mut Reader) -> Limits {
+    let usual = Limits::default();
+    Limits {
+        text_bytes: reader.limit_bytes("pattern.text_bytes", usual.text_bytes, 16 << 20),
+        depth: reader.limit("pattern.depth", usual.depth, 256),
+        conditions: reader.limit("pattern.conditions", usual.conditions, 1_000_000),
+        combinations: reader.limit("pattern.combinations", usual.combinations, 1_000_000),
+        operand_bytes: reader.limit_bytes("pattern.operand_bytes", usual.operand_bytes, 1 << 20),
+        wildcard_stars: reader.limit("pattern.wildcard_stars", usual.wildcard_stars, 4_096),
+        regexps: reader.limit("pattern.regexps", usual.regexps, 1_024),
+        regexp_program_bytes: reader.limit_bytes("pattern.regexp_program_bytes", usual.regexp_program_bytes, 64 << 20),
+        regexp_repeat: reader.count("pattern.regexp_repeat", usual.regexp_repeat, 1, 100_000),
+        combinations_tried: reader.count("pattern.combinations_tried", usual.combinations_tried, 1, 100_000_000),
     }
 }
 

@@ -12,12 +12,14 @@ use anyhow::Context;
 use futures::future::BoxFuture;
 use rocketbridge_assignment::{Claim, Handler, Lease, Member, Members, Owners, Ownership, Plans, Registration, Stage, UnitId, ownership};
 use rocketbridge_connector::Registry;
+use rocketbridge_controller::checks::Compilers;
 use rocketbridge_controller::{Controller, Reports, Seat};
 use rocketbridge_dispatcher::Dispatcher;
 use rocketbridge_filter::Filter;
 use rocketbridge_metastore::Metastore;
 use rocketbridge_model::status::StreamReport;
 use rocketbridge_model::{MemberId, Region};
+use rocketbridge_pattern::Limits;
 use rocketbridge_router::definitions::Definitions;
 use rocketbridge_router::{Router, Settings};
 use rocketbridge_runtime::tasks::Failure;
@@ -57,6 +59,8 @@ pub struct Parts {
     pub drain_deadline: Duration,
     /// How a router works.
     pub settings: Settings,
+    /// How large patterns may be.
+    pub pattern_limits: Limits,
 }
 
 /// Runs a process until it is told to stop. `ready` hears its address once it serves.
@@ -96,7 +100,7 @@ pub async fn run(parts: Parts, shutdown: Shutdown, ready: impl FnOnce(SocketAddr
         handlers.insert(Stage::Router, router);
     }
     if parts.stages.contains(&Stage::Filter) {
-        let filter = Filter::new(owners.clone(), dialer.clone(), tasks.clone());
+        let filter = Filter::new(owners.clone(), dialer.clone(), parts.pattern_limits.clone(), tasks.clone());
         switchboard.register_filter(Arc::new(filter.clone()));
         handlers.insert(Stage::Filter, Arc::new(filter.clone()));
         let add = |routes: &mut tonic::service::RoutesBuilder| {
@@ -116,7 +120,7 @@ pub async fn run(parts: Parts, shutdown: Shutdown, ready: impl FnOnce(SocketAddr
     let controls = parts.stages.contains(&Stage::Controller);
     if controls {
         let reports = Ask { own: (parts.id.clone(), reporter.clone()), members: members.clone(), channels: channels.clone() };
-        let controller = Controller::new(store.clone(), Arc::new(reports), owners.clone());
+        let controller = Controller::new(store.clone(), Arc::new(reports), owners.clone(), Compilers { limits: parts.pattern_limits });
         controller.run(Seat { lease: lease.clone(), member: parts.id.clone(), members: members.clone() }, &tasks);
         let names = [
             "rocketbridge.stream.v1.StreamService",

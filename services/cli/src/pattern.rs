@@ -1,39 +1,49 @@
 //! `rocketbridge pattern`: tries and checks patterns, without a server.
+//!
+//! - [`trial`]: one event against one pattern, or against the rules of a bus, with reasons; [`rule`]: rules as they are written down;
+//! - [`lint`]: the patterns in files; [`eval`]: JSON lines, for programs.
 
 use std::fs;
 use std::path::PathBuf;
 
 use clap::{Subcommand, ValueEnum};
-use rocketbridge_codec::definition::{Definition, read_definitions};
-use rocketbridge_pattern::{Dialect, JsonEvent, Options, Pattern};
-use serde_json::{Value, json};
+use rocketbridge_pattern::{Dialect, Options};
 
 use crate::failure::Failure;
 use crate::output::{Console, Format};
 
 mod eval;
+mod lint;
+mod rule;
+mod trial;
 
 /// What `pattern` takes.
 #[derive(Clone, Debug, Subcommand)]
 pub enum Verb {
-    /// Say whether an event matches a pattern: exit status 0 if it does, 1 if not
+    /// Say whether an event matches a pattern, and why: exit status 0 if it does, 1 if not
     Test {
         /// The event: JSON text, or a file
         #[arg(long, value_name = "JSON|FILE")]
         event: String,
         /// The pattern: JSON text, or a file
+        #[arg(long, value_name = "JSON|FILE", required_unless_present = "rules", conflicts_with = "rules")]
+        pattern: Option<String>,
+        /// Rules in place of a pattern: a list of {name, pattern} or a map of names to patterns, JSON text or a file, JSON or YAML
         #[arg(long, value_name = "JSON|FILE")]
-        pattern: String,
+        rules: Option<String>,
+        /// Of rules: how many of the nearest misses are explained
+        #[arg(long, value_name = "COUNT", default_value_t = 3)]
+        most: usize,
         /// Whose rules apply
         #[arg(long, default_value = "default")]
         dialect: DialectWord,
     },
-    /// Check the patterns in files: a pattern each, or definitions of streams
+    /// Check the patterns in files: a pattern each, or definitions of streams, each in its own dialect
     Lint {
         /// Files to check
         #[arg(required = true, value_name = "FILE")]
         files: Vec<PathBuf>,
-        /// Whose rules apply
+        /// Whose rules apply to a file that is a pattern
         #[arg(long, default_value = "default")]
         dialect: DialectWord,
     },
@@ -57,8 +67,15 @@ pub enum DialectWord {
 /// Does what the verb says.
 pub fn run(verb: &Verb, format: Format, console: &mut Console<'_>) -> Result<(), Failure> {
     match verb {
-        Verb::Test { event, pattern, dialect } => test(&argument(event)?, &argument(pattern)?, dialect.options(), format, console),
-        Verb::Lint { files, dialect } => lint(files, &dialect.options(), console),
+        Verb::Test { event, pattern, rules, most, dialect } => {
+            let (event, options) = (argument(event)?, dialect.options());
+            match (pattern, rules) {
+                (Some(pattern), _) => trial::of_pattern(&event, &argument(pattern)?, &options, format, console),
+                (None, Some(rules)) => trial::of_rules(&event, &argument(rules)?, *most, &options, format, console),
+                (None, None) => Err(Failure::Usage("pass --pattern or --rules".into())),
+            }
+        }
+        Verb::Lint { files, dialect } => lint::run(files, &dialect.options(), console),
         Verb::Eval { dialect } => eval::run(std::io::stdin().lock(), dialect.options(), console),
     }
 }
@@ -71,58 +88,6 @@ impl DialectWord {
         };
         Options { dialect, ..Options::default() }
     }
-}
-
-fn test(event: &str, pattern: &str, options: Options, format: Format, console: &mut Console<'_>) -> Result<(), Failure> {
-    let pattern = Pattern::compile(pattern, &options).map_err(|error| Failure::Failed(format!("the pattern is refused: {error}")))?;
-    let is_match = pattern.matches(&JsonEvent::new(event)).map_err(|error| Failure::Failed(error.to_string()))?;
-    match format {
-        Format::Table => console.result(if is_match { "match\n" } else { "no match\n" })?,
-        Format::Json | Format::Yaml => console.document(format, &json!({ "match": is_match }))?,
-    }
-    if is_match { Ok(()) } else { Err(Failure::Negative) }
-}
-
-/// Says of each file that it is well, or everything that is not.
-fn lint(files: &[PathBuf], options: &Options, console: &mut Console<'_>) -> Result<(), Failure> {
-    let mut is_well = true;
-    for path in files {
-        let file = path.display().to_string();
-        let problems = match fs::read_to_string(path) {
-            Ok(text) => problems(&file, &text, options),
-            Err(error) => vec![format!("{file}: cannot be read: {error}")],
-        };
-        is_well &= problems.is_empty();
-        if problems.is_empty() {
-            console.result(format!("{file}: ok\n"))?;
-        }
-        problems.iter().for_each(|problem| console.remark(problem));
-    }
-    if is_well { Ok(()) } else { Err(Failure::Negative) }
-}
-
-fn problems(file: &str, text: &str, options: &Options) -> Vec<String> {
-    let has_definitions = match serde_json::from_str::<Value>(text) {
-        Ok(Value::Object(fields)) => fields.contains_key("kind") || fields.contains_key("EventStreamingName"),
-        Ok(Value::Array(_)) => true,
-        // YAML may hold definitions; a pattern is always JSON, and what is wrong with it is said better by its compiler.
-        Ok(_) => false,
-        Err(_) => file.ends_with(".yaml") || file.ends_with(".yml"),
-    };
-    if !has_definitions {
-        return Pattern::compile(text, options).err().map(|error| format!("{file}: {error}")).into_iter().collect();
-    }
-    let documents = match read_definitions(text, file) {
-        Ok(documents) => documents,
-        Err(errors) => return errors.iter().map(ToString::to_string).collect(),
-    };
-    let refused = documents.iter().filter_map(|document| match &document.definition {
-        Definition::Stream(stream) => Pattern::compile(&stream.filter_pattern, options)
-            .err()
-            .map(|error| format!("{}: stream/{}: {error}", document.place, stream.name)),
-        Definition::Connection(_) | Definition::Network(_) => None,
-    });
-    refused.collect()
 }
 
 /// JSON text as it is; anything else names a file.

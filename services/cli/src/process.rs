@@ -52,6 +52,7 @@ async fn serve(role: Role, config: Process) -> anyhow::Result<ExitCode> {
         lease_ttl: config.lease_ttl,
         drain_deadline: config.drain_deadline,
         settings: settings(config.router),
+        pattern_limits: config.pattern,
     };
     let run = node::run(parts, shutdown.clone(), |address| announce(config.tls.is_some(), address)).await;
     guard.stop().await;

@@ -47,6 +47,7 @@ async fn serve(config: Standalone) -> anyhow::Result<ExitCode> {
         lease_ttl: LEASE,
         drain_deadline: config.drain_deadline,
         settings: process::settings(config.router),
+        pattern_limits: config.pattern,
     };
     let run = node::run(parts, shutdown.clone(), |address| {
         process::announce(config.tls.is_some(), address);

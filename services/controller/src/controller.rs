@@ -10,6 +10,7 @@ use tokio::sync::watch;
 use tonic::service::{Routes, RoutesBuilder};
 
 use crate::book::Book;
+use crate::checks::Compilers;
 use crate::grpc::{ConnectionApi, NetworkApi, StreamApi};
 use crate::reports::Reports;
 use crate::{keys, planning};
@@ -20,6 +21,7 @@ pub struct Controller {
     store: Arc<dyn Metastore>,
     reports: Arc<dyn Reports>,
     owners: Owners,
+    compilers: Arc<Compilers>,
 }
 
 /// What this process holds that lets it be elected.
@@ -33,9 +35,9 @@ pub struct Seat {
 }
 
 impl Controller {
-    /// A controller over a metadata store. Spawns nothing and asks nothing.
-    pub fn new(store: Arc<dyn Metastore>, reports: Arc<dyn Reports>, owners: Owners) -> Self {
-        Self { store, reports, owners }
+    /// A controller over a metadata store. Patterns and transforms are checked by `compilers`. Spawns nothing and asks nothing.
+    pub fn new(store: Arc<dyn Metastore>, reports: Arc<dyn Reports>, owners: Owners, compilers: Compilers) -> Self {
+        Self { store, reports, owners, compilers: Arc::new(compilers) }
     }
 
     /// The services of the API, for a server.
@@ -47,7 +49,7 @@ impl Controller {
 
     /// Adds the services of the API to those of a server.
     pub fn add_services(&self, routes: &mut RoutesBuilder) {
-        let book = Book::new(Arc::clone(&self.store));
+        let book = Book::new(Arc::clone(&self.store), Arc::clone(&self.compilers));
         routes
             .add_service(StreamApi::new(book.clone(), Arc::clone(&self.reports), self.owners.clone()).into_service())
             .add_service(ConnectionApi::new(book.clone()).into_service())

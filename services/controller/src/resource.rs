@@ -5,7 +5,7 @@ use rocketbridge_codec::definition::secrets::Guarded;
 use rocketbridge_codec::definition::{Kind, stored::Stored};
 use rocketbridge_model::connection::ConnectionDefinition;
 use rocketbridge_model::network::NetworkDefinition;
-use rocketbridge_model::record::{Desired, Record, SCHEMA, StreamRecord};
+use rocketbridge_model::record::{Desired, OLDEST_SCHEMA, Record, StreamRecord};
 use rocketbridge_model::validate::{self, Known};
 use rocketbridge_model::{Revision, StreamDefinition, Violation};
 use serde::Serialize;
@@ -23,7 +23,7 @@ pub trait Defines: Described + Guarded + Serialize + DeserializeOwned + Clone + 
     fn name(&self) -> &str;
 
     /// Checks it against all rules.
-    fn check(&self, references: &Known) -> Result<(), Vec<Violation>>;
+    fn check(&self, references: &Known, compilers: &Compilers) -> Result<(), Vec<Violation>>;
 
     /// Whether it refers to a definition of another kind.
     fn refers_to(&self, kind: Kind, name: &str) -> bool;
@@ -60,8 +60,8 @@ impl Defines for StreamDefinition {
         &self.name
     }
 
-    fn check(&self, references: &Known) -> Result<(), Vec<Violation>> {
-        validate::stream(self, references, &Compilers)
+    fn check(&self, references: &Known, compilers: &Compilers) -> Result<(), Vec<Violation>> {
+        validate::stream(self, references, compilers)
     }
 
     fn refers_to(&self, kind: Kind, name: &str) -> bool {
@@ -84,7 +84,7 @@ impl Defines for ConnectionDefinition {
         &self.name
     }
 
-    fn check(&self, references: &Known) -> Result<(), Vec<Violation>> {
+    fn check(&self, references: &Known, _compilers: &Compilers) -> Result<(), Vec<Violation>> {
         validate::connection(self, references)
     }
 
@@ -100,7 +100,7 @@ impl Defines for NetworkDefinition {
         &self.name
     }
 
-    fn check(&self, _references: &Known) -> Result<(), Vec<Violation>> {
+    fn check(&self, _references: &Known, _compilers: &Compilers) -> Result<(), Vec<Violation>> {
         validate::network(self)
     }
 
@@ -114,7 +114,7 @@ impl Resource for StreamRecord {
 
     fn made(definition: StreamDefinition, uid: String, request_id: &str, now: i64) -> Self {
         Self {
-            schema: SCHEMA,
+            schema: OLDEST_SCHEMA,
             uid,
             revision: Revision(1),
             change: 1,
@@ -159,7 +159,15 @@ impl<D: Defines> Resource for Record<D> {
     type Definition = D;
 
     fn made(definition: D, uid: String, request_id: &str, now: i64) -> Self {
-        Self { schema: SCHEMA, uid, change: 1, create_time: now, update_time: now, create_request_id: request_id.to_owned(), definition }
+        Self {
+            schema: OLDEST_SCHEMA,
+            uid,
+            change: 1,
+            create_time: now,
+            update_time: now,
+            create_request_id: request_id.to_owned(),
+            definition,
+        }
     }
 
     fn definition(&self) -> &D {

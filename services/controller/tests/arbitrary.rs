@@ -68,6 +68,9 @@ fn shape(shape: Shape) -> BoxedStrategy<Value> {
         Shape::Text | Shape::Json => text().prop_map(Value::String).boxed(),
         Shape::Count => prop_oneof![0..20_u32, any::<u32>()].prop_map(Value::from).boxed(),
         Shape::Integer => any::<i64>().prop_map(Value::from).boxed(),
+        Shape::Word { words, .. } => {
+            prop_oneof![proptest::sample::select(words).prop_map(str::to_owned), text()].prop_map(Value::String).boxed()
+        }
         Shape::Texts => proptest::collection::vec(text().prop_map(Value::String), 0..3).prop_map(Value::Array).boxed(),
         Shape::Message(fields) | Shape::Value(fields) => document(fields),
         Shape::Messages(fields) => proptest::collection::vec(document(fields), 0..3).prop_map(Value::Array).boxed(),
@@ -99,7 +102,7 @@ proptest! {
         let known = Known { connections: vec![connection.clone()], networks: vec![network.clone()] };
         let _ = validate::network(&network);
         let _ = validate::connection(&connection, &known);
-        let answer = validate::stream(&stream, &known, &Compilers);
+        let answer = validate::stream(&stream, &known, &Compilers::default());
         let shown = format!("{answer:?}");
         prop_assert!(!shown.contains("hunter2"), "{}", shown);
         let resolved = validate::resolve(&StreamRecord { definition: stream, ..Default::default() }, &known);

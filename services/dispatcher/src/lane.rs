@@ -128,8 +128,12 @@ impl Lane {
         let reason = flow.giving_up.take().or(if self.tolerate { rejected.clone() } else { None });
         flow.delivering = Some(match (reason, rejected) {
             (Some(reason), _) => match self.dead_letter.clone() {
+                // The event as it was read, with why it is there.
                 Some(target) => Box::pin(async move {
-                    let results = target.deliver(&key, &origin, &group).await;
+                    let letter =
+                        |delivery: &Delivery| Delivery { parameters: Vec::new(), rejected: Some(reason.clone()), ..delivery.clone() };
+                    let letters: Vec<Delivery> = group.iter().map(letter).collect();
+                    let results = target.deliver(&key, &origin, &letters).await;
                     (group, results.into_iter().map(|result| result.map(|()| Outcome::DeadLettered)).collect())
                 }),
                 None => {

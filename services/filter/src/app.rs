@@ -12,6 +12,7 @@ use rocketbridge_mesh::link::UnitOwner;
 use rocketbridge_mesh::{Link, Shards};
 use rocketbridge_model::resolved::Stream;
 use rocketbridge_model::session::{FilterRequest, Open};
+use rocketbridge_pattern::Limits;
 use rocketbridge_runtime::tasks::Failure;
 use rocketbridge_runtime::{TaskKind, Tasks};
 use rocketbridge_transport::{Accept, Code, Dialer, Error, ServerSession};
@@ -30,14 +31,15 @@ struct Inner {
     shards: Shards,
     owners: Owners,
     dialer: Dialer,
+    limits: Limits,
     programs: Mutex<HashMap<(String, u64), Weak<Program>>>,
     tasks: Tasks,
 }
 
 impl Filter {
-    /// A filter that owns nothing yet. Sessions run as `tasks`.
-    pub fn new(owners: Owners, dialer: Dialer, tasks: Tasks) -> Self {
-        Self(Arc::new(Inner { shards: Shards::new("filter"), owners, dialer, programs: Mutex::default(), tasks }))
+    /// A filter that owns nothing yet. It compiles patterns within `limits`. Sessions run as `tasks`.
+    pub fn new(owners: Owners, dialer: Dialer, limits: Limits, tasks: Tasks) -> Self {
+        Self(Arc::new(Inner { shards: Shards::new("filter"), owners, dialer, limits, programs: Mutex::default(), tasks }))
     }
 
     async fn open(&self, mut upstream: ServerSession<FilterRequest>) {
@@ -75,7 +77,8 @@ impl Filter {
         if let Some(program) = self.0.programs.lock().get(&key).and_then(Weak::upgrade) {
             return Ok(program);
         }
-        let program = Program::compile(stream).map_err(|error| Error::new(Code::Refused, format!("stream {}: {error}", stream.name)))?;
+        let program = Program::compile(stream, &self.0.limits);
+        let program = program.map_err(|error| Error::new(Code::Refused, format!("stream {}: {error}", stream.name)))?;
         let program = Arc::new(program);
         let mut programs = self.0.programs.lock();
         programs.retain(|_, program| program.strong_count() > 0);

@@ -4,8 +4,8 @@ use bytes::Bytes;
 use rocketbridge_model::resolved::{RocketMqTarget, Stream};
 use rocketbridge_model::session::{Parameter, ParameterKey};
 use rocketbridge_model::stream::TargetParameter;
-use rocketbridge_model::{Event, Origin};
-use rocketbridge_pattern::{Options, Pattern};
+use rocketbridge_model::{Event, Origin, PatternDialect};
+use rocketbridge_pattern::{Dialect, Limits, Options, Pattern};
 use rocketbridge_transform::Transform;
 
 use crate::view::View;
@@ -36,19 +36,24 @@ pub enum Error {
     #[error("filter_pattern: {0}")]
     Pattern(String),
     /// A parameter of its target.
-    #[error("sink.{parameter}: {reason}")]
+    #[error("sink.sink_rocketmq_parameters.{parameter}: {reason}")]
     Transform {
         /// The parameter.
         parameter: &'static str,
-        /// What is wrong with it.
+        /// What is wrong with it, its part first.
         reason: String,
     },
 }
 
 impl Program {
-    /// Compiles a stream.
-    pub fn compile(stream: &Stream) -> Result<Self, Error> {
-        let pattern = Pattern::compile(&stream.pattern, &Options::default()).map_err(|error| Error::Pattern(error.to_string()))?;
+    /// Compiles a stream, its pattern in the stream's dialect and within these limits.
+    pub fn compile(stream: &Stream, limits: &Limits) -> Result<Self, Error> {
+        let dialect = match stream.dialect {
+            PatternDialect::Default => Dialect::Default,
+            PatternDialect::Alibaba => Dialect::Alibaba,
+        };
+        let options = Options { dialect, limits: limits.clone() };
+        let pattern = Pattern::compile(&stream.pattern, &options).map_err(|error| Error::Pattern(error.to_string()))?;
         let pattern = (!pattern.is_match_all()).then_some(pattern);
         let RocketMqTarget { body, properties, keys, tags, sharding_key, .. } = &stream.target;
         let parameters = [

@@ -3,9 +3,9 @@
 //! One table for each message: its fields under their own names, under the names of Alibaba's API where they have one, and what they
 //! hold. Field masks and the reader of files walk these tables; a test holds them against the model.
 
-use rocketbridge_model::StreamDefinition;
 use rocketbridge_model::connection::ConnectionDefinition;
 use rocketbridge_model::network::NetworkDefinition;
+use rocketbridge_model::{PatternDialect, StreamDefinition};
 
 /// A field of a message.
 #[derive(Debug)]
@@ -29,6 +29,13 @@ pub enum Shape {
     Integer,
     /// JSON, as text or as it is.
     Json,
+    /// One of a few words.
+    Word {
+        /// The words.
+        words: &'static [&'static str],
+        /// What stands before them, in capitals, in the names of the API's enum.
+        prefix: &'static str,
+    },
     /// A list of text.
     Texts,
     /// A message whose fields are changed one by one.
@@ -87,6 +94,7 @@ pub const STREAM: &[Field] = &[
     named("name", &["EventStreamingName", "event_streaming_name"], Shape::Text),
     named("description", &["Description"], Shape::Text),
     named("filter_pattern", &["FilterPattern"], Shape::Json),
+    named("filter_pattern_dialect", &["FilterPatternDialect"], DIALECT),
     named("tags", &["Tags"], Shape::Messages(TAG)),
     named("source", &["Source"], Shape::Message(SOURCE)),
     named("sink", &["Sink"], Shape::Message(SINK)),
@@ -99,6 +107,8 @@ pub const STREAM: &[Field] = &[
     own("create_time", Shape::OutputOnly),
     own("update_time", Shape::OutputOnly),
 ];
+
+const DIALECT: Shape = Shape::Word { words: PatternDialect::WORDS, prefix: "PATTERN_DIALECT_" };
 
 const TAG: &[Field] = &[named("key", &["Key"], Shape::Text), named("value", &["Value"], Shape::Text)];
 
@@ -247,6 +257,7 @@ mod tests {
             let value = match field.shape {
                 Shape::Text | Shape::Json => json!("x"),
                 Shape::Count | Shape::Integer => json!(1),
+                Shape::Word { words, .. } => json!(words.last()),
                 Shape::Texts => json!(["x"]),
                 Shape::Message(below) | Shape::Value(below) => full(below, original),
                 Shape::Messages(below) => json!([full(below, original)]),

@@ -16,6 +16,7 @@ pub fn stream_from(message: stream::Stream) -> StreamDefinition {
         name: message.name,
         description: message.description,
         filter_pattern: message.filter_pattern,
+        filter_pattern_dialect: dialect_from(message.filter_pattern_dialect),
         tags: message.tags.into_iter().map(|tag| model::Tag { key: tag.key, value: tag.value }).collect(),
         source: model::SourceDefinition {
             source_rocketmq_parameters: message.source.and_then(|source| source.source).map(|source| match source {
@@ -38,6 +39,7 @@ pub fn stream_to(definition: StreamDefinition) -> stream::Stream {
         name: definition.name,
         description: definition.description,
         filter_pattern: definition.filter_pattern,
+        filter_pattern_dialect: dialect_to(&definition.filter_pattern_dialect),
         tags: definition.tags.into_iter().map(|tag| stream::Tag { key: tag.key, value: tag.value }).collect(),
         source: definition
             .source
@@ -122,6 +124,25 @@ pub fn network_to(definition: NetworkDefinition) -> network::Network {
             .map(|group| network::SecurityGroup { id: group.id, egress: group.egress.into_iter().map(rule).collect() })
             .collect(),
         ..Default::default()
+    }
+}
+
+/// The word of a dialect. A number that this version does not know stays a number, for validation to refuse.
+fn dialect_from(number: i32) -> String {
+    match stream::PatternDialect::try_from(number) {
+        Ok(stream::PatternDialect::Unspecified) => String::new(),
+        Ok(stream::PatternDialect::Default) => "default".to_owned(),
+        Ok(stream::PatternDialect::Alibaba) => "alibaba".to_owned(),
+        Err(_) => number.to_string(),
+    }
+}
+
+/// The number of a dialect's word. Readers of files let no other words pass.
+fn dialect_to(word: &str) -> i32 {
+    match word {
+        "default" => stream::PatternDialect::Default.into(),
+        "alibaba" => stream::PatternDialect::Alibaba.into(),
+        other => other.parse().unwrap_or_default(),
     }
 }
 
@@ -316,6 +337,7 @@ mod tests {
             let value = match field.shape {
                 Shape::Text | Shape::Json => json!(format!("text {next}")),
                 Shape::Count | Shape::Integer => json!(*next),
+                Shape::Word { words, .. } => json!(words.last()),
                 Shape::Texts => json!([format!("text {next}"), "x"]),
                 Shape::Message(below) | Shape::Value(below) => full(below, next),
                 Shape::Messages(below) => json!([full(below, next), full(below, next)]),
@@ -335,6 +357,14 @@ mod tests {
         assert_eq!(connection_from(connection_to(definition.clone())), definition);
         let definition: NetworkDefinition = serde_json::from_value(full(fields::NETWORK, &mut 0)).expect("a network");
         assert_eq!(network_from(network_to(definition.clone())), definition);
+    }
+
+    /// *Scenario*: each dialect, none, and one of a later version. *Guarantees*: each comes back; the unknown one is no word, so validation refuses it.
+    #[test]
+    fn dialects_come_back() {
+        for (word, number) in [("", 0), ("default", 1), ("alibaba", 2), ("7", 7)] {
+            assert_eq!((dialect_to(word), dialect_from(number).as_str()), (number, word));
+        }
     }
 
     /// *Scenario*: nothing is set, or parts are set but empty. *Guarantees*: absence and emptiness come back as what they were.

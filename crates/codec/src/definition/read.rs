@@ -2,7 +2,8 @@
 //!
 //! Native documents say their `kind` beside the fields of the API's messages in snake_case; what only the server writes (`uid`, `state`,
 //! times …) is passed over, so that what `get` printed can be applied. A body of `CreateEventStreaming` is taken unchanged, also where
-//! the SDKs write `Source`, `Sink`, `RunOptions`, `Tags` and `Transforms` as JSON text. Every error names file, document and field.
+//! the SDKs write `Source`, `Sink`, `RunOptions`, `Tags` and `Transforms` as JSON text; its pattern is of the dialect `alibaba` unless
+//! it says otherwise. Every error names file, document and field.
 
 mod text;
 mod walk;
@@ -105,7 +106,10 @@ fn document(value: Value) -> Result<(Definition, String), Vec<Violation>> {
     };
     let Some(kind) = object.shift_remove("kind") else {
         if object.contains_key("EventStreamingName") {
-            let stream = definition::<rocketbridge_model::StreamDefinition>(STREAM, object, Style::Original)?;
+            let mut stream = definition::<rocketbridge_model::StreamDefinition>(STREAM, object, Style::Original)?;
+            if stream.filter_pattern_dialect.is_empty() {
+                stream.filter_pattern_dialect = "alibaba".to_owned();
+            }
             return Ok((Definition::Stream(Box::new(stream)), String::new()));
         }
         let rule = "a document has a kind, or is the body of a CreateEventStreaming request, with EventStreamingName";

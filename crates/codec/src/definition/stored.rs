@@ -3,32 +3,32 @@
 //! A reader takes every layout up to its own and brings it up to date. It refuses a newer one rather than lose what it does not know:
 //! the process that meets it was not yet upgraded.
 
-use rocketbridge_model::record::{Record, SCHEMA, SourceRecord, StreamRecord};
+use rocketbridge_model::record::{OLDEST_SCHEMA, Record, SCHEMA, SourceRecord, StreamRecord};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 /// A record that is stored under a key of its own.
 pub trait Stored: Serialize + DeserializeOwned {
-    /// Stamps the layout that this build writes.
+    /// Stamps the oldest layout that can say what the record says.
     fn stamp(&mut self);
 }
 
 impl Stored for StreamRecord {
     fn stamp(&mut self) {
-        self.schema = SCHEMA;
+        self.schema = self.layout();
     }
 }
 
 impl Stored for SourceRecord {
     fn stamp(&mut self) {
-        self.schema = SCHEMA;
+        self.schema = OLDEST_SCHEMA;
     }
 }
 
 impl<D: Serialize + DeserializeOwned + Default> Stored for Record<D> {
     fn stamp(&mut self) {
-        self.schema = SCHEMA;
+        self.schema = OLDEST_SCHEMA;
     }
 }
 
@@ -55,7 +55,7 @@ pub enum Error {
     },
 }
 
-/// A record in the layout that this version writes.
+/// A record in the oldest layout that can say it.
 pub fn encode<R: Stored>(mut record: R) -> Vec<u8> {
     record.stamp();
     serde_json::to_vec(&record).expect("records are structs of text, numbers, lists and structs")
@@ -66,10 +66,10 @@ pub fn decode<R: Stored>(key: &str, bytes: &[u8]) -> Result<R, Error> {
     let malformed = |reason: String| Error::Malformed { key: key.to_owned(), reason };
     let value: Value = serde_json::from_slice(bytes).map_err(|error| malformed(place(&error)))?;
     match value.get("schema").and_then(Value::as_u64) {
-        Some(1) => {}
         Some(newer) if newer > SCHEMA.into() => {
             return Err(Error::Newer { key: key.to_owned(), found: newer, supported: SCHEMA });
         }
+        Some(layout) if layout >= OLDEST_SCHEMA.into() => {}
         _ => return Err(malformed("it does not say its layout (schema)".to_owned())),
     }
     let mut record: R = serde_json::from_value(value).map_err(|error| malformed(error.to_string()))?;
@@ -92,6 +92,8 @@ mod tests {
 
     /// As the first version wrote it. Never edit it: clusters hold such records.
     const LAYOUT_1: &str = include_str!("layout-1.golden.json");
+    /// As the first version with dialects wrote it. Never edit it either.
+    const LAYOUT_2: &str = include_str!("layout-2.golden.json");
 
     #[test]
     fn what_the_first_version_wrote_is_read() {
@@ -108,12 +110,25 @@ mod tests {
         assert_eq!(again, serde_json::from_str::<Value>(LAYOUT_1).expect("JSON"), "it is written as it was");
     }
 
+    /// *Scenario*: a record with the dialect of its pattern, as it was first written, and one without. *Guarantees*: the first is layout 2, which older
+    /// processes refuse rather than evaluate by the wrong rules; the second stays in layout 1, which they read.
+    #[test]
+    fn a_dialect_is_stored_in_layout_2_and_nothing_else_is() {
+        let record: StreamRecord = decode("definitions/streams/orders", LAYOUT_2.as_bytes()).expect("layout 2");
+        assert_eq!((record.schema, record.definition.filter_pattern_dialect.as_str()), (2, "alibaba"));
+        let again: Value = serde_json::from_slice(&encode(record.clone())).expect("JSON");
+        assert_eq!(again, serde_json::from_str::<Value>(LAYOUT_2).expect("JSON"), "it is written as it was");
+        let mut record = record;
+        record.definition.filter_pattern_dialect.clear();
+        assert_eq!(serde_json::from_slice::<Value>(&encode(record)).expect("JSON")["schema"], 1);
+    }
+
     #[test]
     fn a_newer_layout_is_refused() {
-        let error = decode::<StreamRecord>("definitions/streams/s", br#"{"schema":2,"new":true}"#).expect_err("newer");
+        let error = decode::<StreamRecord>("definitions/streams/s", br#"{"schema":3,"new":true}"#).expect_err("newer");
         assert_eq!(
             error.to_string(),
-            "cannot read definitions/streams/s: its layout is 2, this version reads up to 1; upgrade this process"
+            "cannot read definitions/streams/s: its layout is 3, this version reads up to 2; upgrade this process"
         );
     }
 
@@ -140,7 +155,7 @@ mod tests {
     fn a_record_comes_back_whole() {
         let definition = ConnectionDefinition { name: "c".into(), secret_key: Secret::new("hidden"), ..Default::default() };
         let record =
-            Record { schema: SCHEMA, uid: "u".into(), change: 2, create_time: 3, update_time: 4, definition, ..Default::default() };
+            Record { schema: OLDEST_SCHEMA, uid: "u".into(), change: 2, create_time: 3, update_time: 4, definition, ..Default::default() };
         assert_eq!(decode::<Record<ConnectionDefinition>>("k", &encode(record.clone())).expect("reads"), record);
     }
 }

@@ -10,7 +10,7 @@ use rocketbridge_model::session::{Delivery, ParameterKey};
 
 use crate::message::system_flag;
 use crate::property::{self, Kind};
-use crate::provenance::ORIGIN_PROPERTY;
+use crate::provenance::{self, ORIGIN_PROPERTY, REASON_PROPERTY};
 
 /// A batch is closed when it would become longer. Brokers take 4 MiB.
 pub(crate) const BATCH_BYTES: usize = 1024 * 1024;
@@ -173,6 +173,13 @@ impl Message {
         {
             let mut digits = [0; 20];
             pair(properties, ORIGIN_PROPERTY.as_bytes(), &[provenance.as_bytes(), decimal(delivery.event.offset, &mut digits)]);
+        }
+        if let Some(reason) = &delivery.rejected {
+            let reason = provenance::reason(reason);
+            // A dead letter that is too long with its reason is stored without it.
+            if properties.len() + REASON_PROPERTY.len() + 2 + reason.len() <= PROPERTIES_BYTES {
+                pair(properties, REASON_PROPERTY.as_bytes(), &[reason.as_bytes()]);
+            }
         }
         if properties.len() > PROPERTIES_BYTES {
             return Err(format!("its properties are {} bytes long, RocketMQ carries {PROPERTIES_BYTES}", properties.len()));
@@ -409,6 +416,18 @@ mod tests {
         assert_eq!(found, expected);
         let (body, _) = one(with(super::tests::delivery(1, b"old", &[]), ParameterKey::Body, None));
         assert!(body.is_empty());
+    }
+
+    /// *Scenario*: a dead letter, and one that has no room for its reason. *Guarantees*: the reason is a property of its own; without room the message
+    /// is stored all the same.
+    #[test]
+    fn a_dead_letter_says_why() {
+        let reason = Some("cannot apply .id + 1".to_owned());
+        let (body, properties) = one(Delivery { rejected: reason.clone(), ..delivery(1, b"raw", &[("a", "x")]) });
+        assert_eq!((&body[..], names(&properties).as_slice()), (&b"raw"[..], &["a", "RB_ORIGIN", "RB_REASON"][..]));
+        assert_eq!(properties.last(), Some(&("RB_REASON".into(), "cannot apply .id + 1".into())));
+        let (_, properties) = one(Delivery { rejected: reason, ..delivery(1, b"raw", &[("a", &"x".repeat(PROPERTIES_BYTES - 40))]) });
+        assert_eq!(names(&properties), ["a", "RB_ORIGIN"]);
     }
 
     /// *Scenario*: parameters and messages that RocketMQ cannot carry. *Guarantees*: refused one by one, with a reason; the rest is sent.

@@ -78,7 +78,8 @@ pub(crate) fn kind(name: &[u8]) -> Kind {
         | b"INNER_MULTI_DISPATCH"
         | b"traceparent"
         | b"__STARTDELIVERTIME"
-        | b"RB_ORIGIN" => Kind::System,
+        | b"RB_ORIGIN"
+        | b"RB_REASON" => Kind::System,
         _ => Kind::User,
     }
 }

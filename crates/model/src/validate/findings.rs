@@ -1,5 +1,6 @@
 //! Violations as they are found.
 
+use super::fault::Fault;
 use crate::violation::Violation;
 
 /// Longest part of a value that a violation shows, characters.
@@ -12,8 +13,13 @@ pub(super) struct Findings(Vec<Violation>);
 impl Findings {
     /// Notes a violation. A long value is cut.
     pub(super) fn add(&mut self, field: impl Into<String>, value: &str, rule: impl Into<String>, fix: impl Into<String>) {
-        let value = if value.chars().nth(SHOWN).is_some() { value.chars().take(SHOWN).chain(['…']).collect() } else { value.to_owned() };
-        self.0.push(Violation::new(field, value, rule, fix));
+        self.0.push(Violation::new(field, shorten(value), rule, fix));
+    }
+
+    /// Notes what a compiler found in a checked field. `fix` is for where the compiler has no guess.
+    pub(super) fn add_fault(&mut self, checked: &str, fault: Fault, fix: impl Into<String>) {
+        let field = fault.field(checked);
+        self.0.push(Violation::described(field, shorten(&fault.found), fault.rule, fault.fix.unwrap_or_else(|| fix.into())));
     }
 
     /// How many were noted.
@@ -30,4 +36,8 @@ impl Findings {
     pub(super) fn into_result<T>(self, value: T) -> Result<T, Vec<Violation>> {
         if self.0.is_empty() { Ok(value) } else { Err(self.0) }
     }
+}
+
+fn shorten(text: &str) -> String {
+    if text.chars().nth(SHOWN).is_some() { text.chars().take(SHOWN).chain(['…']).collect() } else { text.to_owned() }
 }

@@ -10,7 +10,7 @@ use crate::secret::Secret;
 use crate::stream::{SecretParameter, SinkDefinition, SinkRocketMqParameters, TargetParameter};
 
 const PATH: &str = "sink.sink_rocketmq_parameters";
-const FORMS: &[&str] = &["ORIGINAL", "JSONPATH", "CONSTANT", "TEMPLATE"];
+const FORMS: &[&str] = &["ORIGINAL", "JSONPATH", "CONSTANT", "TEMPLATE", "EXPRESSION"];
 /// Longest value and template, characters.
 const LONGEST: usize = 10_240;
 
@@ -121,11 +121,10 @@ impl Made<'_> {
         self.check_form(&format!("{}.form", field(name)), parameter);
         self.check_texts(&field(name), parameter);
         if self.findings.count() == before
-            && let Err(reason) = self.checks.transform(parameter)
+            && let Err(fault) = self.checks.transform(parameter)
         {
-            let (part, text) = if parameter.form == "TEMPLATE" { ("template", &parameter.template) } else { ("value", &parameter.value) };
             let fix = format!("correct it, or leave {name} out to keep the original's");
-            self.findings.add(format!("{}.{part}", field(name)), text, reason, fix);
+            self.findings.add_fault(&field(name), fault, fix);
         }
         Some(parameter.clone())
     }
@@ -161,7 +160,11 @@ impl Made<'_> {
                 let fix = format!("write a path such as $.data.body, or form CONSTANT for the text {:?}", shown(&parameter.value));
                 self.findings.add(format!("{path}.value"), &parameter.value, "a JSONPath starts with $", fix);
             }
-            "ORIGINAL" | "JSONPATH" | "CONSTANT" if !parameter.template.is_empty() => {
+            "EXPRESSION" if parameter.value.trim().is_empty() => {
+                let fix = "write a jq program such as {id: .data.body.order}";
+                self.findings.add(format!("{path}.value"), &parameter.value, "EXPRESSION needs a program", fix);
+            }
+            "ORIGINAL" | "JSONPATH" | "CONSTANT" | "EXPRESSION" if !parameter.template.is_empty() => {
                 let fix = "remove the template, or write form TEMPLATE";
                 self.findings.add(format!("{path}.template"), &parameter.template, "only the form TEMPLATE has a template", fix);
             }

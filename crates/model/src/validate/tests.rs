@@ -17,12 +17,26 @@ use crate::stream::{
 struct FindsFault;
 
 impl Checks for FindsFault {
-    fn pattern(&self, text: &str) -> Result<(), String> {
-        if text.contains("bad") { Err("the operator \"bad\" is unknown".to_owned()) } else { Ok(()) }
+    fn pattern(&self, text: &str, dialect: PatternDialect) -> Result<(), Fault> {
+        let fault = |place: &str| Fault {
+            place: place.to_owned(),
+            found: "the unknown operator \"bad\"".to_owned(),
+            rule: "allowed: exists, prefix".to_owned(),
+            fix: text.contains("known").then(|| "did you mean \"bed\"?".to_owned()),
+        };
+        match text {
+            _ if dialect == PatternDialect::Alibaba => Ok(()),
+            _ if text.contains("whole bad") => Err(fault("")),
+            _ if text.contains("bad") => Err(fault("$.price[0].bad")),
+            _ => Ok(()),
+        }
     }
 
-    fn transform(&self, parameter: &TargetParameter) -> Result<(), String> {
-        if parameter.value.contains("bad") { Err("the path does not parse".to_owned()) } else { Ok(()) }
+    fn transform(&self, parameter: &TargetParameter) -> Result<(), Fault> {
+        if !parameter.value.contains("bad") {
+            return Ok(());
+        }
+        Err(Fault { place: "value".to_owned(), found: "a wildcard at byte 2".to_owned(), rule: "allowed: a path".to_owned(), fix: None })
     }
 }
 
@@ -161,6 +175,7 @@ fn every_violation_is_said_at_once() {
         name: "orders copy!".into(),
         description: String::new(),
         filter_pattern: r#"{"bad":1}"#.into(),
+        filter_pattern_dialect: "default".into(),
         tags: vec![Tag::default(), Tag { key: "a".into(), ..Default::default() }, Tag { key: "a".into(), ..Default::default() }],
         source: SourceDefinition {
             source_rocketmq_parameters: Some(SourceRocketMqParameters {
@@ -207,6 +222,54 @@ fn every_violation_is_said_at_once() {
     let text = said(&definition, &references);
     assert!(!text.contains("hunter2"), "{text}");
     assert_eq!(text, include_str!("violations.golden"));
+}
+
+/// *Scenario*: each dialect, none, and a word that is none. *Guarantees*: the pattern is checked and resolved in its dialect; the word is refused.
+#[test]
+fn a_pattern_is_checked_in_its_dialect() {
+    let with = |dialect: &str| StreamDefinition { filter_pattern: "bad".into(), filter_pattern_dialect: dialect.into(), ..sound() };
+    assert_eq!(said(&with("alibaba"), &Known::default()), "");
+    assert_eq!(said(&with(""), &Known::default()), said(&with("default"), &Known::default()));
+    assert!(said(&with(""), &Known::default()).starts_with("filter_pattern.$.price"));
+    let expected = "filter_pattern_dialect: found \"alibabba\"; one of default, alibaba is allowed; did you mean alibaba?\n";
+    assert_eq!(said(&with("alibabba"), &Known::default()), expected);
+    let resolved = |dialect: &str| resolve(&record(with(dialect)), &Known::default()).map(|resolved| resolved.dialect);
+    assert_eq!((resolved("alibaba"), resolved("")), (Ok(PatternDialect::Alibaba), Ok(PatternDialect::Default)));
+    assert!(resolved("7").is_err());
+}
+
+/// *Scenario*: patterns and transforms that do not compile. *Guarantees*: the field leads to the place in them; the fix is the compiler's where
+/// it has one.
+#[test]
+fn what_does_not_compile_is_refused_at_its_place() {
+    let refused = |pattern: &str, body: Option<TargetParameter>| {
+        let mut definition = StreamDefinition { filter_pattern: pattern.into(), ..sound() };
+        sink(&mut definition).body = body;
+        said(&definition, &Known::default())
+    };
+    assert_eq!(
+        refused("bad", None),
+        "filter_pattern.$.price[0].bad: found the unknown operator \"bad\"; allowed: exists, prefix; write what is allowed there; \
+         rocketbridge pattern lint checks a pattern without a server\n"
+    );
+    assert_eq!(
+        refused("bad, known", None),
+        "filter_pattern.$.price[0].bad: found the unknown operator \"bad\"; allowed: exists, prefix; did you mean \"bed\"?\n"
+    );
+    assert_eq!(
+        refused("whole bad", None),
+        "filter_pattern: found the unknown operator \"bad\"; allowed: exists, prefix; write a pattern as JSON text; {} matches every event\n"
+    );
+    assert_eq!(
+        refused("{}", parameter("EXPRESSION", "bad", "")),
+        "sink.sink_rocketmq_parameters.body.value: found a wildcard at byte 2; allowed: a path; correct it, or leave body out to keep the \
+         original's\n"
+    );
+    assert_eq!(refused("{}", parameter("EXPRESSION", ".data", "")), "");
+    assert!(refused("{}", parameter("EXPRESSION", " ", "")).contains("body.value: found \" \"; EXPRESSION needs a program"));
+    assert!(
+        refused("{}", parameter("EXPRESSION", ".data", "x")).contains("body.template: found \"x\"; only the form TEMPLATE has a template")
+    );
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! What one run of a program may cost.
+//! What one run of a program may cost, and how deep its values may nest.
 //!
 //! jaq's operations on values have no argument to pass a budget in, so the budget of the run in progress is kept for the thread. It
 //! is opened for a run and closed when the run ends, also when it ends early; nothing is left between runs.
@@ -11,8 +11,12 @@ const UNITS: u64 = 200_000;
 /// Bytes of text for one unit.
 pub(super) const BYTES: usize = 32;
 
+/// Arrays and objects inside each other. Writing, comparing and dropping a value recurse into it.
+pub(super) const MOST_NESTED: usize = 512;
+
 thread_local! {
     static LEFT: Cell<Option<u64>> = const { Cell::new(None) };
+    static NESTED: Cell<bool> = const { Cell::new(false) };
 }
 
 /// The run in progress on this thread.
@@ -24,12 +28,14 @@ pub(super) struct Budget {
 impl Budget {
     pub(super) fn open() -> Self {
         LEFT.set(Some(UNITS));
+        NESTED.set(false);
         Self { thread: PhantomData }
     }
 
-    /// An error text if the budget is spent.
+    /// An error text if the run was stopped.
     pub(super) fn check(&self) -> Result<(), String> {
         match LEFT.get() {
+            Some(0) if NESTED.get() => Err(format!("it nests values more than {MOST_NESTED} deep")),
             Some(0) => Err(format!("it costs more than {UNITS} steps")),
             _ => Ok(()),
         }
@@ -52,4 +58,12 @@ pub(super) fn pay(units: usize) -> bool {
     let left = left.saturating_sub(u64::try_from(units).unwrap_or(u64::MAX));
     LEFT.set(Some(left));
     left > 0
+}
+
+/// Stops the run: a value nests too deep.
+pub(super) fn stop_nesting() {
+    if LEFT.get().is_some() {
+        LEFT.set(Some(0));
+        NESTED.set(true);
+    }
 }

@@ -164,6 +164,9 @@ fn from_json(value: &Value) -> Result<Value> {
     // The reader bounds the nesting, which jaq's does not.
     let mut reader = rocketbridge_pattern::json::Reader::new(text);
     reader.skip(0).and_then(|()| reader.end()).map_err(|_| fault())?;
+    if super::has_long_number(text.as_bytes()) {
+        return Err(fault());
+    }
     jaq_json::read::parse_single(text.as_bytes()).map(Value::new).map_err(|_| fault())
 }
 
@@ -176,6 +179,9 @@ fn to_number(value: Value) -> Result<Value> {
             let text = std::str::from_utf8(bytes).map_err(|_| fault())?.trim();
             let mut reader = rocketbridge_pattern::json::Reader::new(text);
             reader.number().and_then(|_| reader.end()).map_err(|_| fault())?;
+            if super::has_long_number(text.as_bytes()) {
+                return Err(fault());
+            }
             Value::from_num(text)
         }
         _ => Err(fault()),

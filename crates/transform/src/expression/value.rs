@@ -4,6 +4,7 @@
 
 mod arithmetic;
 
+use std::cmp::Ordering;
 use std::fmt;
 use std::sync::Arc;
 
@@ -13,11 +14,11 @@ use jaq_core::{Error, Exn, ValR, ValT, ValX};
 use jaq_json::Val;
 use jaq_std::ValT as StdValT;
 
-use super::budget::{BYTES, pay};
+use super::budget::{BYTES, MOST_NESTED, pay, stop_nesting};
 use crate::output::Writer;
 
 /// A JSON value.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Eq)]
 pub(super) struct Value(Val);
 
 type Fault = Error<Value>;
@@ -31,11 +32,12 @@ impl Value {
         &self.0
     }
 
-    /// The value as a target gets it: a string as its characters, anything else as JSON.
+    /// The value as a target gets it: a string as its characters, anything else as JSON. It ends early over the writer's limit: parts
+    /// that the value shares are written as often as they stand in it.
     pub(super) fn write(&self, out: &mut Writer) {
         match &self.0 {
             Val::TStr(bytes) | Val::BStr(bytes) => out.push(bytes),
-            other => out.push(other.to_string().as_bytes()),
+            other => drop(fmt::Write::write_fmt(out, format_args!("{other}"))),
         }
     }
 
@@ -81,12 +83,13 @@ impl Value {
 
     /// Units for going through all of it.
     pub(super) fn whole_size(&self) -> usize {
-        self.size()
-            + match &self.0 {
-                Val::Arr(elements) => elements.iter().map(|element| Self(element.clone()).whole_size()).sum(),
-                Val::Obj(members) => members.iter().map(|(key, value)| Self(key.clone()).size() + Self(value.clone()).whole_size()).sum(),
-                _ => 0,
-            }
+        whole_size(&self.0)
+    }
+
+    /// Whether it may be put into another value. Its parts are counted, and paid for, as often as they stand in it: what shares its
+    /// parts can stand for far more than it takes.
+    fn may_be_held(&self) -> bool {
+        may_be_held(&self.0, 1)
     }
 
     fn fault(&self, needed: &'static str) -> Fault {
@@ -94,9 +97,79 @@ impl Value {
     }
 }
 
+fn whole_size(value: &Val) -> usize {
+    match value {
+        Val::BStr(bytes) | Val::TStr(bytes) => 1 + bytes.len() / BYTES,
+        Val::Arr(elements) => elements.iter().map(whole_size).fold(1, usize::saturating_add),
+        Val::Obj(members) => {
+            members.iter().map(|(key, value)| whole_size(key).saturating_add(whole_size(value))).fold(1, usize::saturating_add)
+        }
+        Val::Null | Val::Bool(_) | Val::Num(_) => 1,
+    }
+}
+
+fn may_be_held(value: &Val, depth: usize) -> bool {
+    let length = match value {
+        Val::Arr(elements) => elements.len(),
+        Val::Obj(members) => members.len(),
+        _ => return true,
+    };
+    if depth >= MOST_NESTED {
+        stop_nesting();
+        return false;
+    }
+    pay(1 + length / 8)
+        && match value {
+            Val::Arr(elements) => elements.iter().all(|element| may_be_held(element, depth + 1)),
+            Val::Obj(members) => members.values().all(|value| may_be_held(value, depth + 1)),
+            _ => true,
+        }
+}
+
+/// Pays for comparing two values: no more of either is looked at than the smaller has.
+fn pay_for_comparing(one: &Val, other: &Val) -> bool {
+    let length = |value: &Val| match value {
+        Val::BStr(bytes) | Val::TStr(bytes) => bytes.len() / BYTES,
+        Val::Arr(elements) => elements.len(),
+        Val::Obj(members) => members.len(),
+        Val::Null | Val::Bool(_) | Val::Num(_) => 0,
+    };
+    pay(whole_size(if length(one) <= length(other) { one } else { other }))
+}
+
+/// False once the budget is spent: the next operation fails.
+impl PartialEq for Value {
+    fn eq(&self, other: &Self) -> bool {
+        pay_for_comparing(&self.0, &other.0) && self.0 == other.0
+    }
+}
+
+/// None once the budget is spent: the next operation fails.
+#[allow(
+    clippy::non_canonical_partial_ord_impl,
+    reason = "sorting needs an order that does not change half way, so only this one is paid for"
+)]
+impl PartialOrd for Value {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        pay_for_comparing(&self.0, &other.0).then(|| self.0.cmp(&other.0))
+    }
+}
+
+/// What sorts pays before: see [`StdValT::into_seq`].
+impl Ord for Value {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.0.cmp(&other.0)
+    }
+}
+
 /// Pays, or stops the program; whoever runs it asks the budget for the reason.
 pub(super) fn paid(units: usize) -> Result<(), Fault> {
     if pay(units) { Ok(()) } else { Err(Error::new(Value(Val::Null))) }
+}
+
+/// A value that is put into another.
+fn held<'a>(value: Value) -> Result<Val, Exn<'a, Value>> {
+    if value.may_be_held() { Ok(value.0) } else { Err(Exn::from(Error::new(Value(Val::Null)))) }
 }
 
 impl ValT for Value {
@@ -108,6 +181,9 @@ impl ValT for Value {
         let mut map = jaq_json::Map::default();
         for (key, value) in members {
             paid(1)?;
+            if !value.may_be_held() {
+                return Err(Error::new(Self(Val::Null)));
+            }
             map.insert(key.0, value.0);
         }
         Ok(Self(Val::obj(map)))
@@ -154,15 +230,12 @@ impl ValT for Value {
         match self.0 {
             Val::Arr(elements) => {
                 let changed = elements.iter().cloned().flat_map(|element| change(Self(element)));
-                changed
-                    .map(|value| value.map(|value| value.0))
-                    .collect::<Result<Vec<_>, _>>()
-                    .map(|elements| Self(Val::Arr(Arc::new(elements))))
+                changed.map(|value| value.and_then(held)).collect::<Result<Vec<_>, _>>().map(|elements| Self(Val::Arr(Arc::new(elements))))
             }
             Val::Obj(members) => {
-                let changed = members
-                    .iter()
-                    .filter_map(|(key, value)| change(Self(value.clone())).next().map(|value| value.map(|value| (key.clone(), value.0))));
+                let changed = members.iter().filter_map(|(key, value)| {
+                    change(Self(value.clone())).next().map(|value| value.and_then(held).map(|value| (key.clone(), value)))
+                });
                 changed.collect::<Result<_, _>>().map(|members| Self(Val::obj(members)))
             }
             other => opt.fail(Self(other), |value| Exn::from(value.fault("an array or an object to update"))),
@@ -174,10 +247,10 @@ impl ValT for Value {
         match (self.0, &index.0) {
             (Val::Obj(mut members), key @ (Val::TStr(_) | Val::BStr(_))) => {
                 let old = members.get(key).cloned();
-                let new = change(Self(old.unwrap_or(Val::Null))).next().transpose()?;
+                let new = change(Self(old.unwrap_or(Val::Null))).next().transpose()?.map(held).transpose()?;
                 let members_mut = Arc::make_mut(&mut members);
                 match new {
-                    Some(value) => members_mut.insert(key.clone(), value.0),
+                    Some(value) => members_mut.insert(key.clone(), value),
                     None => members_mut.shift_remove(key),
                 };
                 Ok(Self(Val::Obj(members)))
@@ -188,10 +261,10 @@ impl ValT for Value {
                 let Some(place) = place.and_then(|place| usize::try_from(place).ok()).filter(|&place| place < elements.len()) else {
                     return opt.fail(Self(Val::Arr(elements)), |value| Exn::from(Error::index(value, index.clone())));
                 };
-                let new = change(Self(elements[place].clone())).next().transpose()?;
+                let new = change(Self(elements[place].clone())).next().transpose()?.map(held).transpose()?;
                 let elements_mut = Arc::make_mut(&mut elements);
                 match new {
-                    Some(value) => elements_mut[place] = value.0,
+                    Some(value) => elements_mut[place] = value,
                     None => drop(elements_mut.remove(place)),
                 }
                 Ok(Self(Val::Arr(elements)))
@@ -218,7 +291,9 @@ impl ValT for Value {
 impl StdValT for Value {
     fn into_seq<S: FromIterator<Self>>(self) -> Result<S, Self> {
         match self.0 {
-            Val::Arr(elements) if pay(2 * elements.len()) => Ok(elements.iter().cloned().map(Self).collect()),
+            Val::Arr(elements) if pay(elements.len()) && pay(elements.iter().map(whole_size).fold(1, usize::saturating_add)) => {
+                Ok(elements.iter().cloned().map(Self).collect())
+            }
             other => Err(Self(other)),
         }
     }
@@ -255,7 +330,7 @@ impl StdValT for Value {
 impl FromIterator<Self> for Value {
     fn from_iter<I: IntoIterator<Item = Self>>(values: I) -> Self {
         // It cannot fail: it ends early, and the next operation fails.
-        let elements: Vec<Val> = values.into_iter().take_while(|_| pay(1)).map(|value| value.0).collect();
+        let elements: Vec<Val> = values.into_iter().take_while(|value| pay(1) && value.may_be_held()).map(|value| value.0).collect();
         Self(Val::Arr(Arc::new(elements)))
     }
 }

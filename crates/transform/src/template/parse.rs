@@ -62,10 +62,12 @@ impl Layout {
             }
             return Ok(Self::Flat(segments(&pieces, false)));
         }
-        if !template.contains(EMBED) {
+        let is_object = template.trim_start().starts_with('{');
+        let unmentioned = variables.iter().position(|variable| variable.name() == EMBED).filter(|_| is_object && !template.contains(EMBED));
+        if unmentioned.is_none() && !template.contains(EMBED) {
             return Ok(Self::Flat(segments(&pieces, true)));
         }
-        object(template, variables)
+        object(template, variables, unmentioned)
     }
 }
 
@@ -108,7 +110,8 @@ fn pieces<'t>(template: &'t str, variables: &[Variable]) -> Result<Vec<Piece<'t>
         } else {
             match byte {
                 b'"' => quoted = !quoted,
-                b'\\' if quoted => at += 1,
+                // In JSON it takes the next character with it, and that is no $; in other text it means nothing.
+                b'\\' if quoted && !rest[1..].starts_with('$') => at += 1,
                 _ => {}
             }
             at += rest.chars().next().map_or(1, char::len_utf8);
@@ -159,8 +162,9 @@ fn segments(pieces: &[Piece<'_>], json: bool) -> Vec<Segment> {
     segments
 }
 
-/// The members of a template with [`EMBED`]. Unquoted variables would be in the reader's way, so they stand as marked strings.
-fn object(template: &str, variables: &[Variable]) -> Result<Layout, Error> {
+/// The members of a template with [`EMBED`], or with a variable to embed that it does not mention. Unquoted variables would be in the
+/// reader's way, so they stand as marked strings.
+fn object(template: &str, variables: &[Variable], unmentioned: Option<usize>) -> Result<Layout, Error> {
     let rule = || format!("a JSON object with \"{EMBED}\": \"${{variable}}\" as a member of its own");
     let fault = |fault: Malformed| Error::new(Part::Template, fault.to_string(), rule());
     let marked = quote_variables(&pieces(template, variables)?, variables);
@@ -189,10 +193,15 @@ fn object(template: &str, variables: &[Variable]) -> Result<Layout, Error> {
                 }
             }
         } else {
+            if key.contains("${") {
+                let rule = format!("names without variables beside {EMBED}");
+                return Err(Error::new(Part::Template, format!("a variable in the name {key:?}"), rule));
+            }
             Member::Own { key, value }
         });
         more = reader.next_member().map_err(fault)?;
     }
+    members.extend(unmentioned.map(Member::Embedded));
     if !members.iter().any(|member| matches!(member, Member::Embedded(_))) {
         return Err(Error::new(Part::Template, format!("{EMBED} elsewhere than as a member of the whole object"), rule()));
     }

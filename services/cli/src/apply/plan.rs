@@ -7,9 +7,10 @@
 use std::collections::HashSet;
 
 use rocketbridge_codec::definition::{Definition, protobuf};
+use rocketbridge_model::PatternDialect;
 use rocketbridge_model::secret::{REDACTED, Secret};
 use rocketbridge_model::stream::TargetParameter;
-use rocketbridge_model::validate::{self, Checks, Known};
+use rocketbridge_model::validate::{self, Checks, Fault, Known};
 use serde_json::Value;
 
 use super::manifest::Entry;
@@ -204,11 +205,11 @@ fn violated(definition: &Definition, known: &Known) -> impl Iterator<Item = Stri
 struct LeftToServer;
 
 impl Checks for LeftToServer {
-    fn pattern(&self, _text: &str) -> Result<(), String> {
+    fn pattern(&self, _text: &str, _dialect: PatternDialect) -> Result<(), Fault> {
         Ok(())
     }
 
-    fn transform(&self, _parameter: &TargetParameter) -> Result<(), String> {
+    fn transform(&self, _parameter: &TargetParameter) -> Result<(), Fault> {
         Ok(())
     }
 }

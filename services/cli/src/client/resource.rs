@@ -92,6 +92,12 @@ impl Resource {
         if let Value::Object(fields) = value {
             entries.extend(fields);
         }
+        // As people write it in files, and where: beside the pattern, not as the API names and numbers it.
+        if let Some(Value::String(dialect)) = entries.shift_remove("filter_pattern_dialect") {
+            let word = dialect.strip_prefix("PATTERN_DIALECT_").unwrap_or(&dialect).to_lowercase();
+            let behind = entries.keys().position(|name| name == "filter_pattern").map_or(entries.len(), |place| place + 1);
+            entries.shift_insert(behind, "filter_pattern_dialect".into(), word.into());
+        }
         let mut document = Value::Object(entries);
         prune(&mut document);
         document

@@ -59,6 +59,16 @@ pub(crate) const KEYS: &[Key] = &[
     text("router.window_events", None, Scope::Any),
     text("router.window_bytes", None, Scope::Any),
     text("router.commit_interval", None, Scope::Any),
+    text("pattern.text_bytes", None, Scope::Any),
+    text("pattern.depth", None, Scope::Any),
+    text("pattern.conditions", None, Scope::Any),
+    text("pattern.combinations", None, Scope::Any),
+    text("pattern.operand_bytes", None, Scope::Any),
+    text("pattern.wildcard_stars", None, Scope::Any),
+    text("pattern.regexps", None, Scope::Any),
+    text("pattern.regexp_program_bytes", None, Scope::Any),
+    text("pattern.regexp_repeat", None, Scope::Any),
+    text("pattern.combinations_tried", None, Scope::Any),
 ];
 
 /// Variables of the environment that are the client verbs', not a process's.

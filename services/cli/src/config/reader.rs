@@ -79,6 +79,25 @@ impl Reader {
         )
     }
 
+    /// A limit of patterns, at least 1.
+    pub(super) fn limit(&mut self, name: &'static str, default: usize, most: usize) -> usize {
+        let parse = |text: &str| text.parse().ok().filter(|value| (1..=most).contains(value));
+        self.parsed(
+            name,
+            default,
+            parse,
+            &format!("a number from 1 to {most} is needed"),
+            &format!("write {default}, which is the default"),
+        )
+    }
+
+    /// A limit of patterns in bytes, at least one.
+    pub(super) fn limit_bytes(&mut self, name: &'static str, default: usize, most: usize) -> usize {
+        let size = |bytes: usize| ByteSize(u64::try_from(bytes).unwrap_or(u64::MAX));
+        let bytes = self.byte_size(name, size(default), ByteSize(1), size(most));
+        usize::try_from(bytes.0).unwrap_or(most)
+    }
+
     pub(super) fn flag(&mut self, name: &'static str, default: bool) -> bool {
         self.parsed(name, default, |text| text.parse().ok(), "true or false is needed", &format!("write {default}, which is the default"))
     }

@@ -53,6 +53,32 @@ fn yaml_is_read() {
     assert_eq!(process.networks, ["vpc-1", "vpc-2"]);
 }
 
+/// *Scenario:* every limit of patterns is given, in all three layers, and some are none. *Guarantees:* each reaches its place; what is not
+/// positive, or beyond what a process can bear, is refused with its bounds.
+#[test]
+fn limits_of_patterns_are_read() {
+    let given = [("listen", "127.0.0.1:0"), ("etcd.endpoints", "http://a:1")];
+    let file = "[pattern]\ntext_bytes = \"1KiB\"\ndepth = 2\nconditions = 3\ncombinations = 4\noperand_bytes = 5\nwildcard_stars = 6\nregexps = 7\n\
+        regexp_program_bytes = \"8kB\"\nregexp_repeat = 9\n";
+    let limits = process(&given, &[("ROCKETBRIDGE_PATTERN_COMBINATIONS_TRIED", "10")], "c.toml", file).expect("valid").pattern;
+    let expected = Limits {
+        text_bytes: 1_024,
+        depth: 2,
+        conditions: 3,
+        combinations: 4,
+        operand_bytes: 5,
+        wildcard_stars: 6,
+        regexps: 7,
+        regexp_program_bytes: 8_000,
+        regexp_repeat: 9,
+        combinations_tried: 10,
+    };
+    assert_eq!(limits, expected);
+    assert_eq!(process(&given, &[], "c.toml", "").expect("valid").pattern, Limits::default());
+    let file = "[pattern]\ncombinations = 0\nwildcard_stars = -1\ndepth = 1000\ntext_bytes = \"0B\"\nregexp_repeat = \"many\"\nwildcard_star = 1\n";
+    golden("config_pattern.txt", &process(&given, &[], "c.toml", file).expect_err("wrong"));
+}
+
 /// *Scenario:* nothing is given. *Guarantees:* what is needed is named, with every way to give it.
 #[test]
 fn what_is_missing_is_named() {

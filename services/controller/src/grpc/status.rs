@@ -68,8 +68,7 @@ fn grpc(code: Code) -> Grpc {
 }
 
 fn fields(violations: &[Violation]) -> Vec<FieldViolation> {
-    let description = |violation: &Violation| format!("found {:?}; {}; {}", violation.value, violation.rule, violation.fix);
-    violations.iter().map(|violation| FieldViolation::new(violation.field.as_str(), description(violation))).collect()
+    violations.iter().map(|violation| FieldViolation::new(violation.field.as_str(), violation.description())).collect()
 }
 
 fn precondition(details: &mut ErrorDetails, code: Code, subject: &str, description: String) {

@@ -1,8 +1,8 @@
 //! Streams: create, get, list, update, delete, start, pause.
 
 use rocketbridge_proto::stream::v1::{
-    CreateStreamRequest, DeleteStreamRequest, GetStreamRequest, ListStreamsRequest, PauseStreamRequest, RunOptions, StartStreamRequest,
-    State, Stream, Tag, UpdateStreamRequest,
+    CreateStreamRequest, DeleteStreamRequest, GetStreamRequest, ListStreamsRequest, PatternDialect, PauseStreamRequest, RunOptions,
+    StartStreamRequest, State, Stream, Tag, TargetParameter, UpdateStreamRequest,
 };
 use tonic::{Code, Status};
 
@@ -39,18 +39,60 @@ async fn a_stream_comes_back_as_it_was_made() {
 async fn a_refused_definition_names_every_violation() {
     let served = Served::start().await;
     let mut wrong = sound("orders");
-    wrong.filter_pattern = "{".into();
+    wrong.filter_pattern = r#"{"data":{"body":{"price":[{"prefx":"1"}]}}}"#.into();
     source(&mut wrong).offset = "LAST".into();
     sink(&mut wrong).topic = None;
+    let body = TargetParameter { form: "TEMPLATE".into(), value: "{}".into(), template: "${price}".into() };
+    sink(&mut wrong).body = Some(body);
     let refused = violations(served.create(wrong).await);
-    assert_eq!(refused.len(), 3, "{refused:?}");
-    assert!(refused[0].starts_with("filter_pattern: found \"{\"; "), "{refused:?}");
+    assert_eq!(refused.len(), 4, "{refused:?}");
+    assert!(
+        refused[0]
+            .starts_with("filter_pattern.$.data.body.price[0].prefx: found the unknown operator \"prefx\"; allowed: exactly, prefix, "),
+        "{refused:?}"
+    );
+    assert!(refused[0].ends_with("; did you mean \"prefix\"?"), "{refused:?}");
     assert!(
         refused[1].starts_with("source.source_rocketmq_parameters.offset: found \"LAST\"; one of CONSUME_FROM_LAST_OFFSET"),
         "{refused:?}"
     );
     assert_eq!(refused[2], "sink.sink_rocketmq_parameters.topic.value: found \"\"; a topic is needed; write the topic's name");
+    assert_eq!(
+        refused[3],
+        "sink.sink_rocketmq_parameters.body.template: found the unknown variable \"price\"; allowed: variables that Value defines: none; \
+         correct it, or leave body out to keep the original's"
+    );
     assert!(served.everything().await.is_empty());
+}
+
+/// *Scenario*: a pattern that only one dialect knows, in streams of each; then a change of the dialect alone, and a dialect of a later version.
+/// *Guarantees*: each is checked in its dialect, which comes back and counts as a change; the unknown one is refused.
+#[tokio::test]
+async fn a_stream_has_a_dialect() {
+    let served = Served::start().await;
+    let with = |dialect: i32| Stream {
+        filter_pattern: r#"{"a":[{"anything-but":[null,1,"x"]}]}"#.into(),
+        filter_pattern_dialect: dialect,
+        ..sound("s")
+    };
+    let refused = violations(served.create(with(PatternDialect::Default.into())).await);
+    assert!(refused[0].starts_with("filter_pattern.$.a[0].anything-but"), "{refused:?}");
+    let made = served.create(with(PatternDialect::Alibaba.into())).await.expect("sound");
+    assert_eq!(made.filter_pattern_dialect(), PatternDialect::Alibaba);
+    assert_eq!(
+        violations(update(&served, with(0), &["filter_pattern_dialect"]).await).len(),
+        1,
+        "the pattern is none in the default dialect"
+    );
+    let plain = Stream { filter_pattern: "{}".into(), ..with(0) };
+    let changed = update(&served, plain, &["filter_pattern", "filter_pattern_dialect"]).await.expect("sound");
+    assert_eq!((changed.filter_pattern_dialect(), changed.revision), (PatternDialect::Unspecified, 2));
+    let changed = update(&served, Stream { name: "s".into(), ..with(2) }, &["filter_pattern_dialect"]).await.expect("sound");
+    assert_eq!((changed.filter_pattern.as_str(), changed.filter_pattern_dialect(), changed.revision), ("{}", PatternDialect::Alibaba, 3));
+    assert_eq!(
+        violations(update(&served, with(7), &["filter_pattern_dialect"]).await),
+        ["filter_pattern_dialect: found \"7\"; one of default, alibaba is allowed; write one of them, or leave the field out"]
+    );
 }
 
 #[tokio::test]

@@ -6,6 +6,7 @@ use futures::FutureExt;
 use futures::future::BoxFuture;
 use parking_lot::Mutex;
 use rocketbridge_assignment::Owners;
+use rocketbridge_controller::checks::Compilers;
 use rocketbridge_controller::{Controller, Reports};
 use rocketbridge_metastore::{Embedded, Metastore};
 use rocketbridge_model::MemberId;
@@ -57,7 +58,7 @@ impl Served {
         let mut owners = Owners::start(Arc::clone(&store), &tasks);
         owners.ready().await;
         let told = Arc::new(Told(Mutex::new(Some(Vec::new()))));
-        let controller = Controller::new(Arc::clone(&store), Arc::<Told>::clone(&told), owners);
+        let controller = Controller::new(Arc::clone(&store), Arc::<Told>::clone(&told), owners, Compilers::default());
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("an address");
         let routes = controller.services();

@@ -65,6 +65,26 @@ fn a_body_of_create_event_streaming_is_read_in_both_its_forms() {
     assert_eq!(stream.source.source_rocketmq_parameters.as_ref().map(|source| source.group_id.as_str()), Some("g"));
 }
 
+/// *Scenario*: dialects in both kinds of document, in each spelling, and words that are none. *Guarantees*: a body of `CreateEventStreaming` is in
+/// Alibaba's dialect and ours in none unless they say so; other words are refused with what was meant.
+#[test]
+fn a_pattern_has_a_dialect() {
+    let dialect = |text: &str| stream(&read(text)[0]).filter_pattern_dialect.clone();
+    assert_eq!(dialect(r#"{"EventStreamingName":"s"}"#), "alibaba");
+    assert_eq!(dialect(r#"{"EventStreamingName":"s","FilterPatternDialect":"default"}"#), "default");
+    assert_eq!(dialect("kind: Stream\nname: s\n"), "");
+    assert_eq!(dialect("kind: Stream\nname: s\nfilter_pattern_dialect: alibaba\n"), "alibaba");
+    assert_eq!(dialect("kind: Stream\nname: s\nfilter_pattern_dialect: PATTERN_DIALECT_ALIBABA\n"), "alibaba");
+    assert_eq!(dialect("kind: Stream\nname: s\nfilter_pattern_dialect: ''\n"), "");
+    assert_eq!(
+        refused("kind: Stream\nname: s\nfilter_pattern_dialect: alibabba\n"),
+        "f.yaml, document 1 (line 1): filter_pattern_dialect: found \"alibabba\"; one of default, alibaba is allowed; did you mean alibaba?\n"
+    );
+    assert!(
+        refused("kind: Stream\nname: s\nfilter_pattern_dialect: 2\n").contains("found \"a number\"; one of default, alibaba is allowed")
+    );
+}
+
 #[test]
 fn lists_and_sequences_of_json_are_several_documents() {
     let list = r#"[{"kind":"Network","name":"a"},{"kind":"Network","name":"b"}]"#;

@@ -75,6 +75,7 @@ impl Walk {
                 Value::Object(_) | Value::Array(_) => Some(Value::String(value.to_string())),
                 _ => self.refuse(path, &describe(&value), "JSON is needed, as text or as an object", "write {} to match every event"),
             },
+            Shape::Word { words, prefix } => self.word(words, prefix, value, path),
             Shape::Texts => self.texts(value, path),
             Shape::Message(fields) | Shape::Value(fields) => match self.unfold(value) {
                 Value::Object(object) => Some(Value::Object(self.message(fields, object, path))),
@@ -105,6 +106,26 @@ impl Walk {
             }
         }
         Value::Array(taken)
+    }
+
+    /// A word in any case, or the API's name for it, which is what its JSON has.
+    fn word(&mut self, words: &'static [&'static str], prefix: &str, value: Value, path: &str) -> Option<Value> {
+        let rule = format!("one of {} is allowed", words.join(", "));
+        let Value::String(text) = value else {
+            return self.refuse(path, &describe(&value), rule, "write one of them, or leave the field out");
+        };
+        let plain = text.strip_prefix(prefix).unwrap_or(&text);
+        match words.iter().find(|word| word.eq_ignore_ascii_case(plain)) {
+            Some(word) => Some(Value::String((*word).to_owned())),
+            None if text.is_empty() => None,
+            None => {
+                let fix = match nearest(plain, words.iter().copied()) {
+                    Some(meant) => format!("did you mean {meant}?"),
+                    None => "write one of them, or leave the field out".to_owned(),
+                };
+                self.refuse(path, &text, rule, fix)
+            }
+        }
     }
 
     fn texts(&mut self, value: Value, path: &str) -> Option<Value> {
