@@ -107,7 +107,7 @@ fn cloud_event(number: usize, random: &mut Random) -> String {
         concat!(
             r#"{{"id":"{:016X}{:08}","source":"acs:mq","specversion":"1.0","type":"mq:Topic:SendMessage","datacontenttype":"application/json; charset=utf-8","#,
             r#""subject":"acs:mq:cn-hangzhou:1234567890123456:MQ_INST_1234567890123456_BX8gZ0V6%orders","time":"2026-11-20T12:{:02}:{:02}.{:03}Z","aliyunregionid":"cn-hangzhou","#,
-            r#""data":{{"topic":"orders","systemProperties":{{"KEYS":"order-{}","TAGS":"{}","UNIQ_KEY":"{:032X}"}},"userProperties":{{"tenant":"tenant-{}","trace":"{:016x}"}},"#,
+            r#""data":{{"topic":"orders","systemProperties":{{"KEYS":"order-{}","TAGS":"{}","UNIQ_KEY":"{:032X}"}},"userProperties":{{"tenant":"tenant-{}","channel":"mobile","traceparent":"00-{:016x}0af7651916cd43dd-b7ad6b7169203331-01"}},"#,
             r#""body":{{"customer":"c{customer}","kind":"k{kind}","amount":{}.{:02},"address":"10.{}.{}.{}","items":[{}],"note":"please \"ring\" twice"}}}}}}"#
         ),
         random.bits(),

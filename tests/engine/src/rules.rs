@@ -8,16 +8,13 @@ pub struct Kind {
     pub goal: u64,
     /// Patterns.
     pub patterns: &'static [&'static str],
-    /// Whether the other engine reads them.
-    pub comparable: bool,
 }
 
-/// All kinds, on lots.
-pub const KINDS: [Kind; 8] = [
+/// Kinds of rules on lots.
+pub const ON_LOTS: [Kind; 8] = [
     Kind {
         name: "exact",
         goal: 250,
-        comparable: true,
         patterns: &[
             r#"{"properties":{"MAPBLKLOT":["1430022"]}}"#,
             r#"{"properties":{"MAPBLKLOT":["2607117"]}}"#,
@@ -29,7 +26,6 @@ pub const KINDS: [Kind; 8] = [
     Kind {
         name: "wildcard",
         goal: 300,
-        comparable: true,
         patterns: &[
             r#"{"properties":{"MAPBLKLOT":[{"wildcard":"143*"}]}}"#,
             r#"{"properties":{"MAPBLKLOT":[{"wildcard":"2*0*1*7"}]}}"#,
@@ -41,7 +37,6 @@ pub const KINDS: [Kind; 8] = [
     Kind {
         name: "prefix",
         goal: 300,
-        comparable: true,
         patterns: &[
             r#"{"properties":{"STREET":[{"prefix":"AC"}]}}"#,
             r#"{"properties":{"STREET":[{"prefix":"BL"}]}}"#,
@@ -53,7 +48,6 @@ pub const KINDS: [Kind; 8] = [
     Kind {
         name: "suffix",
         goal: 300,
-        comparable: true,
         patterns: &[
             r#"{"properties":{"STREET":[{"suffix":"ON"}]}}"#,
             r#"{"properties":{"STREET":[{"suffix":"KE"}]}}"#,
@@ -65,7 +59,6 @@ pub const KINDS: [Kind; 8] = [
     Kind {
         name: "equals-ignore-case",
         goal: 350,
-        comparable: true,
         patterns: &[
             r#"{"properties":{"STREET":[{"equals-ignore-case":"jefferson"}]}}"#,
             r#"{"properties":{"STREET":[{"equals-ignore-case":"bEaCh"}]}}"#,
@@ -77,7 +70,6 @@ pub const KINDS: [Kind; 8] = [
     Kind {
         name: "numeric",
         goal: 350,
-        comparable: true,
         patterns: &[
             r#"{"geometry":{"type":["Polygon"],"firstCoordinates":{"x":[{"numeric":["=",-122.42916360922355]}]}}}"#,
             r#"{"geometry":{"type":["MultiPolygon"],"firstCoordinates":{"z":[{"numeric":["=",0]}]}}}"#,
@@ -89,7 +81,6 @@ pub const KINDS: [Kind; 8] = [
     Kind {
         name: "anything-but",
         goal: 350,
-        comparable: true,
         patterns: &[
             r#"{"properties":{"STREET":[{"anything-but":["FULTON"]}]}}"#,
             r#"{"properties":{"STREET":[{"anything-but":["MASON"]}]}}"#,
@@ -101,13 +92,104 @@ pub const KINDS: [Kind; 8] = [
     Kind {
         name: "arrays of objects",
         goal: 1_000,
-        comparable: true,
         patterns: &[
             r#"{"geometry":{"type":["Polygon"],"coordinates":{"x":[{"numeric":["=",-122.42916360922355]}]}}}"#,
             r#"{"geometry":{"type":["MultiPolygon"],"coordinates":{"y":[{"numeric":["=",37.729900216217324]}]}}}"#,
             r#"{"geometry":{"coordinates":{"x":[{"numeric":["<",-122.41600944012424]}]}}}"#,
             r#"{"geometry":{"coordinates":{"x":[{"numeric":[">",-122.41600944012424]}]}}}"#,
             r#"{"geometry":{"coordinates":{"x":[{"numeric":[">",-122.46471267081272,"<",-122.4063085128395]}]}}}"#,
+        ],
+    },
+];
+
+/// Kinds of rules on CloudEvents. The goals are those of the same kinds on lots.
+pub const ON_CLOUD_EVENTS: [Kind; 8] = [
+    Kind {
+        name: "exact",
+        goal: 250,
+        patterns: &[
+            r#"{"data":{"body":{"kind":["k1"]}}}"#,
+            r#"{"data":{"body":{"kind":["k22"]}}}"#,
+            r#"{"data":{"body":{"kind":["k333"]}}}"#,
+            r#"{"data":{"systemProperties":{"TAGS":["returned"]}}}"#,
+            r#"{"source":["acs:oss"]}"#,
+        ],
+    },
+    Kind {
+        name: "wildcard",
+        goal: 300,
+        patterns: &[
+            r#"{"data":{"body":{"customer":[{"wildcard":"c1*5*"}]}}}"#,
+            r#"{"data":{"body":{"customer":[{"wildcard":"c*777"}]}}}"#,
+            r#"{"data":{"body":{"address":[{"wildcard":"10.1*.2*.*"}]}}}"#,
+            r#"{"data":{"systemProperties":{"KEYS":[{"wildcard":"order-*99"}]}}}"#,
+            r#"{"subject":[{"wildcard":"acs:mq:cn-*payments"}]}"#,
+        ],
+    },
+    Kind {
+        name: "prefix",
+        goal: 300,
+        patterns: &[
+            r#"{"data":{"body":{"customer":[{"prefix":"c12"}]}}}"#,
+            r#"{"data":{"body":{"customer":[{"prefix":"c98"}]}}}"#,
+            r#"{"data":{"body":{"address":[{"prefix":"10.7."}]}}}"#,
+            r#"{"data":{"systemProperties":{"TAGS":[{"prefix":"ret"}]}}}"#,
+            r#"{"type":[{"prefix":"oss:"}]}"#,
+        ],
+    },
+    Kind {
+        name: "suffix",
+        goal: 300,
+        patterns: &[
+            r#"{"data":{"body":{"customer":[{"suffix":"12"}]}}}"#,
+            r#"{"data":{"body":{"customer":[{"suffix":"345"}]}}}"#,
+            r#"{"data":{"body":{"address":[{"suffix":".7"}]}}}"#,
+            r#"{"data":{"systemProperties":{"TAGS":[{"suffix":"ned"}]}}}"#,
+            r#"{"subject":[{"suffix":"payments"}]}"#,
+        ],
+    },
+    Kind {
+        name: "equals-ignore-case",
+        goal: 350,
+        patterns: &[
+            r#"{"data":{"body":{"kind":[{"equals-ignore-case":"K1"}]}}}"#,
+            r#"{"data":{"body":{"kind":[{"equals-ignore-case":"K22"}]}}}"#,
+            r#"{"data":{"body":{"kind":[{"equals-ignore-case":"K333"}]}}}"#,
+            r#"{"data":{"systemProperties":{"TAGS":[{"equals-ignore-case":"Returned"}]}}}"#,
+            r#"{"source":[{"equals-ignore-case":"ACS:OSS"}]}"#,
+        ],
+    },
+    Kind {
+        name: "numeric",
+        goal: 350,
+        patterns: &[
+            r#"{"data":{"body":{"amount":[{"numeric":["=",100.5]}]}}}"#,
+            r#"{"data":{"body":{"amount":[{"numeric":["<",100]}]}}}"#,
+            r#"{"data":{"body":{"amount":[{"numeric":[">",1900]}]}}}"#,
+            r#"{"data":{"body":{"amount":[{"numeric":[">=",500,"<",600]}]}}}"#,
+            r#"{"data":{"body":{"amount":[{"numeric":[">",1000,"<=",1001.5]}]}}}"#,
+        ],
+    },
+    Kind {
+        name: "anything-but",
+        goal: 350,
+        patterns: &[
+            r#"{"data":{"body":{"kind":[{"anything-but":["k1"]}]}}}"#,
+            r#"{"data":{"body":{"kind":[{"anything-but":["k22"]}]}}}"#,
+            r#"{"data":{"systemProperties":{"TAGS":[{"anything-but":["paid"]}]}}}"#,
+            r#"{"data":{"topic":[{"anything-but":["orders"]}]}}"#,
+            r#"{"source":[{"anything-but":["acs:mq"]}]}"#,
+        ],
+    },
+    Kind {
+        name: "arrays of objects",
+        goal: 1_000,
+        patterns: &[
+            r#"{"data":{"body":{"items":{"sku":["SKU-000001"],"quantity":[1]}}}}"#,
+            r#"{"data":{"body":{"items":{"sku":[{"prefix":"SKU-3999"}]}}}}"#,
+            r#"{"data":{"body":{"items":{"price":[{"numeric":[">",499]}]}}}}"#,
+            r#"{"data":{"body":{"items":{"price":[{"numeric":["<",1]}],"quantity":[9]}}}}"#,
+            r#"{"data":{"body":{"items":{"quantity":[7,8]}}}}"#,
         ],
     },
 ];

@@ -5,7 +5,7 @@
 
 use std::borrow::Cow;
 
-use super::scan;
+use super::{check, scan, token};
 
 /// The text is not JSON.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -130,7 +130,16 @@ impl<'a> Reader<'a> {
     /// Passes one value of any kind, checking all of it; `depth` is how many containers are open around it.
     #[inline]
     pub fn skip(&mut self, depth: u32) -> Result<(), Malformed> {
-        self.at = scan::value(self.text.as_bytes(), self.at, depth)?;
+        let bytes = self.text.as_bytes();
+        let start = scan::space(bytes, self.at);
+        let quick = match bytes.get(start) {
+            Some(b'{' | b'[') => check::container(bytes, start, depth),
+            _ => token::value(bytes, start, depth),
+        };
+        self.at = match quick {
+            Some(end) => end,
+            None => scan::value(bytes, start, depth)?,
+        };
         Ok(())
     }
 
