@@ -46,8 +46,12 @@ check: prepare ## Formatting, lints, protocol lint, structure, spelling.
 	tests/check
 
 .PHONY: bench
-bench: build ## Figures, as ratios in one run.
+bench: bench-engine build ## Figures, as ratios in one run: of the filter engine, then of streams.
 	tests/bench
+
+.PHONY: bench-engine
+bench-engine: toolchain ## Those of the filter engine alone, beside other engines. BENCH_EVENTS (200000), BENCH_RULES (1000000).
+	cargo run --release --quiet --locked --manifest-path tests/engine/Cargo.toml --target-dir $(target)/engine
 
 .PHONY: fmt
 fmt: ## Formats the code.

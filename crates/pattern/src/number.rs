@@ -293,12 +293,20 @@ mod tests {
             texts.push(format!("{sign}{integer}{fraction}{exponent}"));
         }
         for one in &texts {
-            let padded = if one.contains('e') { one.replace('e', "00e").replacen("00e", if one.contains('.') { "00e" } else { ".00e" }, 1) } else { one.clone() };
+            let padded = if one.contains('e') {
+                one.replace('e', "00e").replacen("00e", if one.contains('.') { "00e" } else { ".00e" }, 1)
+            } else {
+                one.clone()
+            };
             assert_eq!(compare(one, &padded), Ordering::Equal, "{one} {padded}");
             for other in &texts {
                 let order = Decimal::new(one).compare(&Decimal::new(other));
                 assert_eq!(compare(one, other), order, "{one} {other}");
-                assert_eq!(Digits::new(one) == Digits::new(other) && Digits::new(one).exact, order == Ordering::Equal && Digits::new(one).exact, "{one} {other}");
+                assert_eq!(
+                    Digits::new(one) == Digits::new(other) && Digits::new(one).exact,
+                    order == Ordering::Equal && Digits::new(one).exact,
+                    "{one} {other}"
+                );
             }
         }
         assert_eq!(eight_digits(b"12345678"), Some(12_345_678));

@@ -31,7 +31,7 @@ pub struct Limits {
     pub conditions: usize,
     /// Combinations of alternatives that all `$or` of a pattern stand for together.
     pub combinations: usize,
-    /// Bytes of one wildcard, prefix, suffix, contains or regexp text.
+    /// Bytes of the text of one operator, such as a wildcard, a prefix or a regexp.
     pub operand_bytes: usize,
     /// Stars in one wildcard.
     pub wildcard_stars: usize,

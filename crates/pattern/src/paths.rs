@@ -260,7 +260,8 @@ impl Names {
         match self {
             Self::Few(children) if children.len() < FEW => children.push(Name { head: head(name.as_bytes()), text: name.into(), node }),
             Self::Few(children) => {
-                let mut many: HashMap<_, _, _> = std::mem::take(children).into_iter().map(|child| (child.text.into_boxed_bytes(), child.node)).collect();
+                let mut many: HashMap<_, _, _> =
+                    std::mem::take(children).into_iter().map(|child| (child.text.into_boxed_bytes(), child.node)).collect();
                 many.insert(name.as_bytes().into(), node);
                 *self = Self::Many(many);
             }

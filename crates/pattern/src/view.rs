@@ -25,8 +25,10 @@ pub enum EventError {
     /// Its text is JSON, but not an object.
     #[error("cannot read the event: it is not a JSON object")]
     NotAnObject,
-    /// It repeats keys in a way that leaves too many combinations of array elements to try.
-    #[error("cannot evaluate the event: repeated keys leave more than {limit} combinations of array elements")]
+    /// It repeats keys, or has many values in fields that are compared with each other, in a way that leaves too many combinations to try.
+    #[error(
+        "cannot evaluate the event: repeated keys, or comparisons of fields with many values, leave more than {limit} combinations to try"
+    )]
     Ambiguous {
         /// [`crate::Limits::combinations_tried`]
         limit: u32,

@@ -135,6 +135,86 @@ fn the_rarer_value_is_looked_up() {
     assert_eq!(snapshot.matches(&JsonEvent::new(r#"{"type":"other","id":"r4711"}"#)), Ok(vec![]));
 }
 
+/// *Scenario*: thousands of rules of each kind that an index tells apart. *Guarantees*: each event finds its own, also after half of the rules left.
+#[test]
+fn rules_of_every_kind_are_told_apart() {
+    const COUNT: usize = 2_000;
+    let kinds: [fn(usize) -> String; 8] = [
+        |number| format!(r#"{{"f":[{{"numeric":[">",{number},"<=",{}.5]}}]}}"#, number + 1),
+        |number| format!(r#"{{"f":[{{"numeric":["=",{number}]}}]}}"#),
+        |number| format!(r#"{{"f":[{{"numeric":[">=",{number}.25]}}]}}"#),
+        |number| format!(r#"{{"f":[{{"cidr":"10.{}.{}.0/24"}}]}}"#, number / 250, number % 250),
+        |number| format!(r#"{{"f":[{{"wildcard":"w{number}-*"}}]}}"#),
+        |number| format!(r#"{{"f":[{{"regexp":"r{number}-[a-z]+"}}]}}"#),
+        |number| format!(r#"{{"f":[{{"suffix":{{"equals-ignore-case":"-S{number}"}}}}]}}"#),
+        |number| format!(r#"{{"f":[{{"anything-but":["x{number}"]}}],"only":[{number}]}}"#),
+    ];
+    for (kind, text) in kinds.iter().enumerate() {
+        let index = Index::default();
+        let compiled: Vec<(String, Pattern)> =
+            (0..COUNT).map(|number| (number.to_string(), compile(&text(number), Dialect::Default))).collect();
+        index.update([], compiled.iter().map(|(name, pattern)| (name.as_str(), pattern)));
+        for left in [0, 2] {
+            for number in (0..COUNT).step_by(97) {
+                for value in [
+                    format!("{number}.75"),
+                    format!("{number}"),
+                    format!("\"10.{}.{}.77\"", number / 250, number % 250),
+                    format!("\"w{number}-é\""),
+                    format!("\"r{number}-q\""),
+                    format!("\"q-s{number}\""),
+                ] {
+                    let event = format!(r#"{{"f":{value},"only":{number}}}"#);
+                    let view = JsonEvent::new(&event);
+                    let expected: Vec<&str> = compiled
+                        .iter()
+                        .enumerate()
+                        .filter(|(number, (_, pattern))| (left == 0 || number % left == 0) && pattern.matches(&view) == Ok(true))
+                        .map(|(_, (name, _))| name.as_str())
+                        .collect();
+                    assert_eq!(index.snapshot().matches(&view), Ok(expected), "kind {kind}: {event}");
+                }
+            }
+            let odd: Vec<&str> = compiled.iter().skip(1).step_by(2).map(|(name, _)| name.as_str()).collect();
+            index.update(odd, []);
+        }
+        assert_eq!(index.snapshot().len(), COUNT / 2);
+    }
+}
+
+/// *Scenario*: rules made to be costly, all in one index, and events made for them. *Guarantees*: each rule is refused by a named limit, or
+/// all are matched in a bounded number of steps.
+#[test]
+fn a_hostile_set_is_refused_or_matched() {
+    let alternatives = |name: &str| {
+        let objects: Vec<String> = (0..10).map(|number| format!(r#"{{"{name}{number}":["v"]}}"#)).collect();
+        format!(r#"{{"$or":[{}]}}"#, objects.join(","))
+    };
+    let mut patterns: Vec<String> = ('a'..='j').map(|letter| format!(r#"{{"f":[{{"wildcard":"*{letter}*{letter}*a*a*N*"}}]}}"#)).collect();
+    patterns.push(format!(r#"{{"o":{},"p":{},"q":{}}}"#, alternatives("x"), alternatives("y"), alternatives("z")));
+    patterns.extend(
+        ["(a{1,100}){1,10}b", "((a|b|ab){1,20}){1,20}c", "(a*)*b", "(a|aa)+$"]
+            .map(|regexp| format!(r#"{{"f":[{{"regexp":"{regexp}"}}]}}"#)),
+    );
+    patterns.extend((0..50).map(|count| format!(r#"{{"f":[{{"anything-but":{{"wildcard":"*a*{count}*a*"}}}}]}}"#)));
+    let index = Index::default();
+    let mut accepted = 0;
+    for (number, text) in patterns.iter().enumerate() {
+        match Pattern::compile(text, &Options::default()) {
+            Ok(pattern) => {
+                index.insert(&number.to_string(), &pattern);
+                accepted += 1;
+            }
+            Err(error) => assert!(error.exceeded().is_some(), "{text}: {error}"),
+        }
+    }
+    assert!(accepted > 60, "{accepted} of {} are matched", patterns.len());
+    let long = "a".repeat(50_000);
+    let event = format!(r#"{{"f":"{long}","o":{{"x9":"v"}},"p":{{"y9":"v"}},"q":{{"z8":"w"}}}}"#);
+    let found = index.snapshot().matches(&JsonEvent::new(&event)).map(|found| found.len());
+    assert_eq!(found, Ok(50), "all of anything-but, nothing else");
+}
+
 /// *Scenario*: one thread matches while another adds and removes. *Guarantees*: every answer is that of some moment: the rule that never leaves always matches.
 #[test]
 fn matching_goes_on_during_updates() {

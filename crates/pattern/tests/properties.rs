@@ -4,7 +4,7 @@
 //! around them, and tries every choice of leaves.
 
 use proptest::prelude::*;
-use rocketbridge_pattern::{JsonEvent, Options, Pattern};
+use rocketbridge_pattern::{Fixed, Index, JsonEvent, Message, Options, Pattern, Properties};
 use serde_json::{Map, Value, json};
 
 /// A value of the event: its path, and for each array around it the array's place in the document and the element's index.
@@ -197,6 +197,64 @@ proptest! {
     fn the_engine_agrees_with_the_reference(pattern in pattern(), event in event()) {
         let compiled = Pattern::compile(&pattern.to_string(), &Options::default()).map_err(|error| TestCaseError::fail(format!("{pattern}: {error}")))?;
         prop_assert_eq!(compiled.matches(&JsonEvent::new(&event.to_string())), Ok(reference(&pattern, &event)), "{} {}", pattern, event);
+    }
+
+    /// *Scenario*: several rules of any kind, some of them removed again, and any events. *Guarantees*: the index answers as each rule does alone.
+    #[test]
+    fn many_rules_answer_as_each_does(
+        patterns in proptest::collection::vec((pattern(), any::<bool>()), 1..8),
+        events in proptest::collection::vec(event(), 1..5),
+    ) {
+        let index = Index::default();
+        let mut compiled = Vec::new();
+        for (number, (pattern, stays)) in patterns.iter().enumerate() {
+            let rule = Pattern::compile(&pattern.to_string(), &Options::default()).map_err(|error| TestCaseError::fail(error.to_string()))?;
+            index.insert(&number.to_string(), &rule);
+            compiled.push((number.to_string(), rule, *stays));
+        }
+        for (name, _, stays) in &compiled {
+            if !stays {
+                index.remove(name);
+            }
+        }
+        let snapshot = index.snapshot();
+        for event in events {
+            let text = event.to_string();
+            let expected: Vec<&str> = compiled
+                .iter()
+                .filter(|(_, rule, stays)| *stays && rule.matches(&JsonEvent::new(&text)) == Ok(true))
+                .map(|(name, ..)| name.as_str())
+                .collect();
+            prop_assert_eq!(snapshot.matches(&JsonEvent::new(&text)), Ok(expected), "{:?} {}", patterns, text);
+        }
+    }
+
+    /// *Scenario*: a message whose body is an event's text, whole or with a byte changed. *Guarantees*: it is read as JSON if it is JSON as a whole, and
+    /// as text if not, wherever the fault is and whatever the pattern reads; for one pattern and for an index alike.
+    #[test]
+    fn a_body_is_json_as_a_whole_or_not_at_all(
+        pattern in pattern(),
+        event in event(),
+        edit in proptest::option::of((any::<proptest::sample::Index>(), proptest::sample::select(b"\"{}[]:,0-e tx".to_vec()))),
+    ) {
+        let mut body = event.to_string().into_bytes();
+        if let Some((place, byte)) = edit {
+            let place = place.index(body.len());
+            body[place] = byte;
+        }
+        let Ok(text) = String::from_utf8(body) else { return Ok(()) };
+        let is_json = serde_json::from_str::<serde::de::IgnoredAny>(&text).is_ok();
+        let shown = if is_json { text.clone() } else { json!(text).to_string() };
+        let whole = format!(r#"{{"data":{{"body":{shown}}}}}"#);
+        let wrapped = json!({"data": {"body": pattern}}).to_string();
+        let compiled = Pattern::compile(&wrapped, &Options::default()).map_err(|error| TestCaseError::fail(error.to_string()))?;
+        let expected = compiled.matches(&JsonEvent::new(&whole));
+        let fixed = Fixed::default();
+        let message = Message { topic: "t", properties: Properties::default(), body: text.as_bytes(), envelope: &fixed };
+        prop_assert_eq!(compiled.matches(&message), expected.clone(), "{} {}", pattern, text);
+        let index = Index::default();
+        index.insert("rule", &compiled);
+        prop_assert_eq!(index.snapshot().matches(&message).map(|found| !found.is_empty()), expected, "{} {}", pattern, text);
     }
 
     /// *Scenario*: any text, as pattern and as event. *Guarantees*: an answer or an error, never a panic.

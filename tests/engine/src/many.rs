@@ -14,7 +14,10 @@ const BATCH: usize = 10_000;
 pub fn show(events: &[String], most: usize) {
     let events = &events[..events.len().min(100_000)];
     println!("\n## Rules on two exact fields, CloudEvents (goal at 1000000: 500 ns, 500 bytes a rule)");
-    println!("  {:>8}  {:>15}  {:>8}  {:>14}  {:>16}  events that match", "rules", "ns an event", "quamina", "bytes a rule", "resident a rule");
+    println!(
+        "  {:>8}  {:>15}  {:>8}  {:>14}  {:>16}  events that match",
+        "rules", "ns an event", "quamina", "bytes a rule", "resident a rule"
+    );
     for count in [10, 1_000, 100_000, 1_000_000] {
         if count <= most {
             two_fields(events, count);

@@ -5,7 +5,8 @@
 use libfuzzer_sys::fuzz_target;
 use rocketbridge_pattern::{Fixed, JsonEvent, Message, Options, Pattern, Properties};
 
-const PATTERN: &str = r#"{"a":{"b":["x",{"numeric":[">",1]}],"c":[{"exists":false}]},"$or":[{"d":[1]},{"e":{"f":[{"wildcard":"*a*b*"}]}}]}"#;
+const PATTERN: &str =
+    r#"{"a":{"b":["x",{"numeric":[">",1]}],"c":[{"exists":false}]},"$or":[{"d":[1]},{"e":{"f":[{"wildcard":"*a*b*"}]}}]}"#;
 const ON_BODY: &str = r#"{"data":{"body":{"a":[{"prefix":"x"}],"b":{"c":[1]}},"userProperties":{"p":["v"]}}}"#;
 
 fuzz_target!(|bytes: &[u8]| {

@@ -9,7 +9,7 @@ use crate::condition::{Cidr, Condition, Folded, Regexp, RegexpFault, Wildcard, W
 use crate::error::Error;
 use crate::json::Tree;
 use crate::number::Number;
-use crate::operator::meant;
+use crate::operator::{OPERATORS, meant};
 
 const FOLDED: &str = "equals-ignore-case";
 
@@ -40,7 +40,12 @@ pub(super) fn text<'t>(operand: &'t Tree, at: &JsonPath<'_>) -> Result<&'t str, 
 
 /// The error for a name that is not among `known`.
 pub(super) fn unknown(name: &str, known: &[&str], at: &JsonPath<'_>, meant: Option<&str>) -> Error {
-    let error = Error::new(at.key(name).to_string(), format!("the unknown operator {name:?}"), known.join(", "));
+    let found = if OPERATORS.contains(&name) {
+        format!("the operator {name:?}, which cannot stand here")
+    } else {
+        format!("the unknown operator {name:?}")
+    };
+    let error = Error::new(at.key(name).to_string(), found, known.join(", "));
     match meant {
         Some(meant) => error.fix(format!("did you mean {meant:?}?")),
         None => error,

@@ -176,10 +176,15 @@ pub(crate) fn keys(node: Node, conditions: &[Condition], hasher: &RandomState, s
     if conditions.iter().all(|condition| filing.add(condition, &mut keys)) {
         return keys;
     }
+    vec![Key::Group { node, hash: group_hash(conditions, hasher) }]
+}
+
+/// The hash of the group of rules that ask this of a node.
+pub(crate) fn group_hash(conditions: &[Condition], hasher: &RandomState) -> u128 {
     // Everything a condition consists of is in what is printed of it for developers.
     let printed = format!("{conditions:?}");
     let half = |of: u8| u128::from(hasher.hash_one((of, &printed)));
-    vec![Key::Group { node, hash: half(0) << 64 | half(1) }]
+    half(0) << 64 | half(1)
 }
 
 struct Filing<'f, S> {
@@ -294,14 +299,15 @@ impl<S: Fn(u64) -> usize> Filing<'_, S> {
 pub(crate) fn cost(key: &Key, size: &impl Fn(u64) -> usize) -> usize {
     match key {
         Key::Hash { hash, kind, .. } => {
-            let kind = match kind {
-                Kind::Exact | Kind::Untyped | Kind::Folded | Kind::Network4(24..) | Kind::Network6(48..) => 1,
-                Kind::Prefix(length) | Kind::Suffix(length) | Kind::FoldedPrefix(length) | Kind::FoldedSuffix(length) => {
-                    if *length < 3 { 16 } else { 4 }
-                }
-                Kind::Network4(_) | Kind::Network6(_) => 16,
-                Kind::Gram => 32,
-            };
+            let kind =
+                match kind {
+                    Kind::Exact | Kind::Untyped | Kind::Folded | Kind::Network4(24..) | Kind::Network6(48..) => 1,
+                    Kind::Prefix(length) | Kind::Suffix(length) | Kind::FoldedPrefix(length) | Kind::FoldedSuffix(length) => {
+                        if *length < 3 { 16 } else { 4 }
+                    }
+                    Kind::Network4(_) | Kind::Network6(_) => 16,
+                    Kind::Gram => 32,
+                };
             size(*hash) + kind
         }
         Key::Range { .. } => 128,

@@ -79,11 +79,12 @@ impl<T: Keyed + Clone> Sequence<T> {
     /// Removes the first item with this key that is the one meant, and gives it back.
     pub(crate) fn remove(&mut self, key: u64, meant: impl Fn(&T) -> bool) -> Option<T> {
         let first = self.chunks.partition_point(|chunk| chunk.least < key).saturating_sub(1);
-        let (place, at) = self.chunks.iter().enumerate().skip(first).take_while(|(_, chunk)| chunk.least <= key).find_map(|(place, chunk)| {
-            let start = chunk.items.partition_point(|item| item.key() < key);
-            let at = chunk.items[start..].iter().take_while(|item| item.key() == key).position(&meant)?;
-            Some((place, start + at))
-        })?;
+        let (place, at) =
+            self.chunks.iter().enumerate().skip(first).take_while(|(_, chunk)| chunk.least <= key).find_map(|(place, chunk)| {
+                let start = chunk.items.partition_point(|item| item.key() < key);
+                let at = chunk.items[start..].iter().take_while(|item| item.key() == key).position(&meant)?;
+                Some((place, start + at))
+            })?;
         let chunks = Arc::make_mut(&mut self.chunks);
         let items = Arc::make_mut(&mut chunks[place].items);
         let removed = items.remove(at);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use foldhash::quality::RandomState;
 use smallvec::SmallVec;
 
-use super::access::{Access, Group, Key, cost, keys};
+use super::access::{Access, Group, Key, cost, group_hash, keys};
 use super::intervals::Interval;
 use super::rule::Filed;
 use super::sequence::{Keyed, Sequence};
@@ -158,7 +158,7 @@ impl Snapshot {
                 }
                 Key::Group { node, hash } => {
                     let asked = logic.fields.iter().find_map(|field| match &field.ask {
-                        Ask::OneOf(conditions) if field.node == node => Some(conditions),
+                        Ask::OneOf(conditions) if field.node == node && group_hash(conditions, &self.hasher) == hash => Some(conditions),
                         _ => None,
                     });
                     self.join_group(node, hash, asked.map(|conditions| &**conditions).unwrap_or_default(), filed);

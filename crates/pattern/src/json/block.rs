@@ -155,7 +155,8 @@ pub(super) mod x86 {
 
     use std::arch::x86_64::{
         __m256i, _mm_clmulepi64_si128, _mm_cvtsi128_si64, _mm_set_epi64x, _mm_set1_epi8, _mm256_add_epi8, _mm256_cmpeq_epi8,
-        _mm256_loadu_si256, _mm256_min_epu8, _mm256_movemask_epi8, _mm256_or_si256, _mm256_set1_epi8, _mm256_setr_epi8, _mm256_shuffle_epi8,
+        _mm256_loadu_si256, _mm256_min_epu8, _mm256_movemask_epi8, _mm256_or_si256, _mm256_set1_epi8, _mm256_setr_epi8,
+        _mm256_shuffle_epi8,
     };
 
     use super::super::lanes::Lanes;
@@ -351,7 +352,8 @@ mod tests {
         for start in 0..BYTES {
             for length in 1..=BYTES - start {
                 let run = if length == BYTES { !0 } else { ((1_u64 << length) - 1) << start };
-                let expected = (start..start + length).step_by(2).map(|at| at + 1).filter(|&at| at < BYTES).fold(0, |set, at| set | 1 << at);
+                let expected =
+                    (start..start + length).step_by(2).map(|at| at + 1).filter(|&at| at < BYTES).fold(0, |set, at| set | 1 << at);
                 assert_eq!(escapes(run, 0), (expected, u64::from(start + length == BYTES && length % 2 == 1)), "{start} {length}");
             }
         }

@@ -11,9 +11,7 @@ pub(super) const LANES: usize = 4;
 pub(super) struct Lanes(pub(super) [u64; LANES]);
 
 /// The sets in a register, where one instruction is for all of them.
-pub(super) trait Sets:
-    Copy + BitAnd<Output = Self> + BitOr<Output = Self> + BitXor<Output = Self> + Not<Output = Self>
-{
+pub(super) trait Sets: Copy + BitAnd<Output = Self> + BitOr<Output = Self> + BitXor<Output = Self> + Not<Output = Self> {
     /// To memory.
     fn store(self) -> Lanes;
 
