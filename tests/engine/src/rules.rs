@@ -144,7 +144,7 @@ pub const ON_CLOUD_EVENTS: [Kind; 8] = [
             r#"{"data":{"body":{"customer":[{"suffix":"12"}]}}}"#,
             r#"{"data":{"body":{"customer":[{"suffix":"345"}]}}}"#,
             r#"{"data":{"body":{"address":[{"suffix":".7"}]}}}"#,
-            r#"{"data":{"systemProperties":{"TAGS":[{"suffix":"ned"}]}}}"#,
+            r#"{"data":{"systemProperties":{"TAGS":[{"suffix":"pped"}]}}}"#,
             r#"{"subject":[{"suffix":"payments"}]}"#,
         ],
     },

@@ -21,12 +21,12 @@ pub(crate) struct Committer {
     client: Arc<Client>,
     names: Arc<Names>,
     queue: Queue,
-    _present: Registration,
+    present: Registration,
 }
 
 impl Committer {
     pub(crate) fn new(client: Arc<Client>, names: Arc<Names>, queue: Queue, present: Registration) -> Self {
-        Self { client, names, queue, _present: present }
+        Self { client, names, queue, present }
     }
 
     fn failed(&self, failure: Failure, attempt: &str) -> Error {
@@ -49,9 +49,16 @@ impl PartitionCommitter for Committer {
 
     fn commit(&mut self, offset: u64) -> BoxFuture<'_, Result<(), Error>> {
         async move {
-            commit(&self.client, &self.names.topic, &self.names.group, &self.queue, offset)
-                .await
-                .map_err(|failure| self.failed(failure, "commit the offset"))
+            let commit = || commit(&self.client, &self.names.topic, &self.names.group, &self.queue, offset);
+            let committed = match commit().await {
+                // A broker learns of a group by its first heartbeat, which may not have been sent, or was lost with the broker.
+                Err(Failure::Refused { code: response::SUBSCRIPTION_GROUP_NOT_EXIST, .. }) => match self.present.beat().await {
+                    Ok(()) => commit().await,
+                    Err(failure) => Err(failure),
+                },
+                committed => committed,
+            };
+            committed.map_err(|failure| self.failed(failure, "commit the offset"))
         }
         .boxed()
     }

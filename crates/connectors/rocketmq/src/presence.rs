@@ -11,6 +11,7 @@ use tokio::sync::Notify;
 use tokio::time::timeout;
 
 use crate::client::Client;
+use crate::error::Failure;
 use crate::remoting::Request;
 use crate::remoting::code::request;
 
@@ -78,6 +79,14 @@ impl Presence {
     }
 }
 
+impl Registration {
+    /// Makes the group known to its broker now, and waits until it is.
+    pub(crate) async fn beat(&self) -> Result<(), Failure> {
+        let members = self.client.presence().by_broker().remove(&self.member.broker).unwrap_or_default();
+        beat_at(&self.client, &self.member.broker, &members).await
+    }
+}
+
 impl Drop for Registration {
     fn drop(&mut self) {
         let mut members = self.client.presence().members.lock();
@@ -95,17 +104,19 @@ impl Drop for Registration {
 async fn beat(client: &Weak<Client>) -> bool {
     let Some(client) = client.upgrade() else { return false };
     for (broker, members) in client.presence().by_broker() {
-        let Some(first) = members.first() else { continue };
-        let result = match client.master(&first.topic, &broker).await {
-            Ok(address) => client.ask(&address, heartbeat(client.id(), &members)).await.map(drop),
-            Err(failure) => Err(failure),
-        };
-        if let Err(failure) = result {
+        if let Err(failure) = beat_at(&client, &broker, &members).await {
             let error = failure.during(format!("heartbeat to broker {broker}"));
             tracing::debug!(%error, "consumer groups may be unknown to the tools of RocketMQ");
         }
     }
     true
+}
+
+/// One heartbeat with all members at a broker: it takes what is missing in one as gone.
+async fn beat_at(client: &Client, broker: &str, members: &[Member]) -> Result<(), Failure> {
+    let Some(first) = members.first() else { return Ok(()) };
+    let address = client.master(&first.topic, broker).await?;
+    client.ask(&address, heartbeat(client.id(), members)).await.map(drop)
 }
 
 fn heartbeat(id: &str, members: &[Member]) -> Request {
