@@ -33,3 +33,8 @@ pub fn is_json(text: &str) -> bool {
     };
     end.is_some_and(|end| token::space(bytes, end) == bytes.len())
 }
+
+/// The offset after the object or array that begins at `start`, if it is well formed; `depth` others are around it.
+pub(crate) fn container_end(text: &str, start: usize, depth: u32) -> Option<usize> {
+    check::container(text.as_bytes(), start, depth)
+}

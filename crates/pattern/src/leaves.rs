@@ -5,7 +5,7 @@ use std::cell::Cell;
 
 use smallvec::SmallVec;
 
-use crate::json::{Malformed, Reader, Rest, is_json, walk};
+use crate::json::{Malformed, Reader, Rest, container_end, walk};
 use crate::number::Digits;
 use crate::paths::{Node, Paths};
 
@@ -55,8 +55,18 @@ pub struct Leaves<'e> {
     arrays: u32,
     /// Whether every text must be checked before its leaves are pushed.
     certain: bool,
-    /// A text that was read and not checked.
-    doubtful: Option<&'e str>,
+    /// What was passed over and not checked.
+    doubts: SmallVec<[Passed<'e>; 4]>,
+}
+
+/// An object or array that was passed over.
+#[derive(Debug)]
+pub(crate) struct Passed<'e> {
+    pub(crate) text: &'e str,
+    pub(crate) start: usize,
+    pub(crate) end: usize,
+    /// How many others are around it.
+    pub(crate) depth: u32,
 }
 
 /// An element of an array: the element around the array, and the array. Its number is its place, less one.
@@ -110,12 +120,10 @@ impl<'e> Leaves<'e> {
     /// As [`Leaves::push_json`], but of malformed text there may be leaves and no error.
     pub(crate) fn push_part_of_json(&mut self, paths: &Paths, node: Node, text: &'e str) -> Result<(), Malformed> {
         // Less may be there than is found, never more: so only what is found may be asked for, and nothing of the text as a whole.
-        if self.certain || paths.wants_absences() || paths.is_wanted(node) || paths.wants_composites(node) || self.doubtful.is_some() {
+        if self.certain || paths.wants_absences() || paths.is_wanted(node) || paths.wants_composites(node) {
             return self.push_json(paths, node, text);
         }
-        self.walk(paths, node, text, Rest::Passed)?;
-        self.doubtful = Some(text);
-        Ok(())
+        self.walk(paths, node, text, Rest::Passed)
     }
 
     /// Leaves of nothing but checked text.
@@ -127,16 +135,22 @@ impl<'e> Leaves<'e> {
     ///
     /// Most events match nothing; of those, nobody needs to know whether what was not read is well formed.
     pub(crate) fn hold(&self) -> bool {
-        self.doubtful.is_none_or(is_json)
+        self.doubts.iter().all(|passed| container_end(passed.text, passed.start, passed.depth) == Some(passed.end))
+    }
+
+    /// Remembers what was passed over.
+    pub(crate) fn doubt(&mut self, passed: Passed<'e>) {
+        self.doubts.push(passed);
     }
 
     fn walk(&mut self, paths: &Paths, node: Node, text: &'e str, rest: Rest) -> Result<(), Malformed> {
-        let (leaves, elements) = (self.leaves.len(), self.elements.len());
+        let (leaves, elements, doubts) = (self.leaves.len(), self.elements.len(), self.doubts.len());
         if walk(text, rest, paths, node, self) {
             return Ok(());
         }
         self.leaves.truncate(leaves);
         self.elements.truncate(elements);
+        self.doubts.truncate(doubts);
         let mut reader = Reader::new(text);
         reader.skip(0)?;
         reader.end()?;

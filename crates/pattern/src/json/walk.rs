@@ -2,7 +2,7 @@
 
 use super::token::{self, StringEnd};
 use super::{RawString, check, scan, skip, window};
-use crate::leaves::{Leaves, Place, Value};
+use crate::leaves::{Leaves, Passed, Place, Value};
 use crate::paths::{Names, Node, Paths, head};
 
 /// What becomes of objects and arrays that no path leads into.
@@ -10,7 +10,7 @@ use crate::paths::{Names, Node, Paths, head};
 pub(crate) enum Rest {
     /// They are checked, like everything else.
     Checked,
-    /// They are passed over, because somebody checks the whole text if it matters.
+    /// They are passed over, and remembered for whoever checks them if it matters.
     Passed,
 }
 
@@ -177,10 +177,14 @@ impl<'e> Walk<'_, 'e> {
 
     /// Passes an object, an array or a word that no path leads into.
     #[inline(never)]
-    fn pass(&self, at: usize, depth: u32) -> Option<usize> {
+    fn pass(&mut self, at: usize, depth: u32) -> Option<usize> {
         match (self.bytes.get(at)?, self.rest) {
             (b'{' | b'[', Rest::Checked) => check::container(self.bytes, at, depth),
-            (b'{' | b'[', Rest::Passed) => Some(skip::container(self.bytes, at)),
+            (b'{' | b'[', Rest::Passed) => {
+                let end = skip::container(self.bytes, at);
+                self.leaves.doubt(Passed { text: self.text, start: at, end, depth });
+                Some(end)
+            }
             (b't', _) => token::word(self.bytes, at, b"true"),
             (b'f', _) => token::word(self.bytes, at, b"false"),
             (b'n', _) => token::word(self.bytes, at, b"null"),
