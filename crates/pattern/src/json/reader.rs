@@ -104,7 +104,10 @@ impl<'a> Reader<'a> {
     pub fn string(&mut self) -> Result<RawString<'a>, Malformed> {
         self.expect(b'"', "expected a string")?;
         let start = self.at;
-        let (end, escaped) = scan::string(self.text.as_bytes(), start)?;
+        let (end, escaped) = match token::string(self.text.as_bytes(), start) {
+            Some(end) => (end.quote + 1, end.escaped),
+            None => scan::string(self.text.as_bytes(), start)?,
+        };
         self.at = end;
         Ok(RawString { raw: &self.text[start..end - 1], escaped })
     }
@@ -113,7 +116,10 @@ impl<'a> Reader<'a> {
     #[inline]
     pub fn number(&mut self) -> Result<&'a str, Malformed> {
         let start = self.at;
-        self.at = scan::number(self.text.as_bytes(), start)?;
+        self.at = match token::number(self.text.as_bytes(), start) {
+            Some(end) => end,
+            None => scan::number(self.text.as_bytes(), start)?,
+        };
         Ok(self.since(start))
     }
 
