@@ -117,7 +117,10 @@ fn quoted(text: &str, quote: char) -> Result<(String, &str), &'static str> {
 
 /// The text of the value that `steps` lead to in the JSON text `text`; `None` if it is not there. All of `text` is validated.
 pub(crate) fn find<'a>(text: &'a str, steps: &[Step]) -> Result<Option<&'a str>, Malformed> {
-    let mut reader = Reader::new(text);
+    find_in(Reader::new(text), steps)
+}
+
+fn find_in<'a>(mut reader: Reader<'a>, steps: &[Step]) -> Result<Option<&'a str>, Malformed> {
     let first = reader.peek();
     let Some((step, rest)) = steps.split_first() else {
         let start = reader.position();
@@ -159,7 +162,7 @@ pub(crate) fn find<'a>(text: &'a str, steps: &[Step]) -> Result<Option<&'a str>,
         _ => reader.skip(0)?,
     }
     reader.end()?;
-    found.map_or(Ok(None), |value| find(value, rest))
+    found.map_or(Ok(None), |value| find_in(Reader::of_checked(value), rest))
 }
 
 fn value<'a>(reader: &mut Reader<'a>) -> Result<&'a str, Malformed> {

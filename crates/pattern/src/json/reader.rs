@@ -5,7 +5,7 @@
 
 use std::borrow::Cow;
 
-use super::{check, scan, token};
+use super::{check, scan, skip, token};
 
 /// The text is not JSON.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -31,6 +31,8 @@ pub struct RawString<'a> {
 pub struct Reader<'a> {
     text: &'a str,
     at: usize,
+    /// Whether the text is known to be well formed.
+    checked: bool,
 }
 
 impl<'a> RawString<'a> {
@@ -45,7 +47,14 @@ impl<'a> Reader<'a> {
     /// A cursor at the start of `text`.
     #[must_use]
     pub fn new(text: &'a str) -> Self {
-        Self { text, at: 0 }
+        Self { text, at: 0, checked: false }
+    }
+
+    /// The same for a text that another cursor has passed: what is skipped is not checked again. Of a text that is malformed after all,
+    /// what is read means nothing.
+    #[must_use]
+    pub fn of_checked(text: &'a str) -> Self {
+        Self { text, at: 0, checked: true }
     }
 
     /// Offset of the next byte.
@@ -139,6 +148,7 @@ impl<'a> Reader<'a> {
         let bytes = self.text.as_bytes();
         let start = scan::space(bytes, self.at);
         let quick = match bytes.get(start) {
+            Some(b'{' | b'[') if self.checked => Some(skip::container(bytes, start)),
             Some(b'{' | b'[') => check::container(bytes, start, depth),
             _ => token::value(bytes, start, depth),
         };
