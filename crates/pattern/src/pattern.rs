@@ -10,7 +10,7 @@ use crate::leaves::{Leaf, Leaves, Place, Value};
 use crate::matching::Matching;
 use crate::options::Options;
 use crate::paths::{Node, Paths};
-use crate::view::{EventError, View};
+use crate::view::{EventError, View, evaluate};
 
 /// A pattern, compiled once and matched often. It can be shared between threads.
 #[derive(Debug, Clone)]
@@ -79,15 +79,7 @@ impl Pattern {
     /// # Errors
     /// The event cannot be read, or repeats keys so that too many combinations of array elements would have to be tried.
     pub fn matches<V: View + ?Sized>(&self, event: &V) -> Result<bool, EventError> {
-        let mut leaves = Leaves::default();
-        event.read(&self.paths, &mut leaves)?;
-        let found = self.logic.matches(&leaves);
-        if found == Ok(false) || leaves.hold() {
-            return found;
-        }
-        let mut leaves = Leaves::certain();
-        event.read(&self.paths, &mut leaves)?;
-        self.logic.matches(&leaves)
+        evaluate(event, &self.paths, |leaves| self.logic.matches(leaves), |is_match| *is_match)
     }
 
     /// Whether the pattern is `{}`: it matches every event, so callers need not evaluate it.

@@ -16,6 +16,25 @@ pub trait View {
     fn read<'e>(&'e self, paths: &Paths, leaves: &mut Leaves<'e>) -> Result<(), EventError>;
 }
 
+/// Evaluates an event: once, and if what `is_match` says is a match does not hold, again with everything checked.
+pub(crate) fn evaluate<V: View + ?Sized, A>(
+    event: &V,
+    paths: &Paths,
+    evaluate: impl Fn(&Leaves<'_>) -> Result<A, EventError>,
+    is_match: impl FnOnce(&A) -> bool,
+) -> Result<A, EventError> {
+    let mut leaves = Leaves::default();
+    event.read(paths, &mut leaves)?;
+    let answer = evaluate(&leaves);
+    let is_miss = answer.as_ref().is_ok_and(|answer| !is_match(answer));
+    if is_miss || leaves.hold() {
+        return answer;
+    }
+    let mut leaves = Leaves::certain();
+    event.read(paths, &mut leaves)?;
+    evaluate(&leaves)
+}
+
 /// The event cannot be evaluated.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum EventError {

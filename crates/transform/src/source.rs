@@ -6,7 +6,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use rocketbridge_pattern::JsonEvent;
-use rocketbridge_pattern::json::Reader;
+use rocketbridge_pattern::json::{Reader, is_json};
 
 use crate::error::ApplyError;
 use crate::output::Writer;
@@ -89,11 +89,6 @@ impl Found<'_> {
         };
         format!("{kind} of {} bytes", bytes.len())
     }
-}
-
-fn is_json(text: &str) -> bool {
-    let mut reader = Reader::new(text);
-    reader.skip(0).and_then(|()| reader.end()).is_ok()
 }
 
 impl Source for JsonEvent<'_> {

@@ -318,7 +318,7 @@ pub(crate) fn cost(key: &Key, size: &impl Fn(u64) -> usize) -> usize {
 
 const TYPE_NULL: u8 = 0;
 const TYPE_BOOL: u8 = 1;
-const TYPE_TEXT: u8 = 3;
+const TYPE_TEXT: u8 = 2;
 
 fn exact(leaf: &Leaf<'_>, hasher: &RandomState) -> Option<u64> {
     Some(match &leaf.value {

@@ -15,7 +15,7 @@ use crate::leaves::{Leaves, Value};
 use crate::matching::Matching;
 use crate::paths::{Node, Paths};
 use crate::pattern::{Ask, Logic};
-use crate::view::{EventError, View};
+use crate::view::{EventError, View, evaluate};
 
 /// An immutable set of rules, shared by those who match with it.
 #[derive(Debug, Clone, Default)]
@@ -55,15 +55,7 @@ impl Snapshot {
     /// # Errors
     /// As [`Pattern::matches`](crate::Pattern::matches).
     pub fn matches<V: View + ?Sized>(&self, event: &V) -> Result<Vec<&str>, EventError> {
-        let mut leaves = Leaves::default();
-        event.read(&self.paths, &mut leaves)?;
-        let found = self.find(&leaves);
-        if found.as_ref().is_ok_and(Vec::is_empty) || leaves.hold() {
-            return found;
-        }
-        let mut leaves = Leaves::certain();
-        event.read(&self.paths, &mut leaves)?;
-        self.find(&leaves)
+        evaluate(event, &self.paths, |leaves| self.find(leaves), |found| !found.is_empty())
     }
 
     fn find(&self, leaves: &Leaves<'_>) -> Result<Vec<&str>, EventError> {

@@ -185,10 +185,7 @@ impl<'e> Walk<'_, 'e> {
                 self.leaves.doubt(Passed { text: self.text, start: at, end, depth });
                 Some(end)
             }
-            (b't', _) => token::word(self.bytes, at, b"true"),
-            (b'f', _) => token::word(self.bytes, at, b"false"),
-            (b'n', _) => token::word(self.bytes, at, b"null"),
-            _ => None,
+            _ => token::value(self.bytes, at, depth),
         }
     }
 

@@ -162,9 +162,7 @@ fn from_json(value: &Value) -> Result<Value> {
     let fault = || Error::typ(value.clone(), "JSON text");
     let text = value.as_utf8_bytes().and_then(|bytes| std::str::from_utf8(bytes).ok()).ok_or_else(fault)?;
     // The reader bounds the nesting, which jaq's does not.
-    let mut reader = rocketbridge_pattern::json::Reader::new(text);
-    reader.skip(0).and_then(|()| reader.end()).map_err(|_| fault())?;
-    if super::has_long_number(text.as_bytes()) {
+    if !rocketbridge_pattern::json::is_json(text) || super::has_long_number(text.as_bytes()) {
         return Err(fault());
     }
     jaq_json::read::parse_single(text.as_bytes()).map(Value::new).map_err(|_| fault())

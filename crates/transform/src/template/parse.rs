@@ -134,8 +134,7 @@ fn is_json(pieces: &[Piece<'_>]) -> bool {
             Piece::Variable { quoted: false, .. } => STAND_IN,
         })
         .collect();
-    let mut reader = Reader::new(&text);
-    reader.skip(0).and_then(|()| reader.end()).is_ok()
+    rocketbridge_pattern::json::is_json(&text)
 }
 
 fn segments(pieces: &[Piece<'_>], json: bool) -> Vec<Segment> {
