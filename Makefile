@@ -42,8 +42,16 @@ test: prepare ## Every test, on a real etcd and real RocketMQ brokers (Go, Java 
 	tests/run
 
 .PHONY: check
-check: prepare ## Formatting, lints, protocol lint, structure, spelling.
+check: prepare ## Formatting, lints, protocol, dependencies, structure, spelling.
 	tests/check
+
+.PHONY: advisories
+advisories: toolchain ## Known vulnerabilities of dependencies (fetches the database of RustSec).
+	tests/check advisories
+
+.PHONY: release-schema
+release-schema: ## Makes today's proto/ the schema that later changes must not break (see proto/README.md).
+	tests/check release-schema
 
 .PHONY: bench
 bench: bench-engine build ## Figures, as ratios in one run: of the filter engine, then of streams.
