@@ -69,6 +69,18 @@ pub struct Registration {
     task: TaskHandle,
 }
 
+impl Stage {
+    /// What it is called in names, logs and messages.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Router => "router",
+            Self::Filter => "filter",
+            Self::Dispatcher => "dispatcher",
+            Self::Controller => "controller",
+        }
+    }
+}
+
 impl Member {
     /// The key of a member.
     pub fn key(id: &MemberId) -> String {

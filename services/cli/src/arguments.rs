@@ -5,11 +5,12 @@ use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 use clap_complete::Shell;
+use rocketbridge_node::Stage;
+use rocketbridge_node::config::Layers;
+use rocketbridge_node::config::layers::Flags;
+use rocketbridge_node::config::quantity::duration_argument;
 
 use crate::client::{Settings, Tls};
-use crate::config::layers::Flags;
-use crate::config::quantity::duration_argument;
-use crate::config::{Layers, Role};
 use crate::failure::Failure;
 use crate::output::Format;
 use crate::{apply, delete, demo, get, pattern, rocketmq, status, switch, transform};
@@ -214,12 +215,12 @@ fn collect(for_standalone: bool, flags: Flags, file: Option<&Path>) -> Layers {
 
 impl Verb {
     /// The service that the verb runs, if it runs one as a process of its own.
-    pub fn service(&self) -> Option<(Role, &ProcessFlags)> {
+    pub fn service(&self) -> Option<(Stage, &ProcessFlags)> {
         match self {
-            Self::Controller(flags) => Some((Role::Controller, flags)),
-            Self::Router(flags) => Some((Role::Router, flags)),
-            Self::Filter(flags) => Some((Role::Filter, flags)),
-            Self::Dispatcher(flags) => Some((Role::Dispatcher, flags)),
+            Self::Controller(flags) => Some((Stage::Controller, flags)),
+            Self::Router(flags) => Some((Stage::Router, flags)),
+            Self::Filter(flags) => Some((Stage::Filter, flags)),
+            Self::Dispatcher(flags) => Some((Stage::Dispatcher, flags)),
             _ => None,
         }
     }
@@ -237,12 +238,12 @@ mod tests {
     }
 
     #[test]
-    fn a_flag_without_a_value_means_true_and_verbs_of_services_know_their_role() {
+    fn a_flag_without_a_value_means_true_and_verbs_of_services_know_their_stage() {
         let parse = |line: &[&str]| Arguments::try_parse_from([&["rocketbridge"], line].concat()).map(|arguments| arguments.verb);
         let Ok(Verb::Standalone(flags)) = parse(&["standalone", "--embedded-rocketmq=false"]) else { panic!("it is a standalone") };
         assert_eq!(flags.embedded_rocketmq.as_deref(), Some("false"));
         let filter = parse(&["filter", "--etcd", "http://a:1", "--listen", "127.0.0.1:0"]).expect("valid");
-        assert_eq!(filter.service().map(|(role, _)| role), Some(Role::Filter));
+        assert_eq!(filter.service().map(|(stage, _)| stage), Some(Stage::Filter));
         assert!(parse(&["demo", "--keep"]).expect("valid").service().is_none());
     }
 }

@@ -3,20 +3,21 @@
 use std::process::ExitCode;
 
 use clap::CommandFactory;
+use rocketbridge_node::config::{Process, Standalone};
+use rocketbridge_node::{process, standalone};
 
 use crate::arguments::{Arguments, Shared, Verb};
 use crate::client::Client;
-use crate::config::{Process, Standalone};
 use crate::failure::Failure;
 use crate::output::Console;
 use crate::switch::Switch;
-use crate::{apply, delete, demo, get, pattern, process, rocketmq, standalone, status, switch, transform};
+use crate::{apply, delete, demo, get, pattern, rocketmq, status, switch, transform};
 
 /// Does what the command line says.
 pub fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
     let shared = &arguments.shared;
-    if let Some((role, flags)) = arguments.verb.service() {
-        return ended(process::run(role, Process::read(flags.layers(shared))?));
+    if let Some((stage, flags)) = arguments.verb.service() {
+        return ended(process::run(stage, Process::read(flags.layers(shared))?));
     }
     match &arguments.verb {
         Verb::Standalone(flags) => return ended(standalone::run(Standalone::read(flags.layers(shared))?)),

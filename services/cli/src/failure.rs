@@ -3,7 +3,9 @@
 use std::io;
 use std::process::ExitCode;
 
-use crate::{client, config};
+use rocketbridge_node::config;
+
+use crate::client;
 
 /// Why a verb failed. `Display` is what its user reads on standard error.
 #[derive(Debug, thiserror::Error)]

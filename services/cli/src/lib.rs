@@ -1,7 +1,6 @@
 //! The `rocketbridge` command: the four services, standalone, and the verbs that talk to a server.
 //!
-//! - [`arguments`]: the command line; [`dispatch`]: from verb to module; [`config`]: what processes are told;
-//! - [`process`] and [`standalone`]: wire the services together;
+//! - [`arguments`]: the command line; [`dispatch`]: from verb to module. Processes are composed by the crate `rocketbridge-node`;
 //! - [`client`]: calls to the server; [`apply`], [`get`], [`delete`], [`switch`], [`status`]: the verbs that use it;
 //! - [`pattern`] and [`transform`]: try and check them without a server; [`rocketmq`]: send to and read from topics;
 //! - [`demo`]: what `make demo` shows;
@@ -12,18 +11,14 @@
 pub mod apply;
 pub mod arguments;
 pub mod client;
-pub mod config;
 pub mod delete;
 pub mod demo;
 pub mod dispatch;
 pub mod failure;
 pub mod get;
-pub mod node;
 pub mod output;
 pub mod pattern;
-pub mod process;
 pub mod rocketmq;
-pub mod standalone;
 pub mod status;
 pub mod switch;
 pub mod transform;

@@ -9,11 +9,11 @@ use serde_json::Value;
 use tokio::time::{Instant, MissedTickBehavior};
 
 use crate::client::Client;
-use crate::config::quantity::duration_argument;
 use crate::failure::Failure;
 use crate::get::status_document;
 use crate::output::table::grouped;
 use crate::output::{Console, Format, Table};
+use rocketbridge_node::config::quantity::duration_argument;
 
 /// Without a terminal, a line at least this often; more often only when the state or its reason changes.
 const QUIET: Duration = Duration::from_secs(10);

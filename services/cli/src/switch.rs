@@ -6,10 +6,10 @@ use rocketbridge_proto::stream::v1::{State, StreamStatus};
 use tokio::time::{Instant, sleep_until};
 
 use crate::client::Client;
-use crate::config::quantity::{duration_argument, show_duration};
 use crate::failure::Failure;
 use crate::output::Console;
 use crate::status::{StreamWord, word};
+use rocketbridge_node::config::quantity::{duration_argument, show_duration};
 
 /// How often a status is asked for while waiting.
 const INTERVAL: Duration = Duration::from_millis(250);

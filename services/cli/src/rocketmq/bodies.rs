@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use bytes::{Bytes, BytesMut};
 
-use crate::config::ByteSize;
+use rocketbridge_node::config::ByteSize;
 
 /// Where bodies come from.
 #[derive(Clone, Debug, PartialEq, Eq)]

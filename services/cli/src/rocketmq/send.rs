@@ -11,11 +11,11 @@ use tokio::time::{Instant, sleep, sleep_until};
 
 use super::Instance;
 use super::bodies::Bodies;
-use crate::config::ByteSize;
-use crate::config::quantity::byte_size_argument;
 use crate::failure::Failure;
 use crate::output::Console;
 use crate::output::table::grouped;
+use rocketbridge_node::config::ByteSize;
+use rocketbridge_node::config::quantity::byte_size_argument;
 
 /// Most messages in one call of the producer: eight queues' worth of its batches.
 const GROUP: usize = 2_048;

@@ -15,29 +15,23 @@ use rocketbridge_telemetry as telemetry;
 use rocketbridge_transport::server::Listener;
 use rocketbridge_transport::tls;
 
-use crate::config::{self, LogFormat, Process, Role};
-use crate::node;
+use crate::config::{self, LogFormat, Process};
+use crate::run::{self, Setup};
 
 /// Runs the service until it is told to stop.
-pub fn run(role: Role, config: Process) -> anyhow::Result<ExitCode> {
-    runtime()?.block_on(serve(role, config))
+pub fn run(stage: Stage, config: Process) -> anyhow::Result<ExitCode> {
+    runtime()?.block_on(serve(stage, config))
 }
 
-async fn serve(role: Role, config: Process) -> anyhow::Result<ExitCode> {
-    let (stage, name) = match role {
-        Role::Controller => (Stage::Controller, "controller"),
-        Role::Router => (Stage::Router, "router"),
-        Role::Filter => (Stage::Filter, "filter"),
-        Role::Dispatcher => (Stage::Dispatcher, "dispatcher"),
-    };
-    let guard = start_telemetry(name, &config.telemetry)?;
+async fn serve(stage: Stage, config: Process) -> anyhow::Result<ExitCode> {
+    let guard = start_telemetry(stage.name(), &config.telemetry)?;
     let shutdown = Shutdown::on_signals(config.drain_deadline)?;
     let listener = Listener::bind(&config.listen.to_string()).await.map_err(chained)?;
     let store = Etcd::connect(store(&config.etcd)?).await.map_err(chained)?;
     let advertise = config.advertise.clone();
-    let parts = node::Parts {
+    let setup = Setup {
         stages: vec![stage],
-        id: config.member_id.clone().unwrap_or_else(|| made_up(name)),
+        id: config.member_id.clone().unwrap_or_else(|| made_up(stage.name())),
         region: config.region,
         networks: config.networks,
         advertise: Box::new(move |served: SocketAddr| match &advertise {
@@ -52,9 +46,9 @@ async fn serve(role: Role, config: Process) -> anyhow::Result<ExitCode> {
         lease_ttl: config.lease_ttl,
         drain_deadline: config.drain_deadline,
         settings: settings(config.router),
-        pattern_limits: config.pattern,
+        limits: config.pattern,
     };
-    let run = node::run(parts, shutdown.clone(), |address| announce(config.tls.is_some(), address)).await;
+    let run = run::run(setup, shutdown.clone(), |address| announce(config.tls.is_some(), address)).await;
     guard.stop().await;
     run?;
     Ok(status(&shutdown))

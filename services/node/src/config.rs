@@ -31,19 +31,6 @@ const LEASE: Duration = Duration::from_secs(9);
 const DRAIN_DEADLINE: Duration = Duration::from_secs(25);
 const MOST_DRAIN: Duration = Duration::from_secs(3600);
 
-/// Which of the four services a process is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Role {
-    /// Serves the API, validates, stores definitions, and plans.
-    Controller,
-    /// Owns source partitions.
-    Router,
-    /// Owns shards of streams.
-    Filter,
-    /// Owns shards of targets.
-    Dispatcher,
-}
-
 /// What one of the four services, as a process of its own, is told.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Process {

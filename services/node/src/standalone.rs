@@ -12,7 +12,8 @@ use rocketbridge_runtime::Shutdown;
 use rocketbridge_transport::server::Listener;
 
 use crate::config::Standalone;
-use crate::{node, process};
+use crate::process;
+use crate::run::{self, Setup};
 
 /// Nobody else can take over, so the lease only has to outlast a slow disk.
 const LEASE: Duration = Duration::from_secs(30);
@@ -34,7 +35,7 @@ async fn serve(config: Standalone) -> anyhow::Result<ExitCode> {
         None
     };
     let name_server = rocketmq.as_ref().map(|rocketmq| rocketmq.name_server().to_string());
-    let parts = node::Parts {
+    let setup = Setup {
         stages: vec![Stage::Controller, Stage::Router, Stage::Filter, Stage::Dispatcher],
         id: process::made_up("standalone"),
         region: config.region,
@@ -47,9 +48,9 @@ async fn serve(config: Standalone) -> anyhow::Result<ExitCode> {
         lease_ttl: LEASE,
         drain_deadline: config.drain_deadline,
         settings: process::settings(config.router),
-        pattern_limits: config.pattern,
+        limits: config.pattern,
     };
-    let run = node::run(parts, shutdown.clone(), |address| {
+    let run = run::run(setup, shutdown.clone(), |address| {
         process::announce(config.tls.is_some(), address);
         if let Some(name_server) = name_server {
             println!("embedded RocketMQ name server {name_server}");

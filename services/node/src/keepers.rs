@@ -1,0 +1,66 @@
+//! What a process keeps from its start to its end: its lease, and mirrors of what others wrote.
+//!
+//! Keepers live through the drain, because what is being drained is still owned and still has to be found by others. So they stop with a
+//! token of their own, after everything else.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+use rocketbridge_assignment::{Lease, Members, Owners, Plans};
+use rocketbridge_metastore::Metastore;
+use rocketbridge_router::definitions::Definitions;
+use rocketbridge_runtime::{Cause, Shutdown, Tasks};
+
+/// The keepers of a process.
+pub(crate) struct Keepers {
+    pub(crate) store: Arc<dyn Metastore>,
+    pub(crate) lease: Lease,
+    pub(crate) members: Members,
+    pub(crate) owners: Owners,
+    pub(crate) plans: Plans,
+    pub(crate) definitions: Definitions,
+    tasks: Tasks,
+}
+
+impl Keepers {
+    /// Asks for a lease and begins to follow the store. Nothing is known yet: see [`known`](Self::known).
+    pub(crate) fn start(store: Arc<dyn Metastore>, lease_ttl: Duration) -> anyhow::Result<Self> {
+        let tasks = Tasks::new(Shutdown::new());
+        Ok(Self {
+            lease: Lease::start(store.clone(), lease_ttl, &tasks).context("cannot hold a lease")?,
+            members: Members::start(store.clone(), &tasks),
+            owners: Owners::start(store.clone(), &tasks),
+            plans: Plans::start(store.clone(), &tasks),
+            definitions: Definitions::start(store.clone(), &tasks),
+            store,
+            tasks,
+        })
+    }
+
+    /// Waits until the mirrors are filled, or `shutdown` drains.
+    pub(crate) async fn known(&mut self, shutdown: &Shutdown) {
+        let filled = async {
+            self.members.ready().await;
+            self.owners.ready().await;
+            self.definitions.ready().await;
+        };
+        tokio::select! {
+            biased;
+            () = shutdown.draining() => {}
+            () = filled => {}
+        }
+    }
+
+    /// Gives the lease back: everything that is written under it is deleted. The last step of a drain.
+    pub(crate) async fn give_back(&self) {
+        if let Err(error) = self.lease.revoke().await {
+            tracing::warn!(%error, "the lease is not revoked and ends by itself");
+        }
+    }
+
+    /// Stops everything.
+    pub(crate) fn stop(&self) {
+        self.tasks.shutdown().abort(Cause::Requested("drained".into()));
+    }
+}

@@ -1,0 +1,24 @@
+//! Composes the four stages into processes.
+//!
+//! A process is one service on etcd ([`process`]), or all four at once on files ([`standalone`]). Either way `run` reads as its table of
+//! contents: keepers begin, stages are built, the server starts, ownership begins; on a stop everything ends in the opposite order.
+//!
+//! - [`config`]: what a process is told, by flags, environment and file;
+//! - `run`: the life of a process;
+//! - `keepers`: lease and mirrors, which outlive the stages because what is drained is still owned;
+//! - `stages`: the stages of this process, and how they reach each other;
+//! - `serving`: the server that all of them share;
+//! - `reports`: how a controller asks every router what it is doing.
+//!
+//! It never moves an event and never decides who owns what.
+
+pub mod config;
+mod keepers;
+pub mod process;
+mod reports;
+mod run;
+mod serving;
+mod stages;
+pub mod standalone;
+
+pub use rocketbridge_assignment::Stage;

@@ -1,0 +1,123 @@
+//! The life of a process, whatever stages it has.
+//!
+//! Begin: keepers, stages, server, ownership, registration. End (invariant I8): registration withdraws and units drain, then the lease is
+//! given back, the server stops, keepers stop. The drain's deadline bounds all of it.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rocketbridge_assignment::{Member, Ownership, Registration, Stage, ownership};
+use rocketbridge_connector::Registry;
+use rocketbridge_metastore::Metastore;
+use rocketbridge_model::{MemberId, Region};
+use rocketbridge_pattern::Limits;
+use rocketbridge_router::Settings;
+use rocketbridge_runtime::{Cause, Shutdown, Tasks};
+use rocketbridge_transport::server::Listener;
+use rocketbridge_transport::tls::Tls;
+
+use crate::keepers::Keepers;
+use crate::serving::{self, Serving};
+use crate::stages::{Builder, Stages};
+
+/// What a process is made of.
+pub(crate) struct Setup {
+    /// What it can do.
+    pub(crate) stages: Vec<Stage>,
+    /// Its identity.
+    pub(crate) id: MemberId,
+    /// Where it is.
+    pub(crate) region: Region,
+    /// Networks it reaches.
+    pub(crate) networks: Vec<String>,
+    /// Where others reach it, given the address it serves.
+    pub(crate) advertise: Box<dyn Fn(SocketAddr) -> String + Send>,
+    /// Its bound listener.
+    pub(crate) listener: Listener,
+    /// Keys for sessions and the API; `None` on loopback.
+    pub(crate) tls: Option<Tls>,
+    /// The metadata store.
+    pub(crate) store: Arc<dyn Metastore>,
+    /// Makes connectors; needed by routers and dispatchers.
+    pub(crate) registry: Arc<dyn Registry>,
+    /// How long its ownerships outlive its last renewal.
+    pub(crate) lease_ttl: Duration,
+    /// How long the drain of one unit may take.
+    pub(crate) drain_deadline: Duration,
+    /// How a router works.
+    pub(crate) settings: Settings,
+    /// How large patterns may be.
+    pub(crate) limits: Limits,
+}
+
+/// Runs a process until it is told to stop. `ready` is called with its address once it serves.
+pub(crate) async fn run(setup: Setup, shutdown: Shutdown, ready: impl FnOnce(SocketAddr)) -> anyhow::Result<()> {
+    let tasks = Tasks::new(shutdown.clone());
+    let address = setup.listener.address();
+    let mut keepers = Keepers::start(setup.store.clone(), setup.lease_ttl)?;
+    let builder = Builder {
+        member: setup.id.clone(),
+        stages: setup.stages.clone(),
+        tls: setup.tls.clone(),
+        registry: setup.registry,
+        settings: setup.settings,
+        limits: setup.limits,
+        keepers: &keepers,
+        tasks: &tasks,
+    };
+    let (stages, services) = builder.build().await?;
+    let serving = Serving::start(setup.listener, services, setup.tls, &shutdown);
+    keepers.known(&shutdown).await;
+    let member = Member {
+        id: setup.id,
+        stages: setup.stages,
+        region: Some(setup.region).filter(|region| !region.is_empty()),
+        networks: setup.networks,
+        address: (setup.advertise)(address),
+        capacity: 1,
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        started_at: jiff::Timestamp::now().to_string(),
+    };
+    let ownership = own(&keepers, &member, stages, setup.drain_deadline, &tasks);
+    let registration = Registration::start(keepers.store.clone(), keepers.lease.clone(), member, keepers.members.clone(), &tasks);
+    ready(address);
+
+    shutdown.draining().await;
+    tracing::info!(cause = ?shutdown.cause(), "draining");
+    serving.refuse().await;
+    registration.withdraw().await;
+    let drained = async {
+        ownership.ended().await;
+        keepers.give_back().await;
+    };
+    tokio::select! {
+        biased;
+        () = shutdown.aborted() => tracing::warn!("the drain was cut off"),
+        () = drained => {}
+    }
+    let served = serving.stop().await;
+    shutdown.abort(Cause::Requested("drained".into()));
+    keepers.stop();
+    if let Err(unfinished) = tasks.join(serving::GRACE).await {
+        tracing::warn!(%unfinished, "left behind");
+    }
+    served?;
+    tracing::info!("stopped");
+    Ok(())
+}
+
+/// Begins to own what is planned for this process.
+fn own(keepers: &Keepers, member: &Member, stages: Stages, drain_deadline: Duration, tasks: &Tasks) -> Ownership {
+    let parts = ownership::Parts {
+        store: keepers.store.clone(),
+        lease: keepers.lease.clone(),
+        member: member.id.clone(),
+        address: member.address.clone(),
+        plans: keepers.plans.clone(),
+        owners: keepers.owners.clone(),
+        handler: Arc::new(stages),
+        drain_deadline,
+    };
+    Ownership::start(parts, tasks)
+}

@@ -1,0 +1,137 @@
+//! The stages of a process: built, joined to each other, registered with the server, and handed their units.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use futures::future::BoxFuture;
+use rocketbridge_assignment::{Claim, Handler, Stage, UnitId};
+use rocketbridge_connector::Registry;
+use rocketbridge_controller::checks::Compilers;
+use rocketbridge_controller::{Controller, Seat};
+use rocketbridge_dispatcher::Dispatcher;
+use rocketbridge_filter::Filter;
+use rocketbridge_model::MemberId;
+use rocketbridge_pattern::Limits;
+use rocketbridge_router::{Router, Settings};
+use rocketbridge_runtime::Tasks;
+use rocketbridge_runtime::tasks::Failure;
+use rocketbridge_transport::report::{Nothing, Reporter, member_service};
+use rocketbridge_transport::server::Services;
+use rocketbridge_transport::tls::Tls;
+use rocketbridge_transport::{Channels, Dialer, Switchboard, grpc};
+use tonic::service::RoutesBuilder;
+
+use crate::keepers::Keepers;
+use crate::reports::Ask;
+
+/// What the stages of a process are built from.
+pub(crate) struct Builder<'a> {
+    /// The process.
+    pub(crate) member: MemberId,
+    /// Which stages it has.
+    pub(crate) stages: Vec<Stage>,
+    /// Keys for sessions to other processes.
+    pub(crate) tls: Option<Tls>,
+    /// Makes connectors.
+    pub(crate) registry: Arc<dyn Registry>,
+    /// How a router works.
+    pub(crate) settings: Settings,
+    /// How large patterns may be.
+    pub(crate) limits: Limits,
+    /// What the stages look things up in.
+    pub(crate) keepers: &'a Keepers,
+    /// What they run as.
+    pub(crate) tasks: &'a Tasks,
+}
+
+/// The stages of a process; hands each unit to the one it belongs to.
+#[derive(Clone, Default)]
+pub(crate) struct Stages(HashMap<Stage, Arc<dyn Handler>>);
+
+impl Builder<'_> {
+    /// Builds every stage. Nothing is owned and nothing served before ownership and server start.
+    pub(crate) async fn build(self) -> anyhow::Result<(Stages, Services)> {
+        let switchboard = Arc::new(Switchboard::default());
+        let channels = Arc::new(Channels::new(self.tls.clone()));
+        // A process with several stages has all of them, so it never has to dial another.
+        let is_alone = self.stages.len() > 1;
+        let dialer = if is_alone { Dialer::Local(switchboard.clone()) } else { Dialer::Grpc(channels.clone()) };
+        let mut services = Services::new()?;
+        let mut stages = Stages::default();
+        let mut reporter: Arc<dyn Reporter> = Arc::new(Nothing);
+        if self.stages.contains(&Stage::Router) {
+            let router = Arc::new(self.router(dialer.clone()));
+            reporter = router.clone();
+            stages.0.insert(Stage::Router, router);
+        }
+        if self.stages.contains(&Stage::Filter) {
+            let filter = Filter::new(self.keepers.owners.clone(), dialer, self.limits.clone(), self.tasks.clone());
+            switchboard.register_filter(Arc::new(filter.clone()));
+            stages.0.insert(Stage::Filter, Arc::new(filter.clone()));
+            let add = |routes: &mut RoutesBuilder| {
+                routes.add_service(grpc::filter_service(Arc::new(filter)));
+            };
+            services = services.with(&["rocketbridge.filter.v1.FilterService"], add).await;
+        }
+        if self.stages.contains(&Stage::Dispatcher) {
+            let dispatcher = Dispatcher::new(self.registry.clone(), self.tasks.clone());
+            switchboard.register_dispatch(Arc::new(dispatcher.clone()));
+            stages.0.insert(Stage::Dispatcher, Arc::new(dispatcher.clone()));
+            let add = |routes: &mut RoutesBuilder| {
+                routes.add_service(grpc::dispatch_service(Arc::new(dispatcher)));
+            };
+            services = services.with(&["rocketbridge.dispatch.v1.DispatchService"], add).await;
+        }
+        if self.stages.contains(&Stage::Controller) {
+            let controller = self.controller(reporter.clone(), channels);
+            let names = [
+                "rocketbridge.stream.v1.StreamService",
+                "rocketbridge.connection.v1.ConnectionService",
+                "rocketbridge.network.v1.NetworkService",
+            ];
+            services = services.with(&names, |routes| controller.add_services(routes)).await;
+        }
+        let add = |routes: &mut RoutesBuilder| {
+            routes.add_service(member_service(reporter));
+        };
+        services = services.with(&["rocketbridge.admin.v1.MemberService"], add).await;
+        Ok((stages, services))
+    }
+
+    fn router(&self, dialer: Dialer) -> Router {
+        let Keepers { store, definitions, owners, .. } = self.keepers;
+        Router::new(store.clone(), self.registry.clone(), definitions.clone(), owners.clone(), dialer, self.settings, self.tasks.clone())
+    }
+
+    fn controller(&self, reporter: Arc<dyn Reporter>, channels: Arc<Channels>) -> Controller {
+        let Keepers { store, lease, members, owners, .. } = self.keepers;
+        let reports = Ask { own: (self.member.clone(), reporter), members: members.clone(), channels };
+        let compilers = Compilers { limits: self.limits.clone() };
+        let controller = Controller::new(store.clone(), Arc::new(reports), owners.clone(), compilers);
+        let seat = Seat { lease: lease.clone(), member: self.member.clone(), members: members.clone() };
+        controller.run(seat, self.tasks);
+        controller
+    }
+}
+
+impl Handler for Stages {
+    fn start<'a>(&'a self, unit: &'a UnitId, claim: Claim) -> BoxFuture<'a, Result<(), Failure>> {
+        match self.0.get(&unit.stage()) {
+            Some(handler) => handler.start(unit, claim),
+            None => Box::pin(async move { Err(format!("this process has no stage for {unit}").into()) }),
+        }
+    }
+
+    fn drain<'a>(&'a self, unit: &'a UnitId) -> BoxFuture<'a, ()> {
+        match self.0.get(&unit.stage()) {
+            Some(handler) => handler.drain(unit),
+            None => Box::pin(async {}),
+        }
+    }
+
+    fn abandon(&self) {
+        for handler in self.0.values() {
+            handler.abandon();
+        }
+    }
+}
