@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use rocketbridge_model::status::{DiscoveryReport, OutcomeCounts, PartitionReport, StreamReport};
+use rocketbridge_model::status::{BlockedEvent, DiscoveryReport, OutcomeCounts, PartitionReport, StreamReport};
 use rocketbridge_proto::admin::v1 as proto;
 
 /// A report to the wire.
@@ -40,6 +40,11 @@ pub fn encode_partition(report: PartitionReport) -> proto::PartitionReport {
         counts: Some(encode_counts(report.counts)),
         latency_us: u64::try_from(report.latency.as_micros()).unwrap_or(u64::MAX),
         rate: report.rate,
+        blocked: report.blocked.map(|blocked| proto::BlockedEvent {
+            offset: blocked.offset,
+            reason: blocked.reason,
+            since_ms: blocked.since,
+        }),
     }
 }
 
@@ -52,6 +57,7 @@ pub fn encode_counts(counts: OutcomeCounts) -> proto::OutcomeCounts {
         dead_lettered: counts.dead_lettered,
         discarded: counts.discarded,
         redelivered: counts.redelivered,
+        skipped: counts.skipped,
     }
 }
 
@@ -74,9 +80,11 @@ fn decode_partition(report: proto::PartitionReport) -> PartitionReport {
             dead_lettered: counts.dead_lettered,
             discarded: counts.discarded,
             redelivered: counts.redelivered,
+            skipped: counts.skipped,
         },
         latency: Duration::from_micros(report.latency_us),
         rate: report.rate,
+        blocked: report.blocked.map(|blocked| BlockedEvent { offset: blocked.offset, reason: blocked.reason, since: blocked.since_ms }),
     }
 }
 
@@ -90,7 +98,7 @@ mod tests {
 
     #[test]
     fn a_report_comes_back_whole() {
-        let counts = OutcomeCounts { filtered: 1, delivered: 2, parked: 3, dead_lettered: 4, discarded: 5, redelivered: 6 };
+        let counts = OutcomeCounts { filtered: 1, delivered: 2, parked: 3, dead_lettered: 4, discarded: 5, redelivered: 6, skipped: 7 };
         let report = StreamReport {
             stream: "s".into(),
             uid: "u".into(),
@@ -107,6 +115,7 @@ mod tests {
                 counts,
                 latency: Duration::from_micros(12),
                 rate: 13.5,
+                blocked: Some(BlockedEvent { offset: 9, reason: "too long".into(), since: 14 }),
             }],
             discovery: Some(DiscoveryReport { failure: None }),
         };

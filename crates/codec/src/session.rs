@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use rocketbridge_model::session::{
-    Answer, Batch, Credit, Delivery, DispatchRequest, FilterRequest, Open, Parameter, ParameterKey, Trouble,
+    Answer, Batch, Credit, Delivery, DispatchRequest, FilterRequest, Open, Parameter, ParameterKey, Skip, Trouble,
 };
 use rocketbridge_model::{Epoch, Outcome, OutcomeRange, Revision};
 use rocketbridge_proto::{dispatch::v1 as dispatch, filter::v1 as filter, session::v1 as proto};
@@ -22,6 +22,7 @@ pub fn encode_filter_request(request: FilterRequest) -> filter::SessionRequest {
             revision: batch.revision.0,
             events: batch.events.into_iter().map(event::encode).collect(),
         }),
+        FilterRequest::Skip(skip) => Request::Skip(encode_skip(skip)),
     };
     filter::SessionRequest { request: Some(request) }
 }
@@ -36,6 +37,7 @@ pub fn decode_filter_request(request: filter::SessionRequest) -> Result<FilterRe
             revision: Revision(batch.revision),
             events: batch.events.into_iter().map(event::decode).collect::<Result<_, _>>()?,
         })),
+        Request::Skip(skip) => Ok(FilterRequest::Skip(decode_skip(skip))),
     }
 }
 
@@ -47,6 +49,7 @@ pub fn encode_dispatch_request(request: DispatchRequest) -> dispatch::SessionReq
         DispatchRequest::Deliveries(deliveries) => {
             Request::Deliveries(dispatch::Deliveries { deliveries: deliveries.into_iter().map(encode_delivery).collect() })
         }
+        DispatchRequest::Skip(skip) => Request::Skip(encode_skip(skip)),
     };
     dispatch::SessionRequest { request: Some(request) }
 }
@@ -59,6 +62,7 @@ pub fn decode_dispatch_request(request: dispatch::SessionRequest) -> Result<Disp
         Request::Deliveries(deliveries) => {
             deliveries.deliveries.into_iter().map(decode_delivery).collect::<Result<_, _>>().map(DispatchRequest::Deliveries)
         }
+        Request::Skip(skip) => Ok(DispatchRequest::Skip(decode_skip(skip))),
     }
 }
 
@@ -71,8 +75,8 @@ pub fn encode_answer(answer: Answer) -> proto::Answer {
         Answer::Outcomes(ranges) => Wire::Outcomes(proto::Outcomes { ranges: ranges.into_iter().map(encode_range).collect() }),
         Answer::Drain => Wire::Drain(proto::Drain {}),
         Answer::Trouble(trouble) => {
-            let Trouble { reason, permanent } = trouble.unwrap_or(Trouble { reason: String::new(), permanent: false });
-            Wire::Trouble(proto::Trouble { reason, permanent })
+            let Trouble { reason, permanent, blocked_offset } = trouble.unwrap_or_default();
+            Wire::Trouble(proto::Trouble { reason, permanent, blocked_offset })
         }
     };
     proto::Answer { answer: Some(answer) }
@@ -87,8 +91,19 @@ pub fn decode_answer(answer: Option<proto::Answer>) -> Result<Answer, Error> {
         Wire::Outcomes(outcomes) => outcomes.ranges.into_iter().map(decode_range).collect::<Result<_, _>>().map(Answer::Outcomes),
         Wire::Drain(proto::Drain {}) => Ok(Answer::Drain),
         Wire::Trouble(trouble) if trouble.reason.is_empty() => Ok(Answer::Trouble(None)),
-        Wire::Trouble(trouble) => Ok(Answer::Trouble(Some(Trouble { reason: trouble.reason, permanent: trouble.permanent }))),
+        Wire::Trouble(trouble) => {
+            let proto::Trouble { reason, permanent, blocked_offset } = trouble;
+            Ok(Answer::Trouble(Some(Trouble { reason, permanent, blocked_offset })))
+        }
     }
+}
+
+fn encode_skip(skip: Skip) -> proto::Skip {
+    proto::Skip { offset: skip.offset, reason: skip.reason }
+}
+
+fn decode_skip(skip: proto::Skip) -> Skip {
+    Skip { offset: skip.offset, reason: skip.reason }
 }
 
 fn encode_open(open: &Open) -> proto::Open {
@@ -174,6 +189,7 @@ fn encode_range(range: OutcomeRange) -> proto::OutcomeRange {
         Outcome::Parked => (proto::OutcomeKind::Parked, String::new()),
         Outcome::DeadLettered => (proto::OutcomeKind::DeadLettered, String::new()),
         Outcome::Discarded(reason) => (proto::OutcomeKind::Discarded, reason),
+        Outcome::Skipped(reason) => (proto::OutcomeKind::Skipped, reason),
         Outcome::Nack(reason) => (proto::OutcomeKind::Nack, reason),
     };
     proto::OutcomeRange { first: range.first, count: range.count, kind: kind as i32, reason }
@@ -186,6 +202,7 @@ fn decode_range(range: proto::OutcomeRange) -> Result<OutcomeRange, Error> {
         proto::OutcomeKind::Parked => Outcome::Parked,
         proto::OutcomeKind::DeadLettered => Outcome::DeadLettered,
         proto::OutcomeKind::Discarded => Outcome::Discarded(range.reason),
+        proto::OutcomeKind::Skipped => Outcome::Skipped(range.reason),
         proto::OutcomeKind::Nack => Outcome::Nack(range.reason),
         proto::OutcomeKind::Unspecified => return Err(Error::new("OutcomeRange", "kind", "unknown to this version")),
     };
@@ -207,6 +224,7 @@ mod tests {
             Outcome::Parked,
             Outcome::DeadLettered,
             Outcome::Discarded("too old".into()),
+            Outcome::Skipped("seen by ops".into()),
             Outcome::Nack("no route".into()),
         ];
         let ranges = every.into_iter().zip(0..).map(|(outcome, first)| OutcomeRange { first, count: 2, outcome }).collect();
@@ -216,10 +234,20 @@ mod tests {
             Answer::Outcomes(ranges),
             Answer::Drain,
             Answer::Trouble(None),
-            Answer::Trouble(Some(Trouble { reason: "refused".into(), permanent: true })),
+            Answer::Trouble(Some(Trouble { reason: "refused".into(), permanent: true, blocked_offset: None })),
+            Answer::Trouble(Some(Trouble { reason: "too long".into(), permanent: true, blocked_offset: Some(0) })),
         ] {
             assert_eq!(decode_answer(Some(encode_answer(answer.clone()))), Ok(answer));
         }
+    }
+
+    #[test]
+    fn a_skip_comes_back_in_both_kinds_of_session() {
+        let skip = Skip { offset: 7, reason: "poison".into() };
+        let filter = |request| decode_filter_request(encode_filter_request(request)).expect("whole");
+        let dispatch = |request| decode_dispatch_request(encode_dispatch_request(request)).expect("whole");
+        assert!(matches!(filter(FilterRequest::Skip(skip.clone())), FilterRequest::Skip(found) if found == skip));
+        assert!(matches!(dispatch(DispatchRequest::Skip(skip.clone())), DispatchRequest::Skip(found) if found == skip));
     }
 
     #[test]

@@ -34,15 +34,15 @@ pub enum Code {
     Internal,
 }
 
-/// What the caller should do.
+/// What it takes for the same to succeed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Retry {
-    /// Try the same again after a wait; it is likely to pass by itself.
-    Soon,
-    /// A person must change something first; try now and then.
-    AfterRepair,
-    /// Trying the same again cannot help.
-    Never,
+pub enum Remedy {
+    /// Time: it is likely to pass by itself. Try again after a wait.
+    Time,
+    /// Repair: a person must change something first. Try now and then. It holds for everything that is sent to the same place.
+    Repair,
+    /// Nothing: trying the same again cannot help.
+    Nothing,
 }
 
 impl Error {
@@ -56,12 +56,12 @@ impl Error {
         self.code
     }
 
-    /// What the caller should do.
-    pub fn retry(&self) -> Retry {
+    /// What it takes for the same to succeed.
+    pub fn retry(&self) -> Remedy {
         match self.code {
-            Code::Unavailable | Code::Internal => Retry::Soon,
-            Code::NotFound | Code::Denied | Code::OffsetOutOfRange => Retry::AfterRepair,
-            Code::Rejected => Retry::Never,
+            Code::Unavailable | Code::Internal => Remedy::Time,
+            Code::NotFound | Code::Denied | Code::OffsetOutOfRange => Remedy::Repair,
+            Code::Rejected => Remedy::Nothing,
         }
     }
 }

@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use rocketbridge_model::resolved;
 
-pub use error::{Code, Error, Retry};
+pub use error::{Code, Error, Remedy};
 pub use source::{OpenPartition, Partition, PartitionCommitter, PartitionReader, PullLimits, Pulled, Source};
 pub use target::{LaneKey, Target};
 

@@ -1,5 +1,7 @@
 //! The target side of a connector.
 
+use std::sync::Arc;
+
 use futures::future::BoxFuture;
 use rocketbridge_model::session::Delivery;
 use rocketbridge_model::{Origin, PartitionId};
@@ -24,4 +26,10 @@ pub trait Target: Send + Sync {
     /// A delivery that the peer refuses for good (`Rejected`) does not stop the ones behind it.
     /// It answers only what the peer has confirmed as stored; a time-out is a failure, and then a repeat may duplicate.
     fn deliver<'a>(&'a self, lane: &'a LaneKey, origin: &'a Origin, deliveries: &'a [Delivery]) -> BoxFuture<'a, Vec<Result<(), Error>>>;
+
+    /// The same target, which adds nothing of its own to a message that can be left out (where it came from, why it is here); `None` if this one
+    /// adds nothing. For letters that are refused for good with it.
+    fn bare(&self) -> Option<Arc<dyn Target>> {
+        None
+    }
 }

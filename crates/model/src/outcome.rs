@@ -16,6 +16,8 @@ pub enum Outcome {
     DeadLettered,
     /// It failed for good, the stream tolerates errors and names no dead-letter target: given up, counted, and said.
     Discarded(String),
+    /// An operator let it pass without delivering it, for this reason. Acknowledged.
+    Skipped(String),
     /// It was not delivered: try again. The text says why.
     Nack(String),
 }

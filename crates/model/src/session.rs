@@ -53,6 +53,20 @@ pub enum FilterRequest {
     Open(Box<Open>),
     /// Events.
     Batch(Batch),
+    /// Lets one event pass without delivering it.
+    Skip(Skip),
+}
+
+/// An operator lets one event pass without delivering it.
+///
+/// Whoever holds the event resolves it as [`Outcome::Skipped`](crate::Outcome::Skipped), unless a target has it at that moment: then it is
+/// resolved when the target's answer is a failure. An event that is not open is ignored, so a skip may be sent again in every session.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Skip {
+    /// Offset of the event in its partition.
+    pub offset: u64,
+    /// Why, as the operator wrote it.
+    pub reason: String,
 }
 
 /// From dispatcher and filter back to their openers.
@@ -71,12 +85,14 @@ pub enum Answer {
 }
 
 /// Why deliveries wait.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Trouble {
     /// What is wrong and with what.
     pub reason: String,
     /// Whether it is something a person must mend (a refused key, a missing topic) rather than wait for.
     pub permanent: bool,
+    /// Offset of the event that blocks those behind it: it was refused for good and nothing may pass it over.
+    pub blocked_offset: Option<u64>,
 }
 
 /// One event for the target of the session.
@@ -96,6 +112,12 @@ impl Delivery {
     /// What the delivery weighs against byte limits.
     pub fn size(&self) -> usize {
         self.event.size() + self.parameters.iter().map(|parameter| parameter.value.as_ref().map_or(0, Bytes::len)).sum::<usize>()
+    }
+
+    /// What a target is sent, in bytes: as [`size`](Self::size), without the body that a parameter replaces.
+    pub fn outgoing_size(&self) -> usize {
+        let is_replaced = self.parameters.iter().any(|parameter| parameter.key == ParameterKey::Body);
+        if is_replaced { self.size() - self.event.envelope.body.len() } else { self.size() }
     }
 }
 
@@ -130,4 +152,6 @@ pub enum DispatchRequest {
     Open(Box<Open>),
     /// Deliveries with consecutive receipts, in source order.
     Deliveries(Vec<Delivery>),
+    /// Lets one event pass without delivering it.
+    Skip(Skip),
 }

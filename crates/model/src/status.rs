@@ -72,6 +72,19 @@ pub struct PartitionReport {
     pub latency: Duration,
     /// Events ended per second over the last seconds.
     pub rate: f64,
+    /// The event that blocks the partition, if one does.
+    pub blocked: Option<BlockedEvent>,
+}
+
+/// An event that was refused for good and that nothing may pass over: those behind it wait.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BlockedEvent {
+    /// Its offset.
+    pub offset: u64,
+    /// Why it was refused.
+    pub reason: String,
+    /// Since when it has blocked the partition under the present owner, milliseconds since 1970.
+    pub since: i64,
 }
 
 /// Events that ended, by outcome.
@@ -89,12 +102,14 @@ pub struct OutcomeCounts {
     pub discarded: u64,
     /// Attempts that were asked for again.
     pub redelivered: u64,
+    /// An operator let them pass.
+    pub skipped: u64,
 }
 
 impl OutcomeCounts {
     /// Events that ended, however.
     pub fn ended(&self) -> u64 {
-        self.filtered + self.delivered + self.parked + self.dead_lettered + self.discarded
+        self.filtered + self.delivered + self.parked + self.dead_lettered + self.discarded + self.skipped
     }
 }
 
@@ -106,6 +121,7 @@ impl std::ops::AddAssign for OutcomeCounts {
         self.dead_lettered += other.dead_lettered;
         self.discarded += other.discarded;
         self.redelivered += other.redelivered;
+        self.skipped += other.skipped;
     }
 }
 

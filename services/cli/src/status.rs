@@ -158,6 +158,7 @@ fn outcomes(counts: &OutcomeCounts) -> String {
         ("parked", counts.parked),
         ("dead-lettered", counts.dead_lettered),
         ("discarded", counts.discarded),
+        ("skipped", counts.skipped),
         ("redelivered", counts.redelivered),
     ];
     // The first two say that it works; the others stand there only when they happened.

@@ -8,14 +8,13 @@ use futures::future::BoxFuture;
 use rocketbridge_assignment::{Claim, Handler, UnitId, UnitKind};
 use rocketbridge_connector::{LaneKey, Registry};
 use rocketbridge_mesh::Shards;
-use rocketbridge_model::session::{Credit, DispatchRequest, Open};
+use rocketbridge_model::session::{DispatchRequest, Open};
 use rocketbridge_runtime::tasks::Failure;
 use rocketbridge_runtime::{TaskKind, Tasks};
 use rocketbridge_transport::{Accept, Code, Error, ServerSession};
 
-use crate::group::Queue;
-use crate::lane::{Lane, WINDOW};
-use crate::patience::Patience;
+use crate::fate::Rules;
+use crate::lane::{Lane, Way};
 
 /// Longest wait for the first request of a session.
 const OPENING: Duration = Duration::from_secs(10);
@@ -40,7 +39,7 @@ impl Dispatcher {
         let first = tokio::time::timeout(OPENING, upstream.requests.next()).await;
         let admitted = match first {
             Ok(Some(Ok(DispatchRequest::Open(open)))) => self.0.shards.admit(&open).map(|ticket| (open, ticket)),
-            Ok(Some(Ok(DispatchRequest::Deliveries(_)))) => Err(Error::new(Code::Protocol, "the first request of a session must be open")),
+            Ok(Some(Ok(_))) => Err(Error::new(Code::Protocol, "the first request of a session must be open")),
             Ok(Some(Err(error))) => Err(error),
             Ok(None) => return,
             Err(_) => Err(Error::new(Code::Protocol, format!("no first request within {OPENING:?}"))),
@@ -56,20 +55,14 @@ impl Dispatcher {
     fn lane(&self, open: Open, ticket: rocketbridge_mesh::Ticket, upstream: ServerSession<DispatchRequest>) -> Lane {
         let stream = &open.stream;
         let run = &stream.run;
-        let group = run.batch_count as usize;
-        Lane {
+        let way = Way {
             key: LaneKey { stream: stream.name.clone(), partition: open.origin.partition.clone() },
             target: self.0.registry.target(&stream.target),
             dead_letter: run.dead_letter.as_ref().map(|dead_letter| self.0.registry.dead_letter(dead_letter)),
-            tolerate: run.tolerate_errors,
-            ticket,
-            upstream,
-            queue: Queue::new(group, run.batch_linger),
-            patience: Patience::new(run),
-            // Two groups at least, so that one fills while the other is with the target.
-            window: Credit { events: WINDOW.events.max(run.batch_count.saturating_mul(2)), ..WINDOW },
+            rules: Rules::new(run),
             origin: open.origin,
-        }
+        };
+        Lane::new(way, ticket, upstream, run.batch_count, run.batch_linger)
     }
 }
 

@@ -1,217 +1,310 @@
 //! One partition's deliveries on their way to the target.
 //!
-//! One group is with the target at a time, so deliveries of a lane never overtake each other. Every branch of the one `select!` is
-//! cancel-safe. A group is not taken back once it is with the target: when the session ends, its outcome is not known to the
-//! filter, which sends it again.
+//! One group is with a target at a time, so deliveries of a lane never overtake each other. What becomes of a delivery is decided for that
+//! delivery alone ([`fate`](crate::fate)); one that waits, or blocks, holds up those behind it. Every branch of the one `select!` is
+//! cancel-safe.
+//!
+//! A session ends in good order when the filter sends no more, or when the shard is handed over: what no target has is forgotten, because
+//! the filter sends it again; the group that a target has is answered, if the target answers within [`FINISH`]. Otherwise the group's
+//! outcome is not known to the filter, which sends it again too.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use futures::StreamExt;
 use futures::future::{BoxFuture, OptionFuture};
-use rocketbridge_connector::{Code as ConnectorCode, Error as ConnectorError, LaneKey, Retry, Target};
+use rocketbridge_connector::{Code as ConnectorCode, Error as ConnectorError, LaneKey, Remedy, Target};
 use rocketbridge_delivery::Grants;
 use rocketbridge_mesh::Ticket;
 use rocketbridge_model::outcome::RangeBuilder;
-use rocketbridge_model::session::{Answer, Credit, Delivery, DispatchRequest, Trouble};
+use rocketbridge_model::session::{Answer, Credit, Delivery, DispatchRequest, Skip, Trouble};
 use rocketbridge_model::{Origin, Outcome};
 use rocketbridge_transport::{Code, Error, ServerSession};
+use tokio::time::Instant;
 
-use crate::group::Queue;
-use crate::patience::{Decision, Patience};
+use crate::fate::{Failure, Form, Rules, Stage};
+use crate::group::{Breadth, Queue};
+use crate::pending::{Pending, Record, failure};
 
 /// What may be under way in one session, at least.
 pub(crate) const WINDOW: Credit = Credit { events: 4096, bytes: 32 << 20 };
 
-/// One session of a filter.
-pub(crate) struct Lane {
+/// How long the end of a session waits for the group that a target has.
+const FINISH: Duration = Duration::from_secs(1);
+
+/// Where a lane leads.
+pub(crate) struct Way {
     pub(crate) key: LaneKey,
     pub(crate) origin: Arc<Origin>,
     pub(crate) target: Arc<dyn Target>,
+    /// Where letters go; only for streams that tolerate errors.
     pub(crate) dead_letter: Option<Arc<dyn Target>>,
-    pub(crate) tolerate: bool,
-    pub(crate) ticket: Ticket,
-    pub(crate) upstream: ServerSession<DispatchRequest>,
-    pub(crate) queue: Queue,
-    pub(crate) patience: Patience,
-    pub(crate) window: Credit,
+    pub(crate) rules: Rules,
 }
 
-/// A group and what became of each of its deliveries.
-type Attempt = (Vec<Delivery>, Vec<Result<Outcome, ConnectorError>>);
-
-struct Flow {
+/// One session of a filter.
+pub(crate) struct Lane {
+    way: Way,
+    ticket: Ticket,
+    upstream: ServerSession<DispatchRequest>,
+    queue: Queue,
+    breadth: Breadth,
+    window: Credit,
     grants: Grants,
     next_receipt: u64,
-    /// The group that is with the target.
-    delivering: Option<BoxFuture<'static, Attempt>>,
-    /// No group goes out before this.
-    resume: Option<Instant>,
-    trouble: Option<Trouble>,
-    /// The group in front was given up by the target: it goes to the dead-letter target.
-    giving_up: Option<String>,
+    phase: Phase,
+    intake: Intake,
+    /// Why events in the group that a target has may pass, by offset: decided when the target has answered.
+    skips: BTreeMap<u64, String>,
+    /// What the filter was last told of how the lane fares.
+    told: Option<Trouble>,
+}
+
+/// What happens now.
+enum Phase {
+    /// Nothing is with a target: the front of the queue decides what comes next.
+    Waiting,
+    /// A group is with a target.
+    Delivering { records: Vec<Record>, attempt: BoxFuture<'static, Attempted> },
+}
+
+/// Deliveries and the target's answers.
+type Attempted = (Vec<Delivery>, Vec<Result<(), ConnectorError>>);
+
+/// Whether the session goes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Intake {
+    /// Deliveries come, and wait their turn.
+    Open,
+    /// Nothing comes or goes any more. The session ends when the group that a target has is answered, at this time at the latest.
+    Finishing { until: Instant },
 }
 
 impl Lane {
-    /// Runs until the filter is done or gone, another session takes over, or the protocol is broken.
+    /// A lane that has not begun. Groups hold at most `most` deliveries, each waiting at most `linger` for more.
+    pub(crate) fn new(way: Way, ticket: Ticket, upstream: ServerSession<DispatchRequest>, most: u32, linger: Duration) -> Self {
+        // Two groups at least, so that one fills while the other is with the target.
+        let window = Credit { events: WINDOW.events.max(most.saturating_mul(2)), ..WINDOW };
+        Self {
+            way,
+            ticket,
+            upstream,
+            queue: Queue::new(most as usize, linger),
+            breadth: Breadth::new(most as usize),
+            window,
+            grants: Grants::new(window),
+            next_receipt: 0,
+            phase: Phase::Waiting,
+            intake: Intake::Open,
+            skips: BTreeMap::new(),
+            told: None,
+        }
+    }
+
+    /// Runs until the filter is done or gone, another session takes over, the shard is handed over, or the protocol is broken.
     pub(crate) async fn run(mut self) {
         if let Err(error) = self.serve().await {
-            tracing::debug!(stream = %self.key.stream, partition = %self.key.partition, peer = %self.upstream.peer, %error, "session ended");
+            let LaneKey { stream, partition } = &self.way.key;
+            tracing::debug!(%stream, %partition, peer = %self.upstream.peer, %error, "session ended");
             let _ = self.upstream.answers.try_send(Err(error));
         }
     }
 
     async fn serve(&mut self) -> Result<(), Error> {
-        let mut flow =
-            Flow { grants: Grants::new(self.window), next_receipt: 0, delivering: None, resume: None, trouble: None, giving_up: None };
         let ended = self.ticket.ended().clone();
         let draining = self.ticket.draining().clone();
-        let mut told_drain = false;
         self.answer(Answer::Opened(self.window)).await?;
         loop {
-            let now = Instant::now();
-            let due = match flow.delivering {
-                Some(_) => None,
-                None => self
-                    .queue
-                    .due_in(now)
-                    .map(|due| due.max(flow.resume.map_or(Duration::ZERO, |resume| resume.saturating_duration_since(now)))),
+            let due = match (&self.phase, self.intake) {
+                (Phase::Waiting, Intake::Open) => self.queue.due_in(Instant::now()),
+                (Phase::Waiting, Intake::Finishing { .. }) => return Ok(()),
+                (Phase::Delivering { .. }, _) => None,
             };
             if due == Some(Duration::ZERO) {
                 if !self.ticket.is_valid() {
                     return Err(self.ticket.end_reason());
                 }
-                self.begin(&mut flow);
+                self.begin();
             }
             let wait: OptionFuture<_> = due.filter(|due| !due.is_zero()).map(tokio::time::sleep).into();
-            let delivering: OptionFuture<_> = flow.delivering.as_mut().into();
+            let attempt: OptionFuture<_> = match &mut self.phase {
+                Phase::Delivering { attempt, .. } => Some(attempt).into(),
+                Phase::Waiting => None.into(),
+            };
+            let late: OptionFuture<_> = match self.intake {
+                Intake::Finishing { until } => Some(tokio::time::sleep_until(until)).into(),
+                Intake::Open => None.into(),
+            };
+            let is_open = self.intake == Intake::Open;
             tokio::select! {
                 biased;
                 () = ended.cancelled() => return Err(self.ticket.end_reason()),
-                () = draining.cancelled(), if !told_drain => {
-                    told_drain = true;
+                () = draining.cancelled(), if is_open => {
+                    self.finish();
                     self.answer(Answer::Drain).await?;
                 }
-                Some((group, results)) = delivering => {
-                    flow.delivering = None;
-                    self.settle(&mut flow, group, results).await?;
-                }
+                Some((deliveries, results)) = attempt => self.settle(deliveries, results).await?,
+                Some(()) = late => return Ok(()),
                 Some(()) = wait => {}
-                request = self.upstream.requests.next() => match request {
-                    Some(Ok(DispatchRequest::Deliveries(deliveries))) => self.take(&mut flow, deliveries)?,
+                request = self.upstream.requests.next(), if is_open => match request {
+                    Some(Ok(DispatchRequest::Deliveries(deliveries))) => self.take(deliveries).await?,
+                    Some(Ok(DispatchRequest::Skip(skip))) => self.skip(skip).await?,
                     Some(Ok(DispatchRequest::Open(_))) => return Err(Error::new(Code::Protocol, "a session was opened twice")),
                     Some(Err(error)) => return Err(error),
-                    None => return Ok(()),
+                    None => self.finish(),
                 },
+                () = self.upstream.answers.closed() => return Ok(()),
             }
         }
     }
 
-    fn take(&mut self, flow: &mut Flow, deliveries: Vec<Delivery>) -> Result<(), Error> {
+    /// Forgets what no target has.
+    fn finish(&mut self) {
+        self.intake = Intake::Finishing { until: Instant::now() + FINISH };
+        self.queue.clear();
+    }
+
+    async fn take(&mut self, deliveries: Vec<Delivery>) -> Result<(), Error> {
         let now = Instant::now();
+        let mut ended = RangeBuilder::default();
         for delivery in deliveries {
-            if delivery.receipt != flow.next_receipt {
-                let text = format!("a delivery has receipt {}, {} is next", delivery.receipt, flow.next_receipt);
+            if delivery.receipt != self.next_receipt {
+                let text = format!("a delivery has receipt {}, {} is next", delivery.receipt, self.next_receipt);
                 return Err(Error::new(Code::Protocol, text));
             }
-            flow.next_receipt += 1;
-            self.queue.push(delivery, now);
+            self.next_receipt += 1;
+            let is_rejected = delivery.rejected.is_some();
+            let mut pending = Pending::new(delivery, now);
+            let outcome = if is_rejected { pending.fail(Failure::Untransformable, &self.way.rules, now, chance()) } else { None };
+            match outcome {
+                Some(outcome) => self.end(&pending.delivery, outcome, &mut ended),
+                None => self.queue.push(pending),
+            }
         }
-        Ok(())
+        self.report(ended).await
     }
 
     /// Hands the next group to the target, or to the dead-letter target.
-    fn begin(&mut self, flow: &mut Flow) {
-        let group = self.queue.take();
-        let (key, origin) = (self.key.clone(), self.origin.clone());
-        let rejected = group.first().and_then(|delivery| delivery.rejected.clone());
-        let reason = flow.giving_up.take().or(if self.tolerate { rejected.clone() } else { None });
-        flow.delivering = Some(match (reason, rejected) {
-            (Some(reason), _) => match self.dead_letter.clone() {
-                // The event as it was read, with why it is there.
-                Some(target) => Box::pin(async move {
-                    let letter =
-                        |delivery: &Delivery| Delivery { parameters: Vec::new(), rejected: Some(reason.clone()), ..delivery.clone() };
-                    let letters: Vec<Delivery> = group.iter().map(letter).collect();
-                    let results = target.deliver(&key, &origin, &letters).await;
-                    (group, results.into_iter().map(|result| result.map(|()| Outcome::DeadLettered)).collect())
-                }),
-                None => {
-                    let results = group.iter().map(|_| Ok(Outcome::Discarded(reason.clone()))).collect();
-                    Box::pin(async move { (group, results) })
-                }
-            },
-            // The stream tolerates no errors: the partition waits for a definition that can be applied.
-            (None, Some(reason)) => {
-                let results = vec![Err(ConnectorError::new(ConnectorCode::Rejected, "transform an event", reason)); group.len()];
-                Box::pin(async move { (group, results) })
+    fn begin(&mut self) {
+        let group = self.queue.take(self.breadth);
+        let (deliveries, records): (Vec<_>, Vec<_>) = group.into_iter().map(|pending| (pending.delivery, pending.record)).unzip();
+        let (key, origin) = (self.way.key.clone(), self.way.origin.clone());
+        let attempt: BoxFuture<'static, Attempted> = match (records.first().map(Record::stage), &self.way.dead_letter) {
+            (Some(Stage::DeadLetter { form, .. }), Some(dead_letter)) => {
+                let letters: Vec<_> = records.iter().zip(&deliveries).map(|(record, delivery)| record.letter(delivery)).collect();
+                let bare = if *form == Form::Bare { dead_letter.bare() } else { None };
+                let target = bare.unwrap_or_else(|| dead_letter.clone());
+                Box::pin(async move { (deliveries, target.deliver(&key, &origin, &letters).await) })
             }
-            (None, None) => {
-                let target = self.target.clone();
+            _ => {
+                let target = self.way.target.clone();
                 Box::pin(async move {
-                    let results = target.deliver(&key, &origin, &group).await;
-                    (group, results.into_iter().map(|result| result.map(|()| Outcome::Delivered)).collect())
+                    let results = target.deliver(&key, &origin, &deliveries).await;
+                    (deliveries, results)
                 })
             }
-        });
+        };
+        self.phase = Phase::Delivering { records, attempt };
     }
 
-    /// Answers what ended, and decides what becomes of what failed.
-    async fn settle(&mut self, flow: &mut Flow, group: Vec<Delivery>, results: Vec<Result<Outcome, ConnectorError>>) -> Result<(), Error> {
-        let mut ranges = RangeBuilder::default();
-        let mut failed: Option<ConnectorError> = None;
-        let mut again = Vec::new();
-        let short = || ConnectorError::new(ConnectorCode::Internal, "deliver a group", "the target answered fewer results than deliveries");
+    /// Answers what ended; what failed is decided on one by one, and waits in front.
+    async fn settle(&mut self, deliveries: Vec<Delivery>, results: Vec<Result<(), ConnectorError>>) -> Result<(), Error> {
+        let Phase::Delivering { records, .. } = std::mem::replace(&mut self.phase, Phase::Waiting) else { return Ok(()) };
+        let (now, size) = (Instant::now(), deliveries.len());
+        let short = || ConnectorError::new(ConnectorCode::Internal, "deliver a group", "the target gave fewer results than deliveries");
         let mut results = results.into_iter();
-        for delivery in group {
-            match results.next().unwrap_or_else(|| Err(short())) {
-                Ok(outcome) => {
-                    flow.grants.end(delivery.size());
-                    ranges.push(delivery.receipt, outcome);
+        let mut ended = RangeBuilder::default();
+        let mut again = Vec::new();
+        let mut failed: Option<ConnectorError> = None;
+        for (delivery, record) in deliveries.into_iter().zip(records) {
+            let mut pending = Pending { delivery, record };
+            let skip = self.skips.remove(&pending.record.offset);
+            let outcome = match (results.next().unwrap_or_else(|| Err(short())), skip) {
+                (Ok(()), _) => Some(pending.record.success()),
+                (Err(_), Some(reason)) => Some(Outcome::Skipped(reason)),
+                (Err(error), None) => {
+                    let outcome = pending.fail(failure(&error, size), &self.way.rules, now, chance());
+                    if failed.as_ref().is_none_or(|former| former.retry() == Remedy::Nothing) {
+                        failed = Some(error);
+                    }
+                    outcome
                 }
-                Err(error) => {
-                    again.push(delivery);
-                    failed.get_or_insert(error);
-                }
+            };
+            match outcome {
+                Some(outcome) => self.end(&pending.delivery, outcome, &mut ended),
+                None => again.push(pending),
             }
         }
-        let progressed = !ranges.is_empty();
-        if progressed {
-            self.answer(Answer::Outcomes(ranges.take())).await?;
-            if let Some(credit) = flow.grants.take() {
-                self.answer(Answer::Credit(credit)).await?;
-            }
-            self.patience.reset();
+        match &failed {
+            Some(error) if error.retry() == Remedy::Time => self.breadth.failed(size),
+            _ => self.breadth.succeeded(),
         }
-        flow.resume = None;
-        match failed {
-            None => self.tell(flow, None).await,
-            Some(error) => {
-                let oldest = again.first().map_or(0, |delivery| delivery.event.envelope.store_timestamp);
-                let now = Instant::now();
-                match self.patience.failed(&error, now, age(oldest), random()) {
-                    Decision::Wait(wait) => flow.resume = Some(now + wait),
-                    Decision::GiveUp => flow.giving_up = Some(error.to_string()),
-                }
-                tracing::debug!(stream = %self.key.stream, partition = %self.key.partition, %error, deliveries = again.len(), "delivery failed");
-                self.queue.put_back(again, now);
-                self.tell(flow, Some(Trouble { reason: error.to_string(), permanent: error.retry() != Retry::Soon })).await
+        if let Some(error) = failed {
+            let LaneKey { stream, partition } = &self.way.key;
+            tracing::debug!(%stream, %partition, %error, deliveries = again.len(), "delivery failed");
+        }
+        self.queue.put_back(again);
+        self.report(ended).await
+    }
+
+    /// Lets an event pass: at once if no target has it, else when the target has failed to take it.
+    async fn skip(&mut self, skip: Skip) -> Result<(), Error> {
+        let mut ended = RangeBuilder::default();
+        if let Some(pending) = self.queue.remove(skip.offset) {
+            self.end(&pending.delivery, Outcome::Skipped(skip.reason), &mut ended);
+        } else if let Phase::Delivering { records, .. } = &self.phase
+            && records.iter().any(|record| record.offset == skip.offset)
+        {
+            self.skips.insert(skip.offset, skip.reason);
+        }
+        self.report(ended).await
+    }
+
+    fn end(&mut self, delivery: &Delivery, outcome: Outcome, ended: &mut RangeBuilder) {
+        if let Outcome::Discarded(reason) = &outcome {
+            let (LaneKey { stream, partition }, offset) = (&self.way.key, delivery.event.offset);
+            tracing::debug!(%stream, %partition, offset, %reason, "event discarded");
+        }
+        self.grants.end(delivery.size());
+        ended.push(delivery.receipt, outcome);
+    }
+
+    /// Tells the filter what ended, how much more it may send, and how the lane fares, as far as that is news.
+    async fn report(&mut self, mut ended: RangeBuilder) -> Result<(), Error> {
+        if !ended.is_empty() {
+            let ranges = ended.take();
+            let discarded: u32 =
+                ranges.iter().filter(|range| matches!(range.outcome, Outcome::Discarded(_))).map(|range| range.count).sum();
+            if discarded > 0 {
+                let LaneKey { stream, partition } = &self.way.key;
+                tracing::warn!(%stream, %partition, discarded, "events discarded: they failed for good and there is no dead-letter topic");
             }
+            self.answer(Answer::Outcomes(ranges)).await?;
+        }
+        if let Some(credit) = self.grants.take() {
+            self.answer(Answer::Credit(credit)).await?;
+        }
+        // While a group is with a target, it is not known how it fares.
+        match self.phase {
+            Phase::Waiting => self.tell(self.queue.front().and_then(|front| front.record.trouble())).await,
+            Phase::Delivering { .. } => Ok(()),
         }
     }
 
-    /// Tells the filter how the lane is faring, when that changed.
-    async fn tell(&mut self, flow: &mut Flow, trouble: Option<Trouble>) -> Result<(), Error> {
-        if flow.trouble == trouble {
+    async fn tell(&mut self, trouble: Option<Trouble>) -> Result<(), Error> {
+        if self.told == trouble {
             return Ok(());
         }
+        let LaneKey { stream, partition } = &self.way.key;
         match &trouble {
-            Some(trouble) => {
-                tracing::warn!(stream = %self.key.stream, partition = %self.key.partition, reason = %trouble.reason, "deliveries wait")
+            Some(Trouble { reason, blocked_offset: Some(offset), .. }) => {
+                tracing::warn!(%stream, %partition, offset, %reason, "an event was refused for good and blocks those behind it");
             }
-            None => tracing::info!(stream = %self.key.stream, partition = %self.key.partition, "deliveries flow again"),
+            Some(Trouble { reason, .. }) => tracing::warn!(%stream, %partition, %reason, "deliveries wait"),
+            None => tracing::info!(%stream, %partition, "deliveries flow again"),
         }
-        flow.trouble.clone_from(&trouble);
+        self.told.clone_from(&trouble);
         self.answer(Answer::Trouble(trouble)).await
     }
 
@@ -226,13 +319,11 @@ impl Lane {
     }
 }
 
-fn age(stored: i64) -> Duration {
-    let stored = UNIX_EPOCH + Duration::from_millis(u64::try_from(stored).unwrap_or(0));
-    SystemTime::now().duration_since(stored).unwrap_or_default()
-}
-
 /// From 0 to 1, good enough to spread retries: the sub-second part of the clock.
-fn random() -> f64 {
+fn chance() -> f64 {
     let nanoseconds = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.subsec_nanos());
     f64::from(nanoseconds % 1_000_003) / 1_000_003.0
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,17 +1,18 @@
 //! The dispatcher: delivery.
 //!
-//! It owns shards of targets. For each session of a filter it runs one lane: deliveries go to the target in order, in groups,
-//! one group at a time; a failure is tried again by the stream's policy, and ends in the dead-letter target where the stream
-//! tolerates errors. It answers an outcome only for what the target has confirmed.
+//! It owns shards of targets. For each session of a filter it runs one lane: deliveries go to the target in order, in groups, one group at
+//! a time. What becomes of a delivery that fails is decided for that delivery alone. An outcome is answered only for what a target has
+//! confirmed, for what the stream's settings give up, and for what an operator lets pass.
 //!
 //! - [`app`]: the stage as the mesh sees it: shards begin, drain and are abandoned, sessions are accepted;
 //! - [`lane`]: one partition's deliveries on their way to the target;
-//! - [`group`]: which deliveries go together, and what became of them;
-//! - [`patience`]: how long a failure is tried again.
+//! - [`pending`]: a delivery, and what it has been through; [`group`]: which deliveries go together;
+//! - [`fate`]: what becomes of a delivery whose attempt failed.
 
 pub mod app;
+mod fate;
 mod group;
 mod lane;
-mod patience;
+mod pending;
 
 pub use app::Dispatcher;

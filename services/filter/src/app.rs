@@ -46,7 +46,7 @@ impl Filter {
         let first = tokio::time::timeout(OPENING, upstream.requests.next()).await;
         let session = match first {
             Ok(Some(Ok(FilterRequest::Open(open)))) => self.admit(*open),
-            Ok(Some(Ok(FilterRequest::Batch(_)))) => Err(Error::new(Code::Protocol, "the first request of a session must be open")),
+            Ok(Some(Ok(_))) => Err(Error::new(Code::Protocol, "the first request of a session must be open")),
             Ok(Some(Err(error))) => Err(error),
             Ok(None) => return,
             Err(_) => Err(Error::new(Code::Protocol, format!("no first request within {OPENING:?}"))),

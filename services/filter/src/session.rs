@@ -92,6 +92,8 @@ impl Session {
                 },
                 request = self.upstream.requests.next() => match request {
                     Some(Ok(FilterRequest::Batch(batch))) => self.evaluate(&mut flow, batch).await?,
+                    // Routers of this version send none yet.
+                    Some(Ok(FilterRequest::Skip(_))) => {}
                     Some(Ok(FilterRequest::Open(_))) => return Err(Error::new(Code::Protocol, "a session was opened twice")),
                     Some(Err(error)) => return Err(error),
                     None => return Ok(()),
@@ -144,7 +146,7 @@ impl Session {
                 flow.open = false;
                 flow.leaving = false;
                 let permanent = error.code() == Code::Refused;
-                self.answer(Answer::Trouble(Some(Trouble { reason: error.to_string(), permanent }))).await
+                self.answer(Answer::Trouble(Some(Trouble { reason: error.to_string(), permanent, blocked_offset: None }))).await
             }
             News::Answer(Answer::Credit(credit)) => {
                 flow.allowance.grant(credit);

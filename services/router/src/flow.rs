@@ -11,7 +11,7 @@ use rocketbridge_assignment::Authority;
 use rocketbridge_delivery::{Allowance, Ledger};
 use rocketbridge_mesh::{Link, News};
 use rocketbridge_model::resolved::Stream;
-use rocketbridge_model::session::{Answer, Batch, FilterRequest};
+use rocketbridge_model::session::{Answer, Batch, FilterRequest, Trouble};
 use rocketbridge_model::{OutcomeRange, PartitionId};
 use tokio::time::{Instant, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
@@ -147,7 +147,7 @@ impl Flow {
             News::Answer(Answer::Credit(credit)) => allowance.grant(credit),
             News::Answer(Answer::Outcomes(ranges)) => self.resolve(&ranges)?,
             News::Answer(Answer::Drain) => *session = Session::Draining,
-            News::Answer(Answer::Trouble(trouble)) => self.gauge.trouble(trouble.map(|trouble| trouble.reason)),
+            News::Answer(Answer::Trouble(trouble)) => self.gauge.trouble(trouble),
             News::Answer(Answer::Opened(_)) => {}
         }
         Ok(())
@@ -181,8 +181,8 @@ impl Flow {
                 if skip.to < skip.from {
                     return Ok(Source::MadeAnew);
                 }
-                self.gauge
-                    .trouble(Some(format!("offsets {} to {} are no longer stored in the source and were not read", skip.from, skip.to)));
+                let reason = format!("offsets {} to {} are no longer stored in the source and were not read", skip.from, skip.to);
+                self.gauge.trouble(Some(Trouble { reason, ..Trouble::default() }));
                 self.ledger.admit(Vec::new(), skip.to);
             }
             Some(Err(error)) => return Err(error.to_string()),

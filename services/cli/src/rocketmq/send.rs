@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use bytes::Bytes;
-use rocketbridge_connector::{Error, Retry};
+use rocketbridge_connector::{Error, Remedy};
 use rocketbridge_connector_rocketmq::{Connectors, Message, Producer};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep, sleep_until};
@@ -157,7 +157,7 @@ async fn send(
                     sent.messages += 1;
                     sent.bytes += message.body.len() as u64;
                 }
-                Err(error) if error.retry() == Retry::Never => {
+                Err(error) if error.retry() == Remedy::Nothing => {
                     sent.refused += 1;
                     console.remark(format!("refused: {error}"));
                 }
@@ -172,7 +172,7 @@ async fn send(
         if left.len() < before {
             deadline = Instant::now() + patience;
         }
-        if error.retry() != Retry::Soon || Instant::now() + WAIT > deadline {
+        if error.retry() != Remedy::Time || Instant::now() + WAIT > deadline {
             return Err(Failure::Failed(format!("{error}; {} messages were sent", grouped(sent.messages))));
         }
         sleep(WAIT).await;

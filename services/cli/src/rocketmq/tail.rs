@@ -2,7 +2,7 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use rocketbridge_connector::{Error, Retry};
+use rocketbridge_connector::{Error, Remedy};
 use rocketbridge_connector_rocketmq::{Connectors, Tail, Tailed};
 use rocketbridge_model::resolved::StartPosition;
 use serde_json::{Map, Value, json};
@@ -65,7 +65,7 @@ async fn print(feed: &mut impl Feed, arguments: &Arguments, format: Format, cons
                 console.result(show(&arguments.topic, &message, format)?)?;
                 left = left.map(|left| left - 1);
             }
-            Err(error) if error.retry() == Retry::Soon => console.remark(error),
+            Err(error) if error.retry() == Remedy::Time => console.remark(error),
             Err(error) => return Err(Failure::Failed(error.to_string())),
         }
     }

@@ -94,6 +94,7 @@ fn status(state: State, reason: &str, in_flight: u64) -> StreamStatus {
         counts: Some(OutcomeCounts { delivered: 1_200_000, filtered: 34_567, ..Default::default() }),
         latency_us: 12_345,
         rate: 5_432.1,
+        blocked: None,
     };
     StreamStatus {
         name: "orders".into(),
