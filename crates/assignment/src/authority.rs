@@ -1,4 +1,4 @@
-//! Whether a lease can still be trusted, answered without asking anybody.
+//! Whether a lease can still be trusted, decided without asking the store.
 //!
 //! The answer is yes while the last *confirmed* renewal is younger than two thirds of the TTL, counted from *before* its request was sent.
 //! The store counts a TTL from when it handled that request, which was later; so this process stops at least a third of a TTL before
@@ -21,7 +21,7 @@ pub struct Authority(Arc<Trust>);
 
 #[derive(Debug)]
 struct Trust {
-    /// The moment before the last confirmed renewal was asked for.
+    /// The moment before the last confirmed renewal was requested.
     confirmed: AtomicU64,
     valid_for: u64,
     lost: AtomicBool,
@@ -51,7 +51,7 @@ impl std::ops::Add<Duration> for Moment {
 }
 
 impl Authority {
-    /// The trust in a lease of `ttl` that was asked for at `asked`.
+    /// The trust in a lease of `ttl` that was requested at `asked`.
     pub fn new(ttl: Duration, asked: Moment) -> Self {
         Self(Arc::new(Trust { confirmed: AtomicU64::new(asked.0), valid_for: nanoseconds(ttl) / 3 * 2, lost: AtomicBool::new(false) }))
     }
@@ -66,13 +66,13 @@ impl Authority {
         !self.0.lost.load(Ordering::Acquire) && now < self.expires()
     }
 
-    /// When it ends, unless a renewal is confirmed before.
+    /// When trust ends, unless a renewal is confirmed before.
     pub fn expires(&self) -> Moment {
         Moment(self.0.confirmed.load(Ordering::Acquire).saturating_add(self.0.valid_for))
     }
 
-    /// Counts a renewal that was asked for at `asked` and confirmed at `now`. False, and nothing is renewed, if the trust had ended before:
-    /// what was stopped for that must not come back to life.
+    /// Counts a renewal that was requested at `asked` and confirmed at `now`. Returns false and renews nothing if trust had ended before: units
+    /// that were stopped for that reason must not start again under the same lease.
     pub(crate) fn renew(&self, asked: Moment, now: Moment) -> bool {
         let valid = self.is_valid_at(now);
         if valid {
@@ -81,7 +81,7 @@ impl Authority {
         valid
     }
 
-    /// Ends it for good.
+    /// Ends trust for good.
     pub(crate) fn end(&self) {
         self.0.lost.store(true, Ordering::Release);
     }
@@ -101,7 +101,7 @@ mod tests {
         Moment(seconds * 1_000_000_000)
     }
 
-    /// *Scenario*: a lease is asked for, renewed late, and not renewed again. *Guarantees*: trust lasts two thirds of the TTL from before each
+    /// *Scenario*: a lease is requested, renewed late, and not renewed again. *Guarantees*: trust lasts two thirds of the TTL from before each
     /// request, and not a moment longer.
     #[test]
     fn trust_lasts_two_thirds_from_before_the_request() {
@@ -111,7 +111,7 @@ mod tests {
         // Asked at 102, answered at 105: counts from 102.
         assert!(authority.renew(at(102), at(105)));
         assert!(authority.is_valid_at(at(107)) && !authority.is_valid_at(at(108)));
-        // An older answer takes nothing away.
+        // An older answer does not shorten the trust.
         assert!(authority.renew(at(101), at(105)));
         assert_eq!(authority.expires(), at(108));
     }

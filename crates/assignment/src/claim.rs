@@ -1,4 +1,4 @@
-//! The fenced ownership of units: a key under the lease, created if absent. Its create revision is the epoch.
+//! The fenced ownership of units: an owner key under the lease, created if absent. The key's create revision is the epoch.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,8 +11,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::Error;
 use crate::lease::Term;
-use crate::member::{decode, encode};
 use crate::unit::UnitId;
+use crate::value::{decode, encode};
 
 const BACKOFF_BASE: Duration = Duration::from_millis(50);
 const BACKOFF_CAP: Duration = Duration::from_secs(2);
@@ -24,7 +24,7 @@ pub struct Claims {
     holder: Holder,
 }
 
-/// What an owner key says.
+/// The value of an owner key.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Holder {
     pub(crate) member: MemberId,
@@ -37,11 +37,11 @@ impl Claims {
         Self { store, holder: Holder { member, address } }
     }
 
-    /// Claims a unit under a term. A claim whose answer got lost is found again, so repeating is safe.
+    /// Claims a unit under a term. Repeating a claim is safe: one whose answer was lost is recognised as this process's own.
     ///
     /// # Errors
     ///
-    /// [`Error::Held`], [`Error::LeaseLost`], or what the store failed with.
+    /// [`Error::Held`], [`Error::LeaseLost`], or the store's failure.
     pub async fn claim(&self, term: &Term, unit: &UnitId) -> Result<Epoch, Error> {
         let key = unit.key();
         let create =
@@ -62,17 +62,17 @@ impl Claims {
         if term.authority().is_valid() { Ok(epoch) } else { Err(Error::LeaseLost { unit: unit.clone() }) }
     }
 
-    /// Gives a unit back, if it is still owned with this epoch. Goes on until the store has answered: a unit that is not given back would
-    /// be nobody's until the lease ends.
+    /// Releases a unit, if it is still owned with this epoch. Retries until the store has answered: a unit that is not released could not be
+    /// claimed by anyone until the lease ends.
     pub async fn release(&self, unit: &UnitId, epoch: Epoch) -> Result<(), Error> {
         let mut backoff = Backoff::new(BACKOFF_BASE, BACKOFF_CAP);
         loop {
             let delete = Transaction::new().when(Compare::CreateRevision(unit.key(), epoch.0)).delete(unit.key());
             match self.store.transact(delete).await {
-                // Not succeeded: it was not ours any more, or an earlier attempt got through.
+                // If it did not succeed, the unit was no longer ours, or an earlier attempt had released it.
                 Ok(_) => return Ok(()),
                 Err(error) if error.retry() == rocketbridge_runtime::Retry::Again => {
-                    tracing::warn!(%unit, error = %Chain(&error), "release is tried again");
+                    tracing::warn!(%unit, error = %Chain(&error), "cannot release the unit, retrying");
                     tokio::time::sleep(backoff.next_delay()).await;
                 }
                 Err(error) => return Err(Error::store(format!("release {unit}"))(error)),

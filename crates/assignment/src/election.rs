@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use rocketbridge_codec::keyspace::LEADER;
 use rocketbridge_metastore as metastore;
 use rocketbridge_metastore::{Compare, Metastore, Mirror, Transaction};
 use rocketbridge_model::{Epoch, MemberId};
@@ -12,13 +13,10 @@ use tokio::sync::watch;
 use crate::error::Error;
 use crate::lease::{Lease, Term};
 
-/// The key of the leader; its value is the leader's id.
-pub const LEADER: &str = "leader";
-
 const BACKOFF_BASE: Duration = Duration::from_millis(50);
 const BACKOFF_CAP: Duration = Duration::from_secs(2);
 
-/// The candidacy of this process. Cheap to clone; each clone has its own mark of what it has seen.
+/// The candidacy of this process. Cheap to clone; each clone remembers separately what it has seen.
 #[derive(Clone, Debug)]
 pub struct Election {
     leadership: watch::Receiver<Option<Leadership>>,
@@ -54,14 +52,14 @@ impl Election {
         self.leadership.borrow().clone().filter(|leadership| leadership.term.authority().is_valid())
     }
 
-    /// Waits until leadership was gained or lost since this handle last looked here. Cancel-safe.
+    /// Waits until leadership has been gained or lost since this handle last looked. Cancel-safe.
     pub async fn changed(&mut self) {
         if self.leadership.changed().await.is_err() {
             std::future::pending().await
         }
     }
 
-    /// Ends when the candidacy did. Cancel-safe.
+    /// Returns when the candidacy has ended. Cancel-safe.
     pub async fn ended(&self) {
         self.task.ended().await;
     }
@@ -97,7 +95,7 @@ impl Candidate {
         let mut backoff = Backoff::new(BACKOFF_BASE, BACKOFF_CAP);
         loop {
             let term = self.lease.term().await;
-            // Seen before the key is read, so that a change after the reading wakes the wait.
+            // The key counts as seen before it is read, so that a change after the reading wakes the wait.
             self.key.take();
             match self.try_lead(&term).await {
                 Ok(epoch) => {
@@ -106,7 +104,7 @@ impl Candidate {
                 }
                 Err(error) => {
                     let delay = backoff.next_delay();
-                    tracing::warn!(error = %Chain(&error), ?delay, "election is tried again");
+                    tracing::warn!(error = %Chain(&error), ?delay, "cannot take part in the election, retrying");
                     tokio::select! {
                         biased;
                         () = term.lost() => self.show(None),
@@ -132,7 +130,7 @@ impl Candidate {
         let create = Transaction::new().when(Compare::KeyAbsent(LEADER.to_owned())).put_leased(LEADER, self.member.to_string(), term.id());
         match self.store.transact(create).await {
             Ok(outcome) => Ok(outcome.succeeded.then_some(Epoch(outcome.revision))),
-            // The lease says itself that it is lost.
+            // The lease's own task reports that it is lost.
             Err(error) if error.code() == metastore::Code::LeaseLost => Ok(None),
             Err(error) => Err(Error::store("become the leader")(error)),
         }
@@ -143,9 +141,9 @@ impl Candidate {
             let differs = shown.as_ref().map(|shown| shown.epoch) != leadership.as_ref().map(|new| new.epoch);
             match (&leadership, differs) {
                 (Some(new), true) => {
-                    tracing::info!(member = %self.member, epoch = %new.epoch, "leads")
+                    tracing::info!(member = %self.member, epoch = %new.epoch, "this controller leads now")
                 }
-                (None, true) => tracing::info!(member = %self.member, "leads no longer"),
+                (None, true) => tracing::info!(member = %self.member, "this controller no longer leads"),
                 (_, false) => {}
             }
             *shown = leadership;

@@ -9,7 +9,7 @@ use crate::unit::UnitId;
 /// What kind of error it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Code {
-    /// Somebody else owns it.
+    /// Another process owns it.
     Held,
     /// This process no longer has the lease or the leadership that it acted under.
     Fenced,
@@ -36,10 +36,10 @@ pub enum Error {
         /// The unit.
         unit: UnitId,
     },
-    /// The leader key is somebody else's by now.
+    /// Another process holds the leader key by now.
     #[error("write plan: no longer the leader")]
     Deposed,
-    /// The lease is asked to last too short a time for what must happen within it.
+    /// The lease's time to live is too short for the renewals that must fit into it.
     #[error("lease of {0:?}: at least 2 s are needed")]
     ShortLease(std::time::Duration),
     /// A value cannot be written as JSON.

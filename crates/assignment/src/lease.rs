@@ -1,11 +1,11 @@
 //! The one lease of a process: granted, renewed, lost, granted anew.
 //!
 //! Guarantees: a [`Term`] ends when the store says that the lease is gone, or when its [`Authority`] runs out, whichever is first, and it
-//! never comes back; the next lease is a new term, under which everything is claimed again with new epochs. The lease goes on through a
-//! drain, because what is drained is still owned; [`Lease::revoke`] is the last step of a drain.
+//! never comes back; the next lease is a new term, under which everything is claimed again with new epochs. The lease is kept during a
+//! drain, because units that drain are still owned; [`Lease::revoke`] is the last step of a drain.
 //!
-//! A term that ended by itself is not revoked: its keys keep others away until its last TTL is over, which is what gives this process
-//! the time to notice and stop.
+//! A term that ran out is not revoked: until its last TTL is over, its keys keep other processes from claiming its units. That gives this
+//! process the time to notice and stop.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -43,7 +43,7 @@ pub struct Term {
 }
 
 impl Lease {
-    /// Starts to hold a lease. Its task is a worker of `tasks`: it ends with [`revoke`](Self::revoke), or at the abort.
+    /// Starts to acquire and renew a lease. Its task is a worker of `tasks`: it ends with [`revoke`](Self::revoke), or at the abort.
     ///
     /// # Errors
     ///
@@ -54,20 +54,20 @@ impl Lease {
         }
         let (sender, term) = watch::channel(None);
         let stop = CancellationToken::new();
-        let holder = Holder { store: Arc::clone(&store), ttl, term: sender, stop: stop.clone() };
+        let keeper = Keeper { store: Arc::clone(&store), ttl, term: sender, stop: stop.clone() };
         let task = tasks.spawn("lease", TaskKind::Worker, async move {
-            holder.run().await;
+            keeper.run().await;
             Ok::<(), std::convert::Infallible>(())
         });
         Ok(Self { store, term, stop, task })
     }
 
-    /// The term that this process has now; `None` between two.
+    /// The current term; `None` between two terms.
     pub fn current(&self) -> Option<Term> {
         self.term.borrow().clone().filter(|term| term.authority.is_valid())
     }
 
-    /// The term that this process has, as soon as it has one. Cancel-safe. Waits for ever once the lease was revoked.
+    /// Waits for a valid term and returns it. Cancel-safe. Waits for ever once the lease was revoked.
     pub async fn term(&self) -> Term {
         let mut receiver = self.term.clone();
         let valid = |term: &Option<Term>| term.as_ref().is_some_and(|term| term.authority.is_valid());
@@ -82,7 +82,7 @@ impl Lease {
     ///
     /// # Errors
     ///
-    /// When the store could not be told; the lease then ends by itself after its TTL.
+    /// The store could not be reached; the lease then ends by itself after its TTL.
     pub async fn revoke(&self) -> Result<(), Error> {
         let term = self.term.borrow().clone();
         self.stop.cancel();
@@ -100,12 +100,12 @@ impl Term {
         self.id
     }
 
-    /// Whether it can be trusted: to be asked before every effect on the outside.
+    /// Whether the term can be trusted. Check this before every effect on other systems.
     pub fn authority(&self) -> &Authority {
         &self.authority
     }
 
-    /// Ends when the term is lost: stop everything owned under it. Cancel-safe.
+    /// Returns when the term is lost; then stop everything owned under it. Cancel-safe.
     pub async fn lost(&self) {
         self.lost.cancelled().await;
     }
@@ -116,14 +116,14 @@ impl Term {
     }
 }
 
-struct Holder {
+struct Keeper {
     store: Arc<dyn Metastore>,
     ttl: Duration,
     term: watch::Sender<Option<Term>>,
     stop: CancellationToken,
 }
 
-impl Holder {
+impl Keeper {
     async fn run(self) {
         let mut backoff = Backoff::new(BACKOFF_BASE, BACKOFF_CAP);
         loop {
@@ -139,7 +139,7 @@ impl Holder {
                 () = self.stop.cancelled() => true,
                 () = self.renew(&term) => false,
             };
-            // First the data path stops to trust it, then everybody is told.
+            // First the data path stops trusting the term, then everybody who waits is woken.
             term.authority.end();
             term.lost.cancel();
             self.term.send_replace(None);
@@ -154,15 +154,15 @@ impl Holder {
             let asked = Moment::now();
             match self.store.grant_lease(self.ttl).await {
                 Ok(grant) => {
-                    // The asked TTL, if the store granted more: what was configured is what people reason with.
+                    // Trust follows the configured TTL even if the store granted a longer one, because operators reason with the configured one.
                     let authority = Authority::new(self.ttl.min(grant.ttl), asked);
                     if authority.is_valid() {
                         backoff.reset();
                         return Term { id: grant.id, authority, lost: CancellationToken::new() };
                     }
-                    tracing::warn!(lease = %grant.id, "lease was granted too late to be of use");
+                    tracing::warn!(lease = %grant.id, "the lease was granted too late to be used");
                 }
-                Err(error) => tracing::warn!(error = %Chain(&error), "no lease granted"),
+                Err(error) => tracing::warn!(error = %Chain(&error), "cannot get a lease, retrying"),
             }
             tokio::time::sleep(backoff.next_delay()).await;
         }
@@ -175,7 +175,7 @@ impl Holder {
         let mut next = interval;
         loop {
             if !self.wait(term, next).await {
-                tracing::error!(lease = %term.id, "no renewal was confirmed in time, everything owned stops");
+                tracing::error!(lease = %term.id, "no renewal was confirmed in time; stopping all owned units");
                 return;
             }
             let asked = Moment::now();
@@ -184,29 +184,29 @@ impl Holder {
             match answer {
                 Ok(Ok(_)) => {
                     if !term.authority.renew(asked, Moment::now()) {
-                        tracing::error!(lease = %term.id, "a renewal was confirmed too late, everything owned stops");
+                        tracing::error!(lease = %term.id, "a renewal was confirmed too late; stopping all owned units");
                         return;
                     }
                     backoff.reset();
                     next = interval.saturating_sub(Moment::now().since(asked));
                 }
                 Ok(Err(error)) if error.code() == Code::LeaseLost => {
-                    tracing::error!(lease = %term.id, error = %Chain(&error), "everything owned stops");
+                    tracing::error!(lease = %term.id, error = %Chain(&error), "the lease is lost; stopping all owned units");
                     return;
                 }
                 Ok(Err(error)) => {
                     next = backoff.next_delay();
-                    tracing::warn!(lease = %term.id, error = %Chain(&error), "renewal failed, it is tried again");
+                    tracing::warn!(lease = %term.id, error = %Chain(&error), "cannot renew the lease, retrying");
                 }
                 Err(_) => {
                     next = Duration::ZERO;
-                    tracing::warn!(lease = %term.id, ?deadline, "renewal was not answered in time, it is tried again");
+                    tracing::warn!(lease = %term.id, ?deadline, "the renewal was not answered in time, retrying");
                 }
             }
         }
     }
 
-    /// Waits before the next renewal. False: trust ended.
+    /// Waits before the next renewal. Returns false if trust ended meanwhile.
     async fn wait(&self, term: &Term, delay: Duration) -> bool {
         let left = term.authority.expires().since(Moment::now());
         tokio::time::sleep(delay.min(left)).await;

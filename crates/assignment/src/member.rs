@@ -1,9 +1,10 @@
-//! Who is there: each process says what it is under `members/{id}`, for as long as its lease lives.
+//! The members of the mesh: each process describes itself under `members/{id}`, for as long as its lease lives.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use rocketbridge_metastore::{Entry, LeaseId, Metastore, Mirror, Transaction, key};
+use rocketbridge_codec::keyspace;
+use rocketbridge_metastore::{LeaseId, Metastore, Mirror, Transaction};
 use rocketbridge_model::{MemberId, Region};
 use rocketbridge_runtime::{Backoff, Chain, TaskHandle, TaskKind, Tasks};
 use serde::{Deserialize, Serialize};
@@ -11,35 +12,20 @@ use tokio_util::sync::CancellationToken;
 
 use crate::error::Error;
 use crate::lease::{Lease, Term};
-
-/// The prefix of all members.
-pub const MEMBERS: &str = "members/";
+use crate::stage::Stage;
+use crate::value::{decode, encode};
 
 const BACKOFF_BASE: Duration = Duration::from_millis(50);
 const BACKOFF_CAP: Duration = Duration::from_secs(2);
-
-/// What a process can do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Stage {
-    /// Owns source partitions.
-    Router,
-    /// Owns shards of streams.
-    Filter,
-    /// Owns shards of targets.
-    Dispatcher,
-    /// Serves the API and may lead.
-    Controller,
-}
 
 /// A process of the mesh, as it describes itself.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Member {
     /// Unique for the life of the process.
     pub id: MemberId,
-    /// What it can do. Standalone does everything.
+    /// Its stages. Standalone has all of them.
     pub stages: Vec<Stage>,
-    /// Where it runs. Absent: nowhere in particular.
+    /// Where it runs. Absent: no region was configured.
     #[serde(default)]
     pub region: Option<Region>,
     /// The networks that it reaches. Empty: all.
@@ -47,7 +33,7 @@ pub struct Member {
     pub networks: Vec<String>,
     /// Where its sessions are served, `host:port`.
     pub address: String,
-    /// How much it takes in relation to others; 0 counts as 1.
+    /// How many units it takes in relation to other members; 0 counts as 1.
     #[serde(default = "one")]
     pub capacity: u32,
     /// The version of the program.
@@ -58,7 +44,7 @@ pub struct Member {
     pub started_at: String,
 }
 
-/// All members. Cheap to clone; each clone has its own mark of what it has seen.
+/// All members. Cheap to clone; each clone remembers separately what it has seen.
 #[derive(Clone, Debug)]
 pub struct Members(Mirror);
 
@@ -69,22 +55,10 @@ pub struct Registration {
     task: TaskHandle,
 }
 
-impl Stage {
-    /// What it is called in names, logs and messages.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Router => "router",
-            Self::Filter => "filter",
-            Self::Dispatcher => "dispatcher",
-            Self::Controller => "controller",
-        }
-    }
-}
-
 impl Member {
     /// The key of a member.
     pub fn key(id: &MemberId) -> String {
-        format!("{MEMBERS}{}", key::encode(id.as_str()))
+        keyspace::member(id.as_str())
     }
 
     /// Whether it can work on units of a stage.
@@ -96,10 +70,10 @@ impl Member {
 impl Members {
     /// Starts to follow the members.
     pub fn start(store: Arc<dyn Metastore>, tasks: &Tasks) -> Self {
-        Self(Mirror::start(store, MEMBERS, tasks))
+        Self(Mirror::start(store, keyspace::MEMBERS, tasks))
     }
 
-    /// All members, by id. What cannot be read is left out.
+    /// All members, by id. Members whose description cannot be read are left out.
     pub fn all(&self) -> Vec<Member> {
         self.0.snapshot().values().filter_map(decode).collect()
     }
@@ -109,7 +83,7 @@ impl Members {
         self.0.snapshot().get(&Member::key(id)).and_then(decode)
     }
 
-    /// Whether a member is seen registered under a lease.
+    /// Whether this copy shows the member registered under the lease.
     fn is_registered(&self, id: &MemberId, lease: LeaseId) -> bool {
         self.0.snapshot().get(&Member::key(id)).is_some_and(|entry| entry.lease == Some(lease))
     }
@@ -145,8 +119,8 @@ impl Registration {
         Self { withdraw, task }
     }
 
-    /// Withdraws, so that the planner moves this process's units away: the first step of a drain. Returns when it is done or has failed; a
-    /// failure is logged and costs time only, as the lease ends the membership too.
+    /// Withdraws from the mesh, so that the planner moves this process's units away: the first step of a drain. Returns when this succeeded or
+    /// failed. A failure is logged and only costs time, because the membership also ends with the lease.
     pub async fn withdraw(&self) {
         self.withdraw.cancel();
         self.task.ended().await;
@@ -167,7 +141,7 @@ impl Registrar {
             let term = self.lease.term().await;
             if let Err(error) = self.register(&term).await {
                 let delay = backoff.next_delay();
-                tracing::warn!(member = %self.member.id, error = %Chain(&error), ?delay, "registration is tried again");
+                tracing::warn!(member = %self.member.id, error = %Chain(&error), ?delay, "cannot register this process, retrying");
                 tokio::time::sleep(delay).await;
                 continue;
             }
@@ -179,7 +153,7 @@ impl Registrar {
         }
     }
 
-    /// Writes the member's key, unless it is there under this term.
+    /// Writes the member's key, unless it already exists under this term.
     async fn register(&self, term: &Term) -> Result<(), Error> {
         if self.members.is_registered(&self.member.id, term.id()) {
             return Ok(());
@@ -200,16 +174,6 @@ impl Registrar {
         let transaction = Transaction::new().delete(Member::key(&self.member.id));
         self.store.transact(transaction).await.map(drop).map_err(Error::store(format!("withdraw {}", self.member.id)))
     }
-}
-
-/// Reads a JSON value; what another version wrote and this one cannot read counts as not there.
-pub(crate) fn decode<T: serde::de::DeserializeOwned>(entry: &Entry) -> Option<T> {
-    let decoded = serde_json::from_slice(&entry.value);
-    decoded.inspect_err(|error| tracing::debug!(key = %entry.key, %error, "unreadable value is ignored")).ok()
-}
-
-pub(crate) fn encode(what: &'static str, value: &impl Serialize) -> Result<Vec<u8>, Error> {
-    serde_json::to_vec(value).map_err(|source| Error::Encode { what, source })
 }
 
 fn one() -> u32 {

@@ -1,14 +1,15 @@
-//! Who owns what, for those who must reach an owner.
+//! The owners of units, for those who must reach an owner.
 
 use std::sync::Arc;
 
+use rocketbridge_codec::keyspace;
 use rocketbridge_metastore::{Entry, Metastore, Mirror};
 use rocketbridge_model::{Epoch, MemberId};
 use rocketbridge_runtime::Tasks;
 
 use crate::claim::Holder;
-use crate::member::decode;
-use crate::unit::{OWNERS, UnitId};
+use crate::unit::UnitId;
+use crate::value::decode;
 
 /// The owner of a unit.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,14 +22,14 @@ pub struct Owner {
     pub epoch: Epoch,
 }
 
-/// All owners. Cheap to clone; each clone has its own mark of what it has seen.
+/// All owners. Cheap to clone; each clone remembers separately what it has seen.
 #[derive(Clone, Debug)]
 pub struct Owners(Mirror);
 
 impl Owners {
     /// Starts to follow the owners.
     pub fn start(store: Arc<dyn Metastore>, tasks: &Tasks) -> Self {
-        Self(Mirror::start(store, OWNERS, tasks))
+        Self(Mirror::start(store, keyspace::OWNERS, tasks))
     }
 
     /// The owner of a unit; `None` while it has none.
@@ -52,14 +53,14 @@ impl Owners {
         self.0.ready().await;
     }
 
-    /// Whether an ownership that was confirmed at `epoch` is over, as far as this copy reaches.
+    /// Whether an ownership that was confirmed at `epoch` has ended, as far as this copy shows.
     pub(crate) fn is_over(&self, unit: &UnitId, epoch: Epoch) -> bool {
         let snapshot = self.0.snapshot();
         let entry = snapshot.get(&unit.key());
         snapshot.revision >= epoch.0 && entry.is_none_or(|entry| entry.create_revision != epoch.0)
     }
 
-    /// Whether nobody owns the unit, as far as this copy reaches.
+    /// Whether nobody owns the unit, as far as this copy shows.
     pub(crate) fn is_free(&self, unit: &UnitId) -> bool {
         !self.0.snapshot().contains_key(&unit.key())
     }

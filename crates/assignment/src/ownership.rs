@@ -1,7 +1,7 @@
-//! Each process's loop: makes what it owns match what is planned for it.
+//! The ownership loop of each process: it makes the units it owns match the units planned for it.
 //!
 //! Guarantees: a unit is started only after its owner key was created under this process's lease, with that key's epoch; it is released only
-//! after it was drained, or its drain ran out of time and was dropped; when the lease is lost everything stops at once, and is claimed
+//! after it was drained, or its drain ran out of time and was dropped; when the lease is lost, all units stop at once and are claimed
 //! again under the next lease with new epochs. A drain of the process drains and releases everything, then the loop ends.
 
 use std::collections::BTreeMap;
@@ -29,7 +29,7 @@ use crate::unit::UnitId;
 /// How many units are claimed and started at once; more wait.
 const CONCURRENT_STARTS: usize = 32;
 
-/// How often all is looked at anew.
+/// How often the loop compares everything again without being woken.
 const TICK: Duration = Duration::from_secs(5);
 
 const BACKOFF_BASE: Duration = Duration::from_millis(100);
@@ -37,28 +37,28 @@ const BACKOFF_CAP: Duration = Duration::from_secs(10);
 
 /// What a service does with the units of its stages.
 pub trait Handler: Send + Sync {
-    /// Begins to work on a unit that this process owns now. Before every effect on the outside the claim's authority must be valid, and
-    /// whatever leaves must carry the claim's epoch.
+    /// Begins to work on a unit that this process owns now. Before every effect on other systems the claim's authority must be valid, and
+    /// everything that is sent must carry the claim's epoch.
     ///
     /// # Errors
     ///
-    /// Any: the unit is released, and claimed again after a backoff while it is still planned. Nothing of it may go on.
+    /// After any error the unit is released, and claimed again after a backoff while it is still planned. No work on it may continue.
     fn start<'a>(&'a self, unit: &'a UnitId, claim: Claim) -> BoxFuture<'a, Result<(), Failure>>;
 
-    /// Ends the work on a unit in good order: takes nothing new, finishes what was taken, commits. When this future is dropped, because
+    /// Drains a unit: takes no new events, finishes those it has taken, commits. When this future is dropped, because
     /// its deadline passed, the work must stop at once.
     fn drain<'a>(&'a self, unit: &'a UnitId) -> BoxFuture<'a, ()>;
 
-    /// Stops the work on all units at once, and forgets them: the lease is lost. Must not block.
+    /// Stops the work on all units at once and forgets them, because the lease is lost. Must not block.
     fn abandon(&self);
 }
 
 /// The right to work on a unit.
 #[derive(Clone, Debug)]
 pub struct Claim {
-    /// The number of this ownership, greater than that of any before.
+    /// The number of this ownership, greater than that of any earlier one.
     pub epoch: Epoch,
-    /// Whether it can still be trusted.
+    /// Whether the claim can still be trusted.
     pub authority: Authority,
 }
 
@@ -73,11 +73,11 @@ pub struct Parts {
     pub member: MemberId,
     /// Where its sessions are served, `host:port`.
     pub address: String,
-    /// What is planned.
+    /// The plans of all streams.
     pub plans: Plans,
-    /// What is owned.
+    /// The owners of all units.
     pub owners: Owners,
-    /// Who does the work.
+    /// Works on the units.
     pub handler: Arc<dyn Handler>,
     /// How long the drain of one unit may take.
     pub drain_deadline: Duration,
@@ -123,7 +123,7 @@ impl Ownership {
         }
     }
 
-    /// Ends when a drain of the process has released everything. Cancel-safe.
+    /// Returns when a drain of the process has released everything. Cancel-safe.
     pub async fn ended(&self) {
         self.task.ended().await;
     }
@@ -134,12 +134,12 @@ struct Reconciler {
     claims: Claims,
     shutdown: Shutdown,
     units: BTreeMap<UnitId, Phase>,
-    retries: BTreeMap<UnitId, Retry>,
+    retries: BTreeMap<UnitId, Postponed>,
     work: FuturesUnordered<BoxFuture<'static, Done>>,
     owned: watch::Sender<Arc<BTreeMap<UnitId, Epoch>>>,
 }
 
-/// What is happening to a unit; one that is not listed is not ours.
+/// What this process is doing with a unit. It has no part in a unit that is not listed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {
     Starting,
@@ -147,14 +147,14 @@ enum Phase {
     Draining,
 }
 
-/// When a unit that could not be started is tried again.
+/// When to start a unit again that could not be started.
 #[derive(Debug)]
-struct Retry {
+struct Postponed {
     at: Instant,
     backoff: Backoff,
 }
 
-/// The end of a piece of work on a unit.
+/// How a piece of work on a unit ended.
 enum Done {
     Started(UnitId, Epoch),
     Held(UnitId),
@@ -169,7 +169,7 @@ enum End {
     Drained,
 }
 
-impl Retry {
+impl Postponed {
     fn new(at: Instant) -> Self {
         let backoff = Backoff::new(BACKOFF_BASE, BACKOFF_CAP);
         Self { at, backoff }
@@ -192,7 +192,7 @@ impl Reconciler {
         }
     }
 
-    /// Plans and owners must be known: acting on empty copies would drain everything.
+    /// Waits until plans and owners are known: acting on empty copies would drain everything.
     async fn begin(&mut self) -> Term {
         self.parts.plans.ready().await;
         self.parts.owners.ready().await;
@@ -269,13 +269,13 @@ impl Reconciler {
             }
             Done::Held(unit) => {
                 self.units.remove(&unit);
-                // The copy of the owners is behind; it will tell when the unit is free.
+                // The copy of the owners is behind; it will show when the unit is free.
                 let at = Instant::now() + BACKOFF_BASE;
-                self.retries.entry(unit).or_insert_with(|| Retry::new(at)).at = at;
+                self.retries.entry(unit).or_insert_with(|| Postponed::new(at)).at = at;
             }
             Done::NotStarted(unit) => {
                 self.units.remove(&unit);
-                let retry = self.retries.entry(unit).or_insert_with(|| Retry::new(Instant::now()));
+                let retry = self.retries.entry(unit).or_insert_with(|| Postponed::new(Instant::now()));
                 retry.at = Instant::now() + retry.backoff.next_delay();
             }
             Done::Drained(unit) => drop(self.units.remove(&unit)),
@@ -284,7 +284,7 @@ impl Reconciler {
     }
 
     fn abandon(&mut self) {
-        // First what is under way, so that nothing starts after all was stopped.
+        // Starts and drains in progress are dropped first, so that nothing starts after everything was stopped.
         self.work = FuturesUnordered::new();
         self.parts.handler.abandon();
         self.units.clear();
@@ -314,10 +314,10 @@ impl Reconciler {
 async fn start(handler: Arc<dyn Handler>, claims: Claims, term: Term, unit: UnitId) -> Done {
     let epoch = match claims.claim(&term, &unit).await {
         Ok(epoch) => epoch,
-        // The normal course of a handoff.
+        // This is normal during a handoff.
         Err(error) if error.code() == Code::Held => return Done::Held(unit),
         Err(error) => {
-            tracing::warn!(%unit, error = %Chain(&error), "claim is tried again");
+            tracing::warn!(%unit, error = %Chain(&error), "cannot claim the unit, retrying");
             return Done::NotStarted(unit);
         }
     };
@@ -328,7 +328,7 @@ async fn start(handler: Arc<dyn Handler>, claims: Claims, term: Term, unit: Unit
             Done::Started(unit, epoch)
         }
         Err(error) => {
-            tracing::warn!(%unit, %epoch, error = %Chain(&*error), "unit does not start, it is tried again");
+            tracing::warn!(%unit, %epoch, error = %Chain(&*error), "cannot start the unit, retrying");
             release(&claims, &unit, epoch).await;
             Done::NotStarted(unit)
         }
@@ -337,7 +337,7 @@ async fn start(handler: Arc<dyn Handler>, claims: Claims, term: Term, unit: Unit
 
 async fn drain(parts: Parts, claims: Claims, unit: UnitId, epoch: Epoch) -> Done {
     if timeout(parts.drain_deadline, parts.handler.drain(&unit)).await.is_err() {
-        tracing::warn!(%unit, %epoch, deadline = ?parts.drain_deadline, "drain took too long, the unit was stopped");
+        tracing::warn!(%unit, %epoch, deadline = ?parts.drain_deadline, "the drain took too long, the unit was stopped");
     }
     release(&claims, &unit, epoch).await;
     tracing::info!(%unit, %epoch, "released");
@@ -346,6 +346,6 @@ async fn drain(parts: Parts, claims: Claims, unit: UnitId, epoch: Epoch) -> Done
 
 async fn release(claims: &Claims, unit: &UnitId, epoch: Epoch) {
     if let Err(error) = claims.release(unit, epoch).await {
-        tracing::error!(%unit, error = %Chain(&error), "unit is not released before the lease ends");
+        tracing::error!(%unit, error = %Chain(&error), "cannot release the unit; it stays claimed until the lease ends");
     }
 }

@@ -1,16 +1,21 @@
 //! Which member should own which unit: a pure function.
 //!
-//! Guarantees, in this order: a unit is planned only for a member of its stage that reaches its network, and within its region if any such
-//! member is there; load is balanced, so that no unit could be handed on, directly or along others, to make it more even (with equal
-//! capacities and free choice: at most one unit between the most and the least loaded of a stage); units stay where they were as far as
-//! that allows. The same arguments give the same plan.
+//! Guarantees, in this order:
+//!
+//! 1. A unit is planned only for a member of its stage that reaches its network, and within its region if there is such a member.
+//! 2. Load is balanced: no hand-over of units, direct or through other members, could make it more even. With equal capacities and free
+//!    choice, the most and the least loaded member of a stage differ by at most one unit.
+//! 3. Units stay where they were as far as the first two allow.
+//!
+//! The same arguments give the same plan.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use rocketbridge_model::MemberId;
 use serde::{Deserialize, Serialize};
 
-use crate::member::{Member, Stage};
+use crate::member::Member;
+use crate::stage::Stage;
 use crate::unit::{Unit, UnitId};
 
 /// Who should own what.
@@ -26,11 +31,11 @@ pub struct Assignment {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Reason {
-    /// No process of its stage is there.
+    /// There is no process of its stage.
     NoMember,
-    /// Processes of its stage are there, but none reaches its network.
+    /// There are processes of its stage, but none reaches its network.
     NoMemberInNetwork,
-    /// A reason that only newer versions know. Never planned by this one.
+    /// A reason that only newer versions know. This version never plans it.
     #[serde(other)]
     Other,
 }
@@ -50,7 +55,7 @@ pub fn plan(members: &[Member], units: &[Unit], previous: &Assignment) -> Assign
     assignment
 }
 
-/// Region and network of a unit: what decides who its candidates are.
+/// Region and network of a unit: they decide which members are its candidates.
 type Wishes<'a> = (Option<&'a str>, Option<&'a str>);
 
 fn plan_stage(members: &[&Member], units: &[&Unit], previous: &Assignment, assignment: &mut Assignment) {
@@ -74,7 +79,7 @@ fn plan_stage(members: &[&Member], units: &[&Unit], previous: &Assignment, assig
             None => homeless.push((class, Piece { unit: &unit.id, home: None })),
         }
     }
-    // Those with the least choice first, so that the others fill the gaps.
+    // Units with the fewest candidates come first, so that the others fill the gaps.
     homeless.sort_by_key(|(class, _)| board.classes[*class].len());
     for (class, piece) in homeless {
         let owner = board.least_loaded(class);
@@ -109,7 +114,7 @@ fn candidates(members: &[&Member], unit: &Unit) -> Result<BTreeSet<usize>, Reaso
 #[derive(Clone, Copy, Debug)]
 struct Piece<'a> {
     unit: &'a UnitId,
-    /// The owner before, if it may stay there.
+    /// The owner so far, if the unit may stay there.
     home: Option<usize>,
 }
 
@@ -154,11 +159,12 @@ impl<'a> Board<'a> {
         let least = |best: usize, at: usize| {
             if self.is_less(at, 1, best, 1) { at } else { best }
         };
-        // A class has a candidate, or it would not be one.
+        // Every class has at least one candidate, so the default is never used.
         self.classes[class].iter().copied().reduce(least).unwrap_or(0)
     }
 
-    /// Hands one unit on along the shortest way from the most loaded member that has one to the least loaded it can reach. False: balanced.
+    /// Hands one unit on along the shortest way from the most loaded member to the least loaded one that it can reach. Returns false when the
+    /// load is balanced.
     fn improve(&mut self) -> bool {
         let mut sources: Vec<usize> = (0..self.load.len()).filter(|at| self.load[*at] > 0).collect();
         sources.sort_by(|one, other| {
@@ -205,7 +211,7 @@ impl<'a> Board<'a> {
                 return;
             };
             let pieces = self.held[giver].entry(class).or_default();
-            // Best one whose home is where it goes, then one that has no home here; the last of equals, so that the first stay.
+            // Best is a unit whose home is the taker, then one whose home is not the giver. Of equals the last is chosen, so that the first stay.
             let rank = |piece: &Piece| (piece.home == Some(taker), piece.home != Some(giver));
             let chosen = (0..pieces.len()).max_by_key(|at| rank(&pieces[*at]));
             if let Some(chosen) = chosen {
@@ -264,7 +270,7 @@ mod tests {
     }
 
     /// *Scenario*: every stage, members that have one, several or none. *Guarantees*: units go to members of their stage only; without one, the
-    /// reason is told.
+    /// plan gives the reason.
     #[test]
     fn stages_are_kept_apart() {
         let members = [member(0, &[Stage::Router, Stage::Filter]), member(1, &[Stage::Controller])];
@@ -277,7 +283,7 @@ mod tests {
     }
 
     /// *Scenario*: units of a region with and without members; a member joins there. *Guarantees*: the region is kept where it has a member, any
-    /// member does otherwise, and units come home when one appears.
+    /// member does otherwise, and units move back when one appears.
     #[test]
     fn regions_are_preferred() {
         let at = |id, region: &str| Member { region: Some(Region::new(region)), ..member(id, &[Stage::Router]) };

@@ -1,13 +1,14 @@
-//! The leader's loop: members and units in, plans out.
+//! The planning loop: members and units in, plans out.
 //!
 //! Guarantees: only the leader writes (each transaction is guarded by the leader key's create revision, so that the writes of a deposed
-//! leader fail); only changed plans are written; nothing is written before members and units are known. The data path does not need it:
-//! without a leader everything stays as it is.
+//! leader fail); only changed plans are written; nothing is written before members and units are known. The data path does not need the
+//! planner: without a leader everything stays as it is.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use rocketbridge_codec::keyspace;
 use rocketbridge_metastore::transaction::{MAX_BYTES, MAX_OPERATIONS};
 use rocketbridge_metastore::{Metastore, Operation, Transaction};
 use rocketbridge_runtime::{Backoff, Chain, TaskHandle, TaskKind, Tasks};
@@ -16,11 +17,12 @@ use tokio::time::{Instant, timeout};
 
 use crate::election::{Election, Leadership};
 use crate::error::Error;
-use crate::member::{Members, encode};
+use crate::member::Members;
 use crate::owners::Owners;
 use crate::plan::{Assignment, plan};
-use crate::plans::{PLAN, Plans, assignment, by_stream, plan_key};
+use crate::plans::{Plans, assignment, by_stream};
 use crate::unit::Unit;
+use crate::value::encode;
 
 /// After a change, how long nothing else may change before a plan is made: processes often come and go together.
 const SETTLE: Duration = Duration::from_millis(100);
@@ -28,7 +30,7 @@ const SETTLE: Duration = Duration::from_millis(100);
 /// How long settling may take.
 const SETTLE_LIMIT: Duration = Duration::from_secs(1);
 
-/// How often all is looked at anew.
+/// How often a plan is made without a change.
 const TICK: Duration = Duration::from_secs(10);
 
 const BACKOFF_BASE: Duration = Duration::from_millis(100);
@@ -52,7 +54,7 @@ impl Planner {
         }))
     }
 
-    /// Ends when the loop did. Cancel-safe.
+    /// Returns when the loop has ended. Cancel-safe.
     pub async fn ended(&self) {
         self.0.ended().await;
     }
@@ -77,7 +79,7 @@ impl Loop {
                 self.election.changed().await;
                 continue;
             };
-            // Marked as seen before it is used, so that a change meanwhile wakes the wait.
+            // The units count as seen before they are used, so that a change meanwhile wakes the wait.
             let Some(units) = self.units.borrow_and_update().clone() else {
                 self.change().await;
                 continue;
@@ -90,7 +92,7 @@ impl Loop {
                 }
                 Err(error) => {
                     let delay = backoff.next_delay();
-                    tracing::warn!(error = %Chain(&error), ?delay, "planning is tried again");
+                    tracing::warn!(error = %Chain(&error), ?delay, "cannot plan, retrying");
                     tokio::time::sleep(delay).await;
                 }
             }
@@ -98,9 +100,9 @@ impl Loop {
     }
 
     async fn plan_once(&self, leadership: &Leadership, units: Arc<[Unit]>) -> Result<(), Error> {
-        let stored = self.store.list(PLAN).await.map_err(Error::store("read plans"))?.entries;
+        let stored = self.store.list(keyspace::PLANS).await.map_err(Error::store("read plans"))?.entries;
         let mut previous = assignment(&stored);
-        // Where a plan is missing, what is owned stays where it is.
+        // Where a plan is missing, owned units stay where they are.
         for (unit, owner) in self.owners.all() {
             previous.owners.entry(unit).or_insert(owner.member);
         }
@@ -108,7 +110,7 @@ impl Loop {
         let planned = tokio::task::spawn_blocking(move || plan(&members, &units, &previous));
         let planned = match planned.await {
             Ok(planned) => planned,
-            // A panic of a pure function would come again; it is a task failure, like any other panic.
+            // A pure function would panic again with the same arguments, so this is a failure of the task, like any other panic.
             Err(failure) => std::panic::resume_unwind(failure.into_panic()),
         };
         let stored: BTreeMap<String, Vec<u8>> = stored.into_iter().map(|entry| (entry.key, entry.value.to_vec())).collect();
@@ -130,7 +132,7 @@ impl Loop {
             () = self.members.changed() => {}
             () = self.plans.changed() => {}
             changed = self.units.changed() => if changed.is_err() {
-                // Nobody will ever want other units; the rest may still change.
+                // The wanted units will not change any more; everything else may.
                 tokio::select! {
                     () = self.election.changed() => {}
                     () = self.members.changed() => {}
@@ -151,7 +153,7 @@ fn transactions(stored: &BTreeMap<String, Vec<u8>>, wanted: &Assignment) -> Resu
     let mut operations = Vec::new();
     let mut keys = BTreeSet::new();
     for (stream, plan) in by_stream(wanted) {
-        let key = plan_key(&stream);
+        let key = keyspace::plan(&stream);
         let value = encode("plan", &plan)?;
         if stored.get(&key) != Some(&value) {
             let put = Operation::Put { key: key.clone(), value: value.into(), lease: None };
@@ -164,7 +166,11 @@ fn transactions(stored: &BTreeMap<String, Vec<u8>>, wanted: &Assignment) -> Resu
     let mut all: Vec<Transaction> = Vec::new();
     for operation in operations {
         if operation.bytes() > PAYLOAD {
-            tracing::error!(bytes = operation.bytes(), limit = PAYLOAD, "the plan of a stream is too large, it is left as it is");
+            tracing::error!(
+                bytes = operation.bytes(),
+                limit = PAYLOAD,
+                "the plan of a stream is too large to be stored; the stored plan stays"
+            );
             continue;
         }
         let fits = |last: &&mut Transaction| last.operations.len() < MAX_OPERATIONS && last.bytes() + operation.bytes() <= PAYLOAD;
@@ -176,7 +182,7 @@ fn transactions(stored: &BTreeMap<String, Vec<u8>>, wanted: &Assignment) -> Resu
     Ok(all)
 }
 
-/// What a transaction may hold besides its guard.
+/// The most bytes in a transaction besides its guard.
 const PAYLOAD: usize = MAX_BYTES - 1024;
 
 #[cfg(test)]
@@ -218,9 +224,9 @@ mod tests {
         let old = planned(2, 2);
         let mut stored: BTreeMap<String, Vec<u8>> = BTreeMap::new();
         for (stream, plan) in by_stream(&old) {
-            stored.insert(plan_key(&stream), encode("plan", &plan).expect("encodable"));
+            stored.insert(keyspace::plan(&stream), encode("plan", &plan).expect("encodable"));
         }
-        stored.insert(plan_key("gone"), b"{}".to_vec());
+        stored.insert(keyspace::plan("gone"), b"{}".to_vec());
         let mut new = old.clone();
         new.owners.insert(UnitId::new("s1", UnitKind::FilterShard(0)), MemberId::new("other"));
         let all = transactions(&stored, &new).expect("encodable");

@@ -1,19 +1,17 @@
-//! The plan as it is stored: one key per stream, `plan/{stream}`, so that a change to one stream rewrites that one only.
+//! The plan as it is stored: one key per stream, `plan/{stream}`, so that a change to one stream rewrites only that key.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use rocketbridge_metastore::{Entry, Metastore, Mirror, key};
+use rocketbridge_codec::keyspace;
+use rocketbridge_metastore::{Entry, Metastore, Mirror};
 use rocketbridge_model::MemberId;
 use rocketbridge_runtime::Tasks;
 use serde::{Deserialize, Serialize};
 
-use crate::member::decode;
 use crate::plan::{Assignment, Reason};
 use crate::unit::{UnitId, UnitKind};
-
-/// The prefix of all plans.
-pub const PLAN: &str = "plan/";
+use crate::value::decode;
 
 /// The plan of one stream.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -26,7 +24,7 @@ pub struct StreamPlan {
     pub unassigned: BTreeMap<UnitKind, Reason>,
 }
 
-/// All plans. Cheap to clone; each clone has its own mark of what it has seen.
+/// All plans. Cheap to clone; each clone remembers separately what it has seen.
 #[derive(Clone, Debug)]
 pub struct Plans(Mirror);
 
@@ -34,19 +32,19 @@ pub struct Plans(Mirror);
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Planned {
     pub(crate) units: BTreeSet<UnitId>,
-    /// The streams whose plan another version wrote and this one cannot read: what is owned of them is kept.
+    /// The streams whose plan this version cannot read, because another version wrote it: their owned units are kept.
     pub(crate) unreadable: BTreeSet<String>,
 }
 
 impl Plans {
     /// Starts to follow the plans.
     pub fn start(store: Arc<dyn Metastore>, tasks: &Tasks) -> Self {
-        Self(Mirror::start(store, PLAN, tasks))
+        Self(Mirror::start(store, keyspace::PLANS, tasks))
     }
 
     /// The plan of a stream; `None` if there is none that this version can read.
     pub fn stream(&self, stream: &str) -> Option<StreamPlan> {
-        self.0.snapshot().get(&plan_key(stream)).and_then(decode)
+        self.0.snapshot().get(&keyspace::plan(stream)).and_then(decode)
     }
 
     /// Waits until plans differ from what this handle has seen. Cancel-safe.
@@ -62,7 +60,7 @@ impl Plans {
     pub(crate) fn planned_for(&self, member: &MemberId) -> Planned {
         let mut planned = Planned::default();
         for entry in self.0.snapshot().values() {
-            let Some(stream) = stream_of(&entry.key) else {
+            let Some(stream) = keyspace::planned_stream(&entry.key) else {
                 continue;
             };
             match decode::<StreamPlan>(entry) {
@@ -77,11 +75,6 @@ impl Plans {
     }
 }
 
-/// The key of a stream's plan.
-pub fn plan_key(stream: &str) -> String {
-    format!("{PLAN}{}", key::encode(stream))
-}
-
 /// Splits an assignment by stream.
 pub(crate) fn by_stream(assignment: &Assignment) -> BTreeMap<String, StreamPlan> {
     let mut plans: BTreeMap<String, StreamPlan> = BTreeMap::new();
@@ -94,20 +87,16 @@ pub(crate) fn by_stream(assignment: &Assignment) -> BTreeMap<String, StreamPlan>
     plans
 }
 
-/// Puts the owners of stored plans together.
+/// Collects the owners of all stored plans.
 pub(crate) fn assignment(entries: &[Entry]) -> Assignment {
     let mut assignment = Assignment::default();
     for entry in entries {
-        if let (Some(stream), Some(plan)) = (stream_of(&entry.key), decode::<StreamPlan>(entry)) {
+        if let (Some(stream), Some(plan)) = (keyspace::planned_stream(&entry.key), decode::<StreamPlan>(entry)) {
             let owners = plan.units.into_iter().map(|(kind, owner)| (UnitId::new(stream.clone(), kind), owner));
             assignment.owners.extend(owners);
         }
     }
     assignment
-}
-
-fn stream_of(key: &str) -> Option<String> {
-    key.strip_prefix(PLAN).and_then(key::decode)
 }
 
 #[cfg(test)]
@@ -116,7 +105,7 @@ mod tests {
 
     use super::*;
 
-    /// *Scenario*: a plan as it is stored, and one of a newer version. *Guarantees*: the documented form, and it can be read.
+    /// *Scenario*: a plan as it is stored, and one of a newer version. *Guarantees*: both can be read, and the plan has the documented form.
     #[test]
     fn plans_are_stored_as_documented() {
         let mut plan = StreamPlan::default();

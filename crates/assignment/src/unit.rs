@@ -3,14 +3,11 @@
 use std::fmt;
 use std::str::FromStr;
 
-use rocketbridge_metastore::key;
+use rocketbridge_codec::keyspace::{self, part};
 use rocketbridge_model::{PartitionId, Region};
 use serde::{Deserialize, Serialize};
 
-use crate::member::Stage;
-
-/// The prefix of all owner keys.
-pub const OWNERS: &str = "owners/";
+use crate::stage::Stage;
 
 /// A part of a stream that exactly one process works on.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -30,22 +27,22 @@ pub enum UnitKind {
 pub struct UnitId {
     /// The stream's name.
     pub stream: String,
-    /// The part of it.
+    /// The part of the stream.
     pub kind: UnitKind,
 }
 
 /// A unit, and where it should be worked on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Unit {
-    /// Which it is.
+    /// Its identity.
     pub id: UnitId,
     /// The region whose members should own it. Absent: any.
     pub region: Option<Region>,
-    /// The network that its owner must reach. Absent: none in particular.
+    /// The network that its owner must reach. Absent: any member will do.
     pub network: Option<String>,
 }
 
-/// A text that names no unit.
+/// The text does not name a unit.
 #[derive(Debug, thiserror::Error)]
 #[error("{0:?} names no unit")]
 pub struct NoUnit(String);
@@ -74,13 +71,13 @@ impl UnitId {
 
     /// The key of its owner: `owners/{stream}/{kind}/{index}`.
     pub fn key(&self) -> String {
-        format!("{OWNERS}{self}")
+        keyspace::owner(&self.stream, &self.kind.to_string())
     }
 
     /// Reads back a key of [`key`](Self::key).
     pub fn from_key(key: &str) -> Option<Self> {
-        let (stream, kind) = key.strip_prefix(OWNERS)?.split_once('/')?;
-        Some(Self::new(key::decode(stream)?, kind.parse().ok()?))
+        let (stream, kind) = keyspace::owned(key)?;
+        Some(Self::new(stream, kind.parse().ok()?))
     }
 }
 
@@ -90,7 +87,7 @@ impl fmt::Display for UnitKind {
         match self {
             Self::Discovery => formatter.write_str("discovery/0"),
             Self::Partition(partition) => {
-                write!(formatter, "partition/{}", key::encode(partition.as_str()))
+                write!(formatter, "partition/{}", part::encode(partition.as_str()))
             }
             Self::FilterShard(number) => write!(formatter, "filter/{number}"),
             Self::DispatchShard(number) => write!(formatter, "dispatch/{number}"),
@@ -107,7 +104,7 @@ impl FromStr for UnitKind {
         let number = || index.parse::<u32>().ok().filter(|number| number.to_string() == index).ok_or_else(no_unit);
         match kind {
             "discovery" if index == "0" => Ok(Self::Discovery),
-            "partition" => key::decode(index).map(|name| Self::Partition(PartitionId::new(name))).ok_or_else(no_unit),
+            "partition" => part::decode(index).map(|name| Self::Partition(PartitionId::new(name))).ok_or_else(no_unit),
             "filter" => number().map(Self::FilterShard),
             "dispatch" => number().map(Self::DispatchShard),
             _ => Err(no_unit()),
@@ -118,7 +115,7 @@ impl FromStr for UnitKind {
 /// `{stream}/{kind}/{index}`, in the encoding of keys.
 impl fmt::Display for UnitId {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "{}/{}", key::encode(&self.stream), self.kind)
+        write!(formatter, "{}/{}", part::encode(&self.stream), self.kind)
     }
 }
 

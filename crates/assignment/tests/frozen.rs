@@ -1,4 +1,4 @@
-//! A process that is stopped (SIGSTOP) past its TTL and goes on: this test runs itself as a child.
+//! A process that is stopped (SIGSTOP) past its TTL and then continues: this test runs itself as a child.
 
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
@@ -24,7 +24,7 @@ async fn connect(endpoint: &str) -> Arc<dyn Metastore> {
     Arc::new(Etcd::connect(etcd::Config::new([endpoint])).await.expect("connect"))
 }
 
-/// The child's part: owns a unit, and answers each line of its input with whether it may act. Does nothing when run as a test of its own.
+/// The child's part: owns a unit, and for each line of its input prints whether it may act. Does nothing when run as a test of its own.
 #[test]
 fn child() {
     let Ok(endpoint) = std::env::var(ROLE) else {
@@ -76,15 +76,15 @@ impl Running {
         kill_process(pid, signal).expect("the child runs");
     }
 
-    /// Stops it, and returns when each of its threads has stopped: a signal takes effect when a thread is next scheduled, and until then the
-    /// process could read what is written to it.
+    /// Stops the process, and returns when each of its threads has stopped: a signal takes effect when a thread is next scheduled, and until
+    /// then the process could read its input.
     fn stop(&self) {
         self.signal(Signal::STOP);
         let threads = format!("/proc/{}/task", self.process.id());
         let stopped = || {
             std::fs::read_dir(&threads).expect("the child runs").flatten().all(|thread| {
                 let stat = std::fs::read_to_string(thread.path().join("stat")).unwrap_or_default();
-                // The state stands behind the name, which is in parentheses and may hold anything.
+                // The state follows the name, which is in parentheses and may contain anything.
                 stat.rsplit_once(") ").is_some_and(|(_, rest)| rest.starts_with('T'))
             })
         };
@@ -117,8 +117,8 @@ impl Drop for Running {
     }
 }
 
-/// *Scenario*: an owner is stopped until another process has claimed its unit, then goes on. *Guarantees*: the very first thing it can learn is
-/// that it may not act, without asking anybody and before any of its tasks has run; the other has a higher epoch.
+/// *Scenario*: an owner is stopped until another process has claimed its unit, then continues. *Guarantees*: its first check
+/// says that it may not act, without a request and before any of its tasks has run; the other process has a higher epoch.
 #[tokio::test]
 async fn a_stopped_owner_knows_at_once() {
     let Some(cluster) = Cluster::start(1) else {
@@ -130,7 +130,7 @@ async fn a_stopped_owner_knows_at_once() {
     assert_eq!(owner.line("valid"), "valid true");
     let before = store.get(&unit().key()).await.expect("get").expect("it is owned").create_revision;
     owner.stop();
-    // Waits in its input, to be the first thing that it reads.
+    // The line waits in the child's input, so that the child reads it first.
     owner.ask();
 
     let tasks = Tasks::new(Shutdown::new());

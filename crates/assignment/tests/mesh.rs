@@ -15,9 +15,9 @@ use rocketbridge_assignment::{
     UnitId, UnitKind, ownership,
 };
 use rocketbridge_metastore::testing::Cluster;
-use rocketbridge_metastore::watch::Source;
+use rocketbridge_metastore::watch::Feed;
 use rocketbridge_metastore::{
-    Embedded, Entry, Error, Etcd, LeaseGrant, LeaseId, Listing, Metastore, Outcome, Transaction, Watch, WatchEvent,
+    Embedded, Entry, Error, Etcd, LeaseGrant, LeaseId, Listing, Metastore, Transacted, Transaction, Watch, WatchEvent,
 };
 use rocketbridge_model::{Epoch, MemberId, PartitionId};
 use rocketbridge_runtime::tasks::Failure;
@@ -121,7 +121,7 @@ impl Handler for Worker {
     }
 }
 
-/// The way of one process to the store, which can be cut: calls then hang, and so do its watches.
+/// The connection of one process to the store, which can be cut: calls and watches then hang.
 #[derive(Clone, Debug)]
 struct Link {
     store: Arc<dyn Metastore>,
@@ -138,7 +138,7 @@ impl Link {
             let mut cut = self.cut.subscribe();
             cut.wait_for(|cut| !*cut).await.expect("the link lives");
             let answer = call.await;
-            // An answer that comes while the link is cut comes after it.
+            // An answer that arrives while the link is cut is held back until it is restored.
             cut.wait_for(|cut| !*cut).await.expect("the link lives");
             answer
         }
@@ -155,7 +155,7 @@ impl Metastore for Link {
         self.through(self.store.list(prefix))
     }
 
-    fn transact(&self, transaction: Transaction) -> BoxFuture<'_, Result<Outcome, Error>> {
+    fn transact(&self, transaction: Transaction) -> BoxFuture<'_, Result<Transacted, Error>> {
         self.through(self.store.transact(transaction))
     }
 
@@ -187,7 +187,7 @@ struct Wire {
     cut: watch::Receiver<bool>,
 }
 
-impl Source for Wire {
+impl Feed for Wire {
     fn next(&mut self) -> BoxFuture<'_, Result<WatchEvent, Error>> {
         async move {
             loop {
@@ -266,7 +266,7 @@ impl Process {
         self.kill();
     }
 
-    /// As SIGKILL: nothing is said to anybody.
+    /// As by SIGKILL: nothing is released or withdrawn.
     fn kill(&self) {
         self.tasks.shutdown().abort(Cause::Requested("test".into()));
     }
@@ -364,7 +364,7 @@ async fn handoff_drains_first() {
 }
 
 /// *Scenario*: the process that owns units and leads is killed. *Guarantees*: the other leads with a higher epoch, writes of the dead
-/// leader would fail, and all units are taken over when the lease has ended, not before.
+/// leader would fail, and all units are taken over after the lease has ended, and not before.
 #[tokio::test]
 async fn a_killed_process_is_replaced() {
     on_both(|store| async {

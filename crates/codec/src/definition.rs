@@ -20,6 +20,7 @@ use rocketbridge_model::StreamDefinition;
 use rocketbridge_model::connection::ConnectionDefinition;
 use rocketbridge_model::network::NetworkDefinition;
 
+pub use crate::kind::Kind;
 pub use mask::Mask;
 pub use read::{Document, Place, ReadError, read_definitions};
 
@@ -51,36 +52,5 @@ impl Definition {
             Self::Connection(connection) => &connection.name,
             Self::Network(network) => &network.name,
         }
-    }
-}
-
-/// The kinds of definition. They sort in the order in which they can refer to each other: networks, connections, streams.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Kind {
-    /// A network.
-    Network,
-    /// A connection.
-    Connection,
-    /// A stream.
-    Stream,
-}
-
-impl Kind {
-    /// Every kind.
-    pub const ALL: [Self; 3] = [Self::Network, Self::Connection, Self::Stream];
-
-    /// The word in files: `Stream`, `Connection`, `Network`.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Network => "Network",
-            Self::Connection => "Connection",
-            Self::Stream => "Stream",
-        }
-    }
-}
-
-impl std::fmt::Display for Kind {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.write_str(self.as_str())
     }
 }

@@ -1,10 +1,10 @@
 //! A metadata store on one file of this process, for standalone.
 //!
-//! Guarantees: a transaction that was answered is on disk (fdatasync); one process at a time has the file (it is locked); at open every
-//! leased key is deleted, because its owner died with the process that wrote it.
+//! Guarantees: an answered transaction is on disk (fdatasync); only one process at a time can open the file (it is locked); opening deletes
+//! every leased key, because its owner died with the process that wrote it.
 //!
-//! Reads are served from memory, as everything is small. One thread ([`writer`]) changes things, so that no async thread waits for a
-//! disk. The last changes are kept in memory for watches; a watch that asks for older ones, or falls behind them, is told to resync.
+//! Reads are served from memory, as everything is small. One thread ([`writer`]) makes all changes, so that no async thread waits for a
+//! disk. The last changes are kept in memory for watches; a watch that needs older ones fails with a request to resync.
 //! There is no group commit: some 300 transactions a second are plenty for one node.
 
 mod file;
@@ -20,10 +20,11 @@ use futures::future::BoxFuture;
 use parking_lot::RwLock;
 use tokio::sync::{mpsc, oneshot, watch};
 
+use crate::entry::{Entry, LeaseGrant, LeaseId, Listing};
 use crate::error::Error;
-use crate::store::{Entry, LeaseGrant, LeaseId, Listing, Metastore};
-use crate::transaction::{Outcome, Transaction};
-use crate::watch::{Source, Watch, WatchEvent};
+use crate::store::Metastore;
+use crate::transaction::{Transacted, Transaction};
+use crate::watch::{Feed, Watch, WatchEvent};
 
 use file::File;
 use state::State;
@@ -32,7 +33,7 @@ use writer::{Command, Writer};
 /// The name of the file within its directory.
 const FILE_NAME: &str = "metastore.redb";
 
-/// How many commands may wait for the writer; more callers wait for a place.
+/// How many commands may wait for the writer. When the queue is full, further callers wait for a place.
 const QUEUE: usize = 256;
 
 /// A store on a file. Cheap to clone; every clone is the same store.
@@ -66,7 +67,7 @@ impl Embedded {
             }
             Err(error) => drop(opened.send(Err(error))),
         };
-        // A thread and not a task, because its work is blocking writes; it ends with the last handle.
+        // This is a thread and not a task because its writes block; it ends with the last handle.
         let spawned = std::thread::Builder::new().name("metastore".to_owned()).spawn(thread);
         spawned.map_err(|error| storage("start writer", &place, error))?;
         let (state, revision) = wait.await.map_err(|_| closed(&place))??;
@@ -81,7 +82,7 @@ impl Embedded {
         }
     }
 
-    /// Forgets the changes up to and including `revision`: watches that still need one of them are told to resync.
+    /// Forgets the changes up to and including `revision`: watches that still need one of them must resync.
     pub fn compact(&self, revision: u64) {
         self.state.write().compact(revision);
     }
@@ -92,7 +93,7 @@ impl Embedded {
         answer.await.map_err(|_| closed(&self.place))?
     }
 
-    /// Reads go on from memory after a close, which nobody expects of a closed store.
+    /// Memory could still be read after a close; this check makes reads fail like every other call.
     fn open_state(&self) -> Result<parking_lot::RwLockReadGuard<'_, State>, Error> {
         if self.commands.is_closed() { Err(closed(&self.place)) } else { Ok(self.state.read()) }
     }
@@ -107,7 +108,7 @@ impl Metastore for Embedded {
         async move { Ok(self.open_state()?.list(prefix)) }.boxed()
     }
 
-    fn transact(&self, transaction: Transaction) -> BoxFuture<'_, Result<Outcome, Error>> {
+    fn transact(&self, transaction: Transaction) -> BoxFuture<'_, Result<Transacted, Error>> {
         async move {
             transaction.validate()?;
             self.ask(|reply| Command::Transact { transaction, reply }).await
@@ -148,11 +149,11 @@ struct Follower {
     cursor: u64,
 }
 
-impl Source for Follower {
+impl Feed for Follower {
     fn next(&mut self) -> BoxFuture<'_, Result<WatchEvent, Error>> {
         async move {
             loop {
-                // Marked as seen before the history is read: a change between the two wakes the wait below.
+                // The history counts as seen before it is read, so that a change between the two wakes the wait below.
                 self.revision.borrow_and_update();
                 if let Some(event) = self.advance()? {
                     return Ok(event);
@@ -180,6 +181,6 @@ fn closed(place: &str) -> Error {
     Error::Closed { place: place.to_owned() }
 }
 
-fn storage(step: &'static str, place: &str, source: impl Into<crate::error::Source>) -> Error {
+fn storage(step: &'static str, place: &str, source: impl Into<crate::error::BoxError>) -> Error {
     Error::Storage { step, place: place.to_owned(), source: source.into() }
 }

@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use rocketbridge_runtime::Retry;
 
-use crate::store::LeaseId;
+use crate::entry::LeaseId;
 
-/// The cause of an error, kept out of its message.
-pub type Source = Box<dyn std::error::Error + Send + Sync>;
+/// The underlying error, kept out of the message.
+pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 /// What kind of error it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -39,7 +39,7 @@ pub enum Error {
         place: String,
         waited: Duration,
         #[source]
-        source: Source,
+        source: BoxError,
     },
     /// The connection broke, or time ran out, after a change was sent.
     #[error("{step} on {place}: it may or may not have happened")]
@@ -47,7 +47,7 @@ pub enum Error {
         step: &'static str,
         place: String,
         #[source]
-        source: Source,
+        source: BoxError,
     },
     /// The server understood and refused.
     #[error("{step} on {place}: refused")]
@@ -55,7 +55,7 @@ pub enum Error {
         step: &'static str,
         place: String,
         #[source]
-        source: Source,
+        source: BoxError,
     },
     /// The server wants other credentials or permissions.
     #[error("{step} on {place}: not permitted")]
@@ -63,12 +63,12 @@ pub enum Error {
         step: &'static str,
         place: String,
         #[source]
-        source: Source,
+        source: BoxError,
     },
     /// The lease expired or was revoked.
     #[error("lease {lease} on {place}: lost")]
     LeaseLost { lease: LeaseId, place: String },
-    /// The watched revisions are no longer kept.
+    /// The store no longer keeps the revisions that the watch needs.
     #[error("watch of {prefix:?} on {place}: compacted up to revision {revision}, resync")]
     Compacted { prefix: String, place: String, revision: u64 },
     /// The server ended the watch, or its connection broke.
@@ -77,9 +77,9 @@ pub enum Error {
         prefix: String,
         place: String,
         #[source]
-        source: Option<Source>,
+        source: Option<BoxError>,
     },
-    /// The server sent nothing, not even when asked for a sign of life.
+    /// The server sent nothing, not even a requested progress report.
     #[error("watch of {prefix:?} on {place}: silent for {silence:?}, resync")]
     WatchSilent { prefix: String, place: String, silence: Duration },
     /// A transaction over the limit.
@@ -100,7 +100,7 @@ pub enum Error {
         step: &'static str,
         place: String,
         #[source]
-        source: Source,
+        source: BoxError,
     },
     /// The store was closed by this process.
     #[error("{place}: closed")]

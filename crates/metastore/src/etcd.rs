@@ -1,11 +1,11 @@
 //! A metadata store on an etcd cluster (3.5 or newer).
 //!
-//! Guarantees beyond the trait: every call has a deadline per attempt and one over all; calls that may be repeated are, on the next
-//! endpoint; a change that was sent and not answered is never repeated, but reported as [`Error::OutcomeUnknown`]; watches notice silence.
+//! Guarantees beyond the trait: every call has a deadline for each attempt and one for all; calls that may be repeated are repeated on the
+//! next endpoint; a change that was sent and not answered is never repeated, but reported as [`Error::OutcomeUnknown`]; watches notice silence.
 //!
-//! It has one connection per endpoint and chooses among them itself, because the balanced channel of the client goes on choosing a dead
-//! endpoint, and to be able to name the endpoint in errors. Kinds of failure are told by status codes and types, never by texts, which
-//! differ between etcd versions. [`config::Config`] has the timers, [`endpoints`] the attempts, [`following`] the watch.
+//! It has one connection per endpoint and chooses among them itself, because the balanced channel of the client keeps choosing a dead
+//! endpoint, and so that errors can name the endpoint. Failures are classified by status codes and types, never by texts, which differ
+//! between etcd versions. [`config::Config`] has the timers, [`endpoints`] the attempts, [`following`] the watch.
 
 pub mod config;
 mod endpoints;
@@ -21,19 +21,20 @@ use futures::FutureExt;
 use futures::future::BoxFuture;
 use parking_lot::Mutex;
 
+use crate::entry::{Entry, LeaseGrant, LeaseId, Listing};
 use crate::error::Error;
-use crate::store::{Entry, LeaseGrant, LeaseId, Listing, Metastore};
-use crate::transaction::{Compare, Operation, Outcome, Transaction};
+use crate::store::Metastore;
+use crate::transaction::{Compare, Operation, Transacted, Transaction};
 use crate::watch::Watch;
 
 pub use config::{Config, Credentials, Tls};
 use endpoints::{Endpoints, Repeat};
 use following::Following;
 
-/// How many entries are asked for at once; halved when they are too large together.
+/// How many entries are requested at once; halved when they are too large for one message.
 const PAGE: i64 = 1000;
 
-/// How often a listing starts over because its revision was compacted under it.
+/// How often a listing may start over because its revision was compacted meanwhile.
 const LISTING_ATTEMPTS: u32 = 8;
 
 /// A store on an etcd cluster. Cheap to clone; every clone uses the same connections.
@@ -44,8 +45,8 @@ pub struct Etcd {
     keepers: Arc<Mutex<HashMap<LeaseId, Keeper>>>,
 }
 
-/// An open stream of renewals. It is taken out for each renewal and put back only when that was answered, so that an answer is always
-/// the one to the request before it.
+/// An open stream of renewals. Each renewal takes the stream out and puts it back only after the answer, so that an answer always belongs
+/// to the latest request.
 #[derive(Debug)]
 struct Keeper {
     sender: client::LeaseKeeper,
@@ -53,18 +54,18 @@ struct Keeper {
 }
 
 impl Etcd {
-    /// Connects, and makes sure that the cluster answers: connecting alone would succeed on a dead endpoint.
+    /// Connects, and reads once to check that the cluster answers: connecting alone would succeed on a dead endpoint.
     ///
     /// # Errors
     ///
-    /// [`Error::Configuration`], or what the first read fails with.
+    /// [`Error::Configuration`], or the failure of the first read.
     pub async fn connect(config: Config) -> Result<Self, Error> {
         let store = Self::new(config)?;
         store.get("probe").await?;
         Ok(store)
     }
 
-    /// A store that connects when it is first used.
+    /// Returns a store that connects when it is first used.
     ///
     /// # Errors
     ///
@@ -79,7 +80,7 @@ impl Etcd {
     ///
     /// # Errors
     ///
-    /// [`Error::Refused`] when it already did, or the revision is in the future.
+    /// [`Error::Refused`] when this was done before, or the revision is in the future.
     pub async fn compact(&self, revision: u64) -> Result<(), Error> {
         let revision = to_server(revision);
         let attempt = move |client: client::Client| async move { client.kv_client().compact(revision, None).await.map(drop) }.boxed();
@@ -163,7 +164,7 @@ impl Etcd {
                         Keeper { sender, answers }
                     }
                 };
-                // The client reports a broken stream as the same error as a lost lease, which it is not.
+                // The client reports a broken stream with the same error as a lost lease, although the lease may be alive.
                 let sent = keeper.sender.keep_alive().await;
                 sent.map_err(|error| client::Error::WatchError(error.to_string()))?;
                 let answer = keeper.answers.message().await?;
@@ -176,7 +177,7 @@ impl Etcd {
             Err(error) => return Err(endpoints::lease_error(error, lease)),
         };
         match ttl {
-            // A revoked lease is answered, without error, with nothing left. So is the end of the stream: not confirmed.
+            // For a revoked lease the server answers without an error that no time is left. The end of the stream confirms nothing either.
             Some(seconds) if seconds > 0 => {
                 self.keepers.lock().insert(lease, keeper);
                 Ok(Duration::from_secs(seconds.unsigned_abs()))
@@ -224,7 +225,7 @@ impl Metastore for Etcd {
         .boxed()
     }
 
-    fn transact(&self, transaction: Transaction) -> BoxFuture<'_, Result<Outcome, Error>> {
+    fn transact(&self, transaction: Transaction) -> BoxFuture<'_, Result<Transacted, Error>> {
         async move {
             transaction.validate()?;
             let lease = transaction.operations.iter().find_map(|operation| match operation {
@@ -246,7 +247,7 @@ impl Metastore for Etcd {
                     });
                 }
             };
-            Ok(Outcome {
+            Ok(Transacted {
                 succeeded: answer.succeeded(),
                 revision: from_server(answer.header().map_or(0, client::ResponseHeader::revision)),
             })
@@ -273,7 +274,7 @@ impl Metastore for Etcd {
     fn grant_lease(&self, ttl: Duration) -> BoxFuture<'_, Result<LeaseGrant, Error>> {
         let seconds = i64::try_from(ttl.as_secs() + u64::from(ttl.subsec_nanos() > 0)).unwrap_or(i64::MAX);
         async move {
-            // Repeating may leave a lease that nobody uses; it ends by itself.
+            // A repeated grant may leave a lease that nobody uses; that lease ends by itself.
             let attempt = move |client: client::Client| async move { client.lease_client().grant(seconds, None).await }.boxed();
             let (_, answer) = self.endpoints.call("grant lease", Repeat::Safe, attempt).await?;
             Ok(LeaseGrant { id: LeaseId(answer.id()), ttl: Duration::from_secs(answer.ttl().unsigned_abs()) })
@@ -298,7 +299,7 @@ impl Metastore for Etcd {
     }
 }
 
-/// Keys are written by this project only, and are text; what is not is shown as well as it can be.
+/// Keys are written by this project only, and are text. Other bytes are replaced so that the key can still be shown.
 fn local_key(namespace: &str, key: &[u8]) -> String {
     String::from_utf8_lossy(key.strip_prefix(namespace.as_bytes()).unwrap_or(key)).into_owned()
 }

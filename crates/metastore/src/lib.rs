@@ -1,7 +1,6 @@
 //! Metadata behind one trait: small values under keys, revisions, atomic guarded transactions, leases and watches.
 //!
-//! - [`store`]: the trait [`Metastore`] and what it answers; [`transaction`]: what it is asked to change; [`watch`]: how changes arrive;
-//! - [`key`]: how names become parts of keys, so that prefixes are unambiguous;
+//! - [`store`]: the trait [`Metastore`]; [`entry`]: what it holds; [`transaction`]: how it is changed; [`watch`]: how changes are followed;
 //! - [`mirror`]: a level-triggered copy of everything under a prefix: what consumers should use instead of a raw watch;
 //! - [`etcd`]: on an etcd cluster; [`embedded`]: on a file of this process, for standalone;
 //! - [`error`]: what can go wrong, and what to do then;
@@ -10,9 +9,9 @@
 //! Keys are relative to a namespace that each implementation adds. Nothing here knows what the values mean.
 
 pub mod embedded;
+pub mod entry;
 pub mod error;
 pub mod etcd;
-pub mod key;
 pub mod mirror;
 pub mod store;
 #[cfg(feature = "testing")]
@@ -21,9 +20,10 @@ pub mod transaction;
 pub mod watch;
 
 pub use embedded::Embedded;
+pub use entry::{Entry, LeaseGrant, LeaseId, Listing};
 pub use error::{Code, Error};
 pub use etcd::Etcd;
 pub use mirror::{Mirror, Snapshot};
-pub use store::{Entry, LeaseGrant, LeaseId, Listing, Metastore};
-pub use transaction::{Compare, Operation, Outcome, Transaction};
+pub use store::Metastore;
+pub use transaction::{Compare, Operation, Transacted, Transaction};
 pub use watch::{Change, Watch, WatchEvent};

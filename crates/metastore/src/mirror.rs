@@ -1,7 +1,7 @@
 //! A level-triggered copy of everything under a prefix.
 //!
 //! Guarantees: the copy converges to the store whatever happens to watches. It lists, watches from there, and lists again after any
-//! error, after silence, and every [`RELIST`] even when all seems well, so that a missed watch event costs time, never correctness. It
+//! error, after silence, and every [`RELIST`] even without a sign of trouble, so that a missed watch event costs time, never correctness. It
 //! never goes back to an older revision of the same store. While the store cannot be reached the last copy stays; [`Mirror::confirmed`]
 //! says how old it may be. It does not say what happened between two copies: consumers compare levels.
 
@@ -15,26 +15,27 @@ use tokio::time::Instant;
 
 use rocketbridge_runtime::{Backoff, Chain, TaskKind, Tasks};
 
+use crate::entry::{Entry, Listing};
 use crate::error::Error;
-use crate::store::{Entry, Listing, Metastore};
+use crate::store::Metastore;
 use crate::watch::{Change, WatchEvent};
 
-/// How often everything is listed anew.
+/// How often everything is listed again.
 pub const RELIST: Duration = Duration::from_secs(30);
 
 const BACKOFF_BASE: Duration = Duration::from_millis(50);
 const BACKOFF_CAP: Duration = Duration::from_secs(2);
 
-/// The copy as of one moment.
+/// The copy at one moment.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Snapshot {
     /// Everything under the prefix, by full key.
     pub entries: BTreeMap<String, Entry>,
-    /// The revision up to which all changes are in it.
+    /// The revision up to which it contains all changes.
     pub revision: u64,
 }
 
-/// A handle on the copy. Cheap to clone; each clone has its own mark of what it has seen.
+/// A handle on the copy. Cheap to clone; each clone remembers separately what it has seen.
 #[derive(Clone, Debug)]
 pub struct Mirror {
     prefix: Arc<str>,
@@ -49,7 +50,7 @@ struct View {
 }
 
 impl Mirror {
-    /// Starts to mirror `prefix`. The task is a worker of `tasks`: it goes on through a drain, and ends at the abort or with its last handle.
+    /// Starts to mirror `prefix`. The task is a worker of `tasks`: it continues during a drain, and ends at the abort or with its last handle.
     pub fn start(store: Arc<dyn Metastore>, prefix: &str, tasks: &Tasks) -> Self {
         Self::start_with(store, prefix, tasks, RELIST)
     }
@@ -91,7 +92,7 @@ impl Mirror {
         }
     }
 
-    /// Waits for the first listing and answers it. Cancel-safe. Waits for ever once mirroring has stopped.
+    /// Waits for the first listing and returns the copy. Cancel-safe. Waits for ever once mirroring has stopped.
     pub async fn ready(&mut self) -> Arc<Snapshot> {
         let listed = self.view.wait_for(|view| view.snapshot.is_some()).await.ok().and_then(|view| view.snapshot.clone());
         match listed {
@@ -127,7 +128,7 @@ impl Copier {
         loop {
             let Err(error) = self.follow(&mut backoff).await;
             let delay = backoff.next_delay();
-            tracing::warn!(prefix = %self.prefix, error = %Chain(&error), ?delay, "mirror lists again");
+            tracing::warn!(prefix = %self.prefix, error = %Chain(&error), ?delay, "cannot follow changes, listing again");
             tokio::time::sleep(delay).await;
         }
     }
@@ -145,7 +146,7 @@ impl Copier {
                 }
                 event = watch.next() => {
                     match event? {
-                        // What a listing already brought must not be undone by the events that led to it.
+                        // A listing already contains these changes; applying older events would undo newer ones.
                         WatchEvent::Changes { revision: at, .. } if at <= revision => self.confirm(),
                         WatchEvent::Changes { revision: at, changes } => {
                             let new = changes.into_iter().filter(|change| change.revision() > revision).collect();
@@ -183,7 +184,7 @@ impl Copier {
     fn apply(&self, revision: u64, changes: Vec<Change>) {
         self.view.send_modify(|view| {
             view.confirmed = Some(Instant::now());
-            // Copied only while somebody still holds the previous snapshot.
+            // This copies only if somebody still holds the previous snapshot.
             let snapshot = Arc::make_mut(view.snapshot.get_or_insert_default());
             snapshot.revision = revision;
             for change in changes {

@@ -1,4 +1,4 @@
-//! What a store is asked to change: guarded, atomic, bounded.
+//! Changes of a store: guarded, atomic, bounded.
 //!
 //! The limits are those of etcd with its default settings. Every implementation enforces them the same way and before anything is
 //! sent, so that what works in standalone works on a cluster.
@@ -7,8 +7,8 @@ use std::collections::BTreeSet;
 
 use bytes::Bytes;
 
+use crate::entry::LeaseId;
 use crate::error::Error;
-use crate::store::LeaseId;
 
 /// The most operations, and the most comparisons, in one transaction (etcd: `--max-txn-ops`, 128).
 pub const MAX_OPERATIONS: usize = 128;
@@ -54,9 +54,9 @@ pub struct Transaction {
     pub operations: Vec<Operation>,
 }
 
-/// What became of a transaction.
+/// The result of a transaction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Outcome {
+pub struct Transacted {
     /// Whether all comparisons held, and so all operations were done.
     pub succeeded: bool,
     /// The store's revision after it: that of the operations, if it succeeded and changed anything.
@@ -155,7 +155,7 @@ impl Transaction {
 }
 
 impl Compare {
-    /// The key it looks at.
+    /// The key that is compared.
     pub fn key(&self) -> &str {
         match self {
             Self::KeyAbsent(key) | Self::CreateRevision(key, _) | Self::ModRevision(key, _) => key,

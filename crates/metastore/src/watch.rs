@@ -1,18 +1,18 @@
-//! How changes arrive. A watch is a hint with an order; the truth is a listing. Use [`Mirror`](crate::Mirror) unless you are it.
+//! Watches report changes. A watch is only an ordered hint: a listing is the truth. Use [`Mirror`](crate::Mirror) instead of a raw watch.
 
 use std::fmt;
 
 use futures::future::BoxFuture;
 
+use crate::entry::Entry;
 use crate::error::Error;
-use crate::store::Entry;
 
-/// One key's change.
+/// The change of one key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Change {
-    /// It was created or overwritten.
+    /// The key was created or overwritten.
     Put(Entry),
-    /// It was deleted, or its lease ended.
+    /// The key was deleted, or its lease ended.
     Delete {
         /// The key.
         key: String,
@@ -21,7 +21,7 @@ pub enum Change {
     },
 }
 
-/// What a watch tells.
+/// What a watch reports.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum WatchEvent {
     /// All changes after the previous event up to and including `revision`, in order. A transaction is never split.
@@ -36,18 +36,18 @@ pub enum WatchEvent {
 }
 
 /// A running watch. Dropping it ends it.
-pub struct Watch(Box<dyn Source>);
+pub struct Watch(Box<dyn Feed>);
 
 /// What an implementation provides behind [`Watch`].
-pub trait Source: Send {
+pub trait Feed: Send {
     /// The next event. Must be cancel-safe.
     fn next(&mut self) -> BoxFuture<'_, Result<WatchEvent, Error>>;
 }
 
 impl Watch {
     /// Wraps an implementation.
-    pub fn new(source: impl Source + 'static) -> Self {
-        Self(Box::new(source))
+    pub fn new(feed: impl Feed + 'static) -> Self {
+        Self(Box::new(feed))
     }
 
     /// The next event. Cancel-safe: a dropped call loses no event.

@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
-use rocketbridge_metastore::watch::Source;
+use rocketbridge_metastore::watch::Feed;
 use rocketbridge_metastore::{
-    Embedded, Entry, Error, LeaseGrant, LeaseId, Listing, Metastore, Mirror, Outcome, Transaction, Watch, WatchEvent,
+    Embedded, Entry, Error, LeaseGrant, LeaseId, Listing, Metastore, Mirror, Transacted, Transaction, Watch, WatchEvent,
 };
 use rocketbridge_runtime::{Cause, Shutdown, Tasks};
 use tokio::time::timeout;
@@ -33,7 +33,7 @@ enum Fault {
 
 struct Deaf;
 
-impl Source for Deaf {
+impl Feed for Deaf {
     fn next(&mut self) -> BoxFuture<'_, Result<WatchEvent, Error>> {
         std::future::pending().boxed()
     }
@@ -48,7 +48,7 @@ impl Metastore for Unreliable {
         self.store.list(prefix)
     }
 
-    fn transact(&self, transaction: Transaction) -> BoxFuture<'_, Result<Outcome, Error>> {
+    fn transact(&self, transaction: Transaction) -> BoxFuture<'_, Result<Transacted, Error>> {
         self.store.transact(transaction)
     }
 

@@ -12,6 +12,7 @@ use futures::FutureExt;
 use futures::future::BoxFuture;
 use rocketbridge_codec::definition::secrets::Guarded;
 use rocketbridge_codec::definition::{Kind, Mask, stored};
+use rocketbridge_codec::keyspace;
 use rocketbridge_metastore::{Code, Compare, Entry, Metastore, Transaction};
 use rocketbridge_model::connection::ConnectionDefinition;
 use rocketbridge_model::network::NetworkDefinition;
@@ -23,7 +24,6 @@ use uuid::Uuid;
 use crate::checks::Compilers;
 use crate::clock;
 use crate::error::{Error, word};
-use crate::keys;
 use crate::request::Request;
 use crate::resource::{Defines, Resource};
 
@@ -75,7 +75,7 @@ impl Book {
 
     /// All records of a kind with their names, sorted.
     pub async fn list<R: Resource>(&self) -> Result<Vec<(String, R)>, Error> {
-        let listing = self.store.list(keys::folder(R::Definition::KIND)).await?;
+        let listing = self.store.list(keyspace::folder(R::Definition::KIND)).await?;
         let mut records = Vec::with_capacity(listing.entries.len());
         for entry in &listing.entries {
             let record: R = stored::decode(&entry.key, &entry.value)?;
@@ -114,25 +114,24 @@ impl Book {
 
     /// What definitions may refer to.
     pub async fn known(&self) -> Result<Known, Error> {
-        let connections = self.list::<Record<ConnectionDefinition>>().await?;
-        let networks = self.list::<Record<NetworkDefinition>>().await?;
-        Ok(Known {
-            connections: connections.into_iter().map(|(_, record)| record.definition).collect(),
-            networks: networks.into_iter().map(|(_, record)| record.definition).collect(),
-        })
+        let mut entries = self.store.list(keyspace::folder(Kind::Connection)).await?.entries;
+        entries.extend(self.store.list(keyspace::folder(Kind::Network)).await?.entries);
+        let mut unreadable = None;
+        let known = stored::known(entries.iter().map(|entry| (entry.key.as_str(), &*entry.value)), |_, error| unreadable = Some(error));
+        unreadable.map_or(Ok(known), |error| Err(error.into()))
     }
 
     /// What routers found of the sources of these streams, by the identity of the stream's creation.
     pub async fn sources(&self, streams: &[&StreamRecord]) -> Result<BTreeMap<String, SourceRecord>, Error> {
         let mut sources = BTreeMap::new();
         if let [stream] = streams {
-            let key = keys::source(&stream.uid);
+            let key = keyspace::source(&stream.uid);
             if let Some(entry) = self.store.get(&key).await? {
                 sources.insert(stream.uid.clone(), stored::decode(&key, &entry.value)?);
             }
             return Ok(sources);
         }
-        for entry in self.store.list(keys::SOURCES).await?.entries {
+        for entry in self.store.list(keyspace::SOURCES).await?.entries {
             let record: SourceRecord = stored::decode(&entry.key, &entry.value)?;
             sources.insert(record.uid.clone(), record);
         }
@@ -187,7 +186,7 @@ impl Book {
             let without = |known: &mut Known| forget(known, kind, name);
             self.check_dependents(without).await?;
         }
-        let key = keys::definition(kind, name);
+        let key = keyspace::definition(kind, name);
         let mut transaction = Transaction::new().when(Compare::ModRevision(key.clone(), found.mod_revision)).delete(key);
         for companion in found.record.companions() {
             transaction = transaction.delete(companion);
@@ -215,14 +214,14 @@ impl Book {
     }
 
     fn creation<R: Resource>(definition: R::Definition, request: &Request) -> Step<R> {
-        let key = keys::definition(R::Definition::KIND, definition.name());
+        let key = keyspace::definition(R::Definition::KIND, definition.name());
         let record = R::made(definition, Uuid::new_v4().to_string(), request.id(), clock::now());
         let transaction = Transaction::new().when(Compare::KeyAbsent(key.clone())).put(key, stored::encode(record.clone()));
         Step::Commit { transaction, answer: Some(record) }
     }
 
     fn replacement<R: Resource>(record: R, mod_revision: u64) -> Step<R> {
-        let key = keys::definition(R::Definition::KIND, record.definition().name());
+        let key = keyspace::definition(R::Definition::KIND, record.definition().name());
         let transaction = Transaction::new().when(Compare::ModRevision(key.clone(), mod_revision)).put(key, stored::encode(record.clone()));
         Step::Commit { transaction, answer: Some(record) }
     }
@@ -240,7 +239,7 @@ impl Book {
             {
                 return request.answered(&note.value);
             }
-            let generation = self.store.get(keys::GENERATION).await?;
+            let generation = self.store.get(keyspace::GENERATION).await?;
             let (mut transaction, answer, changes) = match step().await? {
                 Step::Answer(answer) => (Transaction::new(), answer, false),
                 Step::Commit { transaction, answer } => (transaction, answer, true),
@@ -281,7 +280,7 @@ impl Book {
     }
 
     async fn find<R: Resource>(&self, name: &str) -> Result<Option<Found<R>>, Error> {
-        let entry = self.store.get(&keys::definition(R::Definition::KIND, name)).await?;
+        let entry = self.store.get(&keyspace::definition(R::Definition::KIND, name)).await?;
         let Some(Entry { key, value, mod_revision, .. }) = entry else { return Ok(None) };
         Ok(Some(Found { record: stored::decode(&key, &value)?, mod_revision }))
     }
@@ -330,7 +329,7 @@ impl Book {
 }
 
 fn next_generation(transaction: Transaction, current: Option<&Entry>) -> Transaction {
-    let key = keys::GENERATION.to_owned();
+    let key = keyspace::GENERATION.to_owned();
     let compare = match current {
         Some(entry) => Compare::ModRevision(key.clone(), entry.mod_revision),
         None => Compare::KeyAbsent(key.clone()),

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use rocketbridge_assignment::{Election, Lease, Members, Owners, Planner};
+use rocketbridge_codec::keyspace;
 use rocketbridge_metastore::{Metastore, Mirror};
 use rocketbridge_model::MemberId;
 use rocketbridge_runtime::{TaskKind, Tasks};
@@ -12,8 +13,8 @@ use tonic::service::{Routes, RoutesBuilder};
 use crate::book::Book;
 use crate::checks::Compilers;
 use crate::grpc::{ConnectionApi, NetworkApi, StreamApi};
+use crate::planning;
 use crate::reports::Reports;
-use crate::{keys, planning};
 
 /// The controller. Cheap to clone.
 #[derive(Clone)]
@@ -59,8 +60,8 @@ impl Controller {
     /// Lets this controller be elected and plan while it leads. The loops are tasks of `tasks` and end with them.
     pub fn run(&self, seat: Seat, tasks: &Tasks) -> Election {
         let (units, units_seen) = watch::channel(None);
-        let definitions = Mirror::start(Arc::clone(&self.store), keys::DEFINITIONS, tasks);
-        let sources = Mirror::start(Arc::clone(&self.store), keys::SOURCES, tasks);
+        let definitions = Mirror::start(Arc::clone(&self.store), keyspace::DEFINITIONS, tasks);
+        let sources = Mirror::start(Arc::clone(&self.store), keyspace::SOURCES, tasks);
         let publish = async move {
             planning::publish(definitions, sources, units).await;
             Ok::<(), std::convert::Infallible>(())

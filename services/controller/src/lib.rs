@@ -1,7 +1,7 @@
 //! The controller: it serves the API, validates, stores definitions, and, where it leads, says what there is to own.
 //!
 //! - [`book`]: the definitions, changed one at a time; [`resource`]: what their kinds have in common; [`request`]: requests that are done once;
-//! - [`page`]: pages of lists; [`checks`]: the compilers that validation asks; [`keys`]: where everything stands;
+//! - [`page`]: pages of lists; [`checks`]: the compilers that validation asks;
 //! - [`reports`]: what members tell; [`status`]: what a stream is doing, derived from it;
 //! - [`units`]: what there is to own; [`planning`]: keeping that current, and sweeping;
 //! - [`grpc`]: the services of the API; [`error`]: why something is not done.
@@ -14,7 +14,6 @@ mod clock;
 pub mod controller;
 pub mod error;
 pub mod grpc;
-pub mod keys;
 pub mod page;
 pub mod planning;
 pub mod reports;

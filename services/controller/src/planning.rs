@@ -9,16 +9,16 @@ use std::time::Duration;
 
 use rocketbridge_assignment::{Election, Unit};
 use rocketbridge_codec::definition::{Kind, stored};
+use rocketbridge_codec::keyspace;
 use rocketbridge_metastore::{Entry, Metastore, Mirror, Snapshot, Transaction};
-use rocketbridge_model::record::{Record, SourceRecord, StreamRecord};
-use rocketbridge_model::validate::Known;
+use rocketbridge_model::record::{SourceRecord, StreamRecord};
 use rocketbridge_runtime::Chain;
 use tokio::sync::watch;
 use tokio::time::MissedTickBehavior;
 
+use crate::clock;
 use crate::request::{KEPT, Note};
 use crate::units::units;
-use crate::{clock, keys};
 
 /// How often the leader looks for what nobody needs any more.
 const SWEEP: Duration = Duration::from_secs(60);
@@ -73,38 +73,34 @@ pub async fn sweep(store: Arc<dyn Metastore>, election: Election) {
 
 /// The units of one moment. What cannot be read is said once, and left out.
 fn compute(definitions: &Snapshot, sources: &Snapshot, unreadable: &mut BTreeSet<(String, u64)>) -> Vec<Unit> {
-    let mut known = Known::default();
-    let mut streams = Vec::new();
-    for entry in definitions.values() {
-        let kind = Kind::ALL.into_iter().find(|kind| entry.key.starts_with(keys::folder(*kind)));
-        match kind {
-            Some(Kind::Connection) => known.connections.extend(read::<Record<_>>(entry, unreadable).map(|record| record.definition)),
-            Some(Kind::Network) => known.networks.extend(read::<Record<_>>(entry, unreadable).map(|record| record.definition)),
-            Some(Kind::Stream) => streams.extend(read::<StreamRecord>(entry, unreadable)),
-            None => {}
-        }
-    }
+    let pairs = definitions.values().map(|entry| (entry.key.as_str(), &*entry.value));
+    let known = stored::known(pairs, |key, error| {
+        let revision = definitions.get(key).map_or(0, |entry| entry.mod_revision);
+        report_once(key, revision, &error, unreadable);
+    });
+    let streams = definitions.range(keyspace::folder(Kind::Stream).to_owned()..).map(|(_, entry)| entry);
+    let streams = streams.take_while(|entry| keyspace::kind_of(&entry.key) == Some(Kind::Stream));
+    let streams: Vec<StreamRecord> = streams.filter_map(|entry| read(entry, unreadable)).collect();
     let sources: BTreeMap<String, SourceRecord> =
         sources.values().filter_map(|entry| read::<SourceRecord>(entry, unreadable)).map(|record| (record.uid.clone(), record)).collect();
     units(&streams, &sources, &known)
 }
 
 fn read<R: stored::Stored>(entry: &Entry, unreadable: &mut BTreeSet<(String, u64)>) -> Option<R> {
-    match stored::decode(&entry.key, &entry.value) {
-        Ok(record) => Some(record),
-        Err(error) => {
-            if unreadable.insert((entry.key.clone(), entry.mod_revision)) {
-                tracing::error!(%error, "left out of the plan");
-            }
-            None
-        }
+    let decoded = stored::decode(&entry.key, &entry.value);
+    decoded.inspect_err(|error| report_once(&entry.key, entry.mod_revision, error, unreadable)).ok()
+}
+
+fn report_once(key: &str, revision: u64, error: &stored::Error, unreadable: &mut BTreeSet<(String, u64)>) {
+    if unreadable.insert((key.to_owned(), revision)) {
+        tracing::error!(%error, "a definition is left out of the plan");
     }
 }
 
 async fn stale_notes(store: &dyn Metastore) -> Result<Vec<String>, rocketbridge_metastore::Error> {
     let kept = i64::try_from(KEPT.as_millis()).unwrap_or(i64::MAX);
     let oldest = clock::now().saturating_sub(kept);
-    let listing = store.list(keys::REQUESTS).await?;
+    let listing = store.list(keyspace::REQUESTS).await?;
     let stale = |entry: &Entry| serde_json::from_slice::<Note>(&entry.value).is_ok_and(|note| note.time < oldest);
     Ok(listing.entries.into_iter().filter(stale).map(|entry| entry.key).collect())
 }
@@ -112,12 +108,12 @@ async fn stale_notes(store: &dyn Metastore) -> Result<Vec<String>, rocketbridge_
 /// What a router wrote of a source while its stream was being deleted. Sources are listed first, so that one of a new stream is never taken
 /// for an orphan.
 async fn orphaned_sources(store: &dyn Metastore) -> Result<Vec<String>, rocketbridge_metastore::Error> {
-    let sources = store.list(keys::SOURCES).await?;
-    let streams = store.list(keys::folder(Kind::Stream)).await?;
+    let sources = store.list(keyspace::SOURCES).await?;
+    let streams = store.list(keyspace::folder(Kind::Stream)).await?;
     let mut wanted = BTreeSet::new();
     for entry in &streams.entries {
         match stored::decode::<StreamRecord>(&entry.key, &entry.value) {
-            Ok(record) => drop(wanted.insert(keys::source(&record.uid))),
+            Ok(record) => drop(wanted.insert(keyspace::source(&record.uid))),
             // A record that this version cannot read may own any of them.
             Err(_) => return Ok(Vec::new()),
         }

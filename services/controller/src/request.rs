@@ -8,13 +8,13 @@ use std::time::Duration;
 
 use prost::Message;
 use rocketbridge_codec::definition::secrets::Guarded;
+use rocketbridge_codec::keyspace;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
 use crate::error::Error;
-use crate::keys;
 use crate::resource::Resource;
 
 /// How long a note is kept at least; AIP-155 asks for an hour.
@@ -67,7 +67,7 @@ impl Request {
 
     /// Where its note stands; `None` if it leaves none.
     pub fn key(&self) -> Option<String> {
-        (!self.id.is_empty() && !self.validate_only).then(|| keys::request(&self.id))
+        (!self.id.is_empty() && !self.validate_only).then(|| keyspace::request(&self.id))
     }
 
     /// Its note.

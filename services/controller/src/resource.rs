@@ -3,6 +3,7 @@
 use rocketbridge_codec::definition::fields::Described;
 use rocketbridge_codec::definition::secrets::Guarded;
 use rocketbridge_codec::definition::{Kind, stored::Stored};
+use rocketbridge_codec::keyspace;
 use rocketbridge_model::connection::ConnectionDefinition;
 use rocketbridge_model::network::NetworkDefinition;
 use rocketbridge_model::record::{Desired, OLDEST_SCHEMA, Record, StreamRecord};
@@ -12,7 +13,6 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::checks::Compilers;
-use crate::keys;
 
 /// What a user writes.
 pub trait Defines: Described + Guarded + Serialize + DeserializeOwned + Clone + Default + PartialEq + Send + Sync + 'static {
@@ -151,7 +151,7 @@ impl Resource for StreamRecord {
     }
 
     fn companions(&self) -> Vec<String> {
-        vec![keys::source(&self.uid)]
+        vec![keyspace::source(&self.uid)]
     }
 }
 

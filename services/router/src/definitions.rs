@@ -6,17 +6,13 @@
 
 use std::sync::Arc;
 
-use rocketbridge_codec::definition::stored;
-use rocketbridge_metastore::{Metastore, Mirror, Snapshot, key};
-use rocketbridge_model::connection::ConnectionDefinition;
-use rocketbridge_model::network::NetworkDefinition;
-use rocketbridge_model::record::{Record, StreamRecord};
+use rocketbridge_codec::definition::{Kind, stored};
+use rocketbridge_codec::keyspace;
+use rocketbridge_metastore::{Metastore, Mirror};
+use rocketbridge_model::record::StreamRecord;
 use rocketbridge_model::resolved::Stream;
-use rocketbridge_model::validate::{Known, resolve};
+use rocketbridge_model::validate::resolve;
 use rocketbridge_runtime::Tasks;
-
-/// The prefix of all definitions.
-pub const DEFINITIONS: &str = "definitions/";
 
 /// All definitions. Cheap to clone; each clone has its own mark of what it has seen.
 #[derive(Clone, Debug)]
@@ -36,16 +32,18 @@ pub enum Error {
 impl Definitions {
     /// Starts to follow the definitions.
     pub fn start(store: Arc<dyn Metastore>, tasks: &Tasks) -> Self {
-        Self(Mirror::start(store, DEFINITIONS, tasks))
+        Self(Mirror::start(store, keyspace::DEFINITIONS, tasks))
     }
 
     /// A stream as it should run now.
     pub fn stream(&self, name: &str) -> Result<Arc<Stream>, Error> {
         let snapshot = self.0.snapshot();
-        let key = format!("{DEFINITIONS}streams/{}", key::encode(name));
+        let key = keyspace::definition(Kind::Stream, name);
         let entry = snapshot.get(&key).ok_or_else(|| Error::Absent(name.to_owned()))?;
         let record: StreamRecord = stored::decode(&key, &entry.value).map_err(|error| Error::Unusable(error.to_string()))?;
-        resolve(&record, &known(&snapshot)).map(Arc::new).map_err(|violations| {
+        // A reference to a record that cannot be read is reported as a reference to nothing, by `resolve`.
+        let known = stored::known(snapshot.values().map(|entry| (entry.key.as_str(), &*entry.value)), |_, _| {});
+        resolve(&record, &known).map(Arc::new).map_err(|violations| {
             let texts: Vec<_> = violations.iter().map(ToString::to_string).collect();
             Error::Unusable(texts.join("; "))
         })
@@ -60,25 +58,4 @@ impl Definitions {
     pub async fn ready(&mut self) {
         self.0.ready().await;
     }
-}
-
-fn known(snapshot: &Snapshot) -> Known {
-    let mut known = Known::default();
-    for (key, entry) in snapshot.range(format!("{DEFINITIONS}connections/")..) {
-        if !key.starts_with("definitions/connections/") {
-            break;
-        }
-        if let Ok(record) = stored::decode::<Record<ConnectionDefinition>>(key, &entry.value) {
-            known.connections.push(record.definition);
-        }
-    }
-    for (key, entry) in snapshot.range(format!("{DEFINITIONS}networks/")..) {
-        if !key.starts_with("definitions/networks/") {
-            break;
-        }
-        if let Ok(record) = stored::decode::<Record<NetworkDefinition>>(key, &entry.value) {
-            known.networks.push(record.definition);
-        }
-    }
-    known
 }

@@ -6,16 +6,9 @@
 use std::sync::Arc;
 
 use rocketbridge_codec::definition::stored;
-use rocketbridge_metastore::{Compare, Metastore, Transaction, key};
+use rocketbridge_codec::keyspace;
+use rocketbridge_metastore::{Compare, Metastore, Transaction};
 use rocketbridge_model::record::SourceRecord;
-
-/// The prefix of all such records.
-pub const SOURCES: &str = "sources/";
-
-/// The key of a stream's record.
-pub fn record_key(uid: &str) -> String {
-    format!("{SOURCES}{}", key::encode(uid))
-}
 
 /// A record could not be read or written.
 #[derive(Debug, thiserror::Error)]
@@ -36,7 +29,7 @@ pub enum Error {
 
 /// Reads a record and the revision that guards its change; 0 if there is none.
 pub async fn read(store: &Arc<dyn Metastore>, uid: &str) -> Result<(Option<SourceRecord>, u64), Error> {
-    let key = record_key(uid);
+    let key = keyspace::source(uid);
     match store.get(&key).await? {
         None => Ok((None, 0)),
         Some(entry) => Ok((Some(stored::decode(&key, &entry.value)?), entry.mod_revision)),
@@ -45,7 +38,7 @@ pub async fn read(store: &Arc<dyn Metastore>, uid: &str) -> Result<(Option<Sourc
 
 /// Writes a record if it is still at the revision it was read at.
 pub async fn write(store: &Arc<dyn Metastore>, record: &SourceRecord, revision: u64) -> Result<(), Error> {
-    let key = record_key(&record.uid);
+    let key = keyspace::source(&record.uid);
     let guard = if revision == 0 { Compare::KeyAbsent(key.clone()) } else { Compare::ModRevision(key.clone(), revision) };
     let value = stored::encode(record.clone());
     let outcome = store.transact(Transaction::new().when(guard).put(key.clone(), value)).await?;

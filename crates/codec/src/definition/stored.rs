@@ -4,9 +4,13 @@
 //! the process that meets it was not yet upgraded.
 
 use rocketbridge_model::record::{OLDEST_SCHEMA, Record, SCHEMA, SourceRecord, StreamRecord};
+use rocketbridge_model::validate::Known;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
+
+use super::Kind;
+use crate::keyspace;
 
 /// A record that is stored under a key of its own.
 pub trait Stored: Serialize + DeserializeOwned {
@@ -77,6 +81,23 @@ pub fn decode<R: Stored>(key: &str, bytes: &[u8]) -> Result<R, Error> {
     Ok(record)
 }
 
+/// The connections and networks among stored entries, which other definitions may refer to. Entries of other kinds are passed over; one that
+/// cannot be read is left out and reported to `unreadable` with its key.
+pub fn known<'a>(entries: impl IntoIterator<Item = (&'a str, &'a [u8])>, mut unreadable: impl FnMut(&'a str, Error)) -> Known {
+    let mut known = Known::default();
+    for (key, value) in entries {
+        let read = match keyspace::kind_of(key) {
+            Some(Kind::Connection) => decode::<Record<_>>(key, value).map(|record| known.connections.push(record.definition)),
+            Some(Kind::Network) => decode::<Record<_>>(key, value).map(|record| known.networks.push(record.definition)),
+            Some(Kind::Stream) | None => Ok(()),
+        };
+        if let Err(error) = read {
+            unreadable(key, error);
+        }
+    }
+    known
+}
+
 /// A parser's message may quote what it met, which may be a secret.
 fn place(error: &serde_json::Error) -> String {
     format!("it is not JSON at line {}, column {}", error.line(), error.column())
@@ -141,6 +162,23 @@ mod tests {
         ] {
             assert_eq!(decode::<StreamRecord>("k", text.as_bytes()).expect_err(text).to_string(), expected);
         }
+    }
+
+    /// *Scenario*: a connection, a network, a stream and a network of a newer version. *Guarantees*: the readable connection and network are known,
+    /// and the unreadable one is reported with its key.
+    #[test]
+    fn connections_and_networks_are_collected_and_unreadable_ones_are_reported() {
+        let entries: [(&str, &[u8]); 4] = [
+            ("definitions/connections/qingdao", br#"{"schema":1,"definition":{"name":"qingdao"}}"#),
+            ("definitions/networks/new", br#"{"schema":99}"#),
+            ("definitions/networks/vpc", br#"{"schema":1,"definition":{"name":"vpc"}}"#),
+            ("definitions/streams/orders", b"not looked at"),
+        ];
+        let mut unreadable = Vec::new();
+        let known = known(entries, |key, _| unreadable.push(key));
+        assert_eq!((known.connections[0].name.as_str(), known.networks[0].name.as_str()), ("qingdao", "vpc"));
+        assert_eq!((known.connections.len(), known.networks.len()), (1, 1));
+        assert_eq!(unreadable, ["definitions/networks/new"]);
     }
 
     #[test]

@@ -7,8 +7,8 @@ use std::path::Path;
 use bytes::Bytes;
 use redb::{Builder, Database, Durability, ReadableDatabase, ReadableTable, TableDefinition};
 
+use crate::entry::Entry;
 use crate::error::Error;
-use crate::store::Entry;
 use crate::watch::Change;
 
 use super::state::State;

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::store::{Entry, LeaseGrant, LeaseId, Listing};
+use crate::entry::{Entry, LeaseGrant, LeaseId, Listing};
 use crate::transaction::{Compare, Operation, Transaction};
 use crate::watch::Change;
 
@@ -21,7 +21,7 @@ const HISTORY_BYTES: usize = 16 << 20;
 pub(super) struct State {
     entries: BTreeMap<String, Entry>,
     revision: u64,
-    leases: HashMap<LeaseId, Lease>,
+    leases: HashMap<LeaseId, Granted>,
     next_lease: i64,
     history: VecDeque<Revision>,
     history_bytes: usize,
@@ -30,7 +30,7 @@ pub(super) struct State {
 
 /// What a transaction would do.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Plan {
+pub(super) enum Effect {
     /// A comparison does not hold.
     Refused,
     /// A lease that it names does not exist.
@@ -40,7 +40,7 @@ pub(super) enum Plan {
 }
 
 #[derive(Debug)]
-struct Lease {
+struct Granted {
     ttl: Duration,
     expires: Instant,
     keys: BTreeSet<String>,
@@ -92,16 +92,16 @@ impl State {
     }
 
     /// What `transaction` would do now.
-    pub(super) fn plan(&self, transaction: &Transaction) -> Plan {
+    pub(super) fn effect(&self, transaction: &Transaction) -> Effect {
         if !transaction.compares.iter().all(|compare| self.holds(compare)) {
-            return Plan::Refused;
+            return Effect::Refused;
         }
         let revision = self.revision + 1;
         let mut changes = Vec::new();
         for operation in &transaction.operations {
             match operation {
                 Operation::Put { lease: Some(lease), .. } if !self.leases.contains_key(lease) => {
-                    return Plan::NoLease(*lease);
+                    return Effect::NoLease(*lease);
                 }
                 Operation::Put { key, value, lease } => changes.push(Change::Put(Entry {
                     key: key.clone(),
@@ -120,7 +120,7 @@ impl State {
                 }
             }
         }
-        Plan::Changes(changes)
+        Effect::Changes(changes)
     }
 
     /// The deletions that end a lease; `None` if there is no such lease.
@@ -170,7 +170,7 @@ impl State {
     pub(super) fn grant(&mut self, ttl: Duration, now: Instant) -> LeaseGrant {
         let id = LeaseId(self.next_lease);
         self.next_lease += 1;
-        let lease = Lease { ttl, expires: now + ttl, keys: BTreeSet::new() };
+        let lease = Granted { ttl, expires: now + ttl, keys: BTreeSet::new() };
         self.leases.insert(id, lease);
         LeaseGrant { id, ttl }
     }
@@ -225,8 +225,8 @@ mod tests {
     use super::*;
 
     fn run(state: &mut State, transaction: &Transaction) {
-        match state.plan(transaction) {
-            Plan::Changes(changes) => state.apply(changes),
+        match state.effect(transaction) {
+            Effect::Changes(changes) => state.apply(changes),
             other => panic!("{other:?}"),
         }
     }

@@ -9,13 +9,13 @@ use tokio::time::Instant;
 
 use rocketbridge_runtime::Chain;
 
+use crate::entry::{LeaseGrant, LeaseId};
 use crate::error::Error;
-use crate::store::{LeaseGrant, LeaseId};
-use crate::transaction::{Outcome, Transaction};
+use crate::transaction::{Transacted, Transaction};
 use crate::watch::Change;
 
 use super::file::File;
-use super::state::{Plan, State};
+use super::state::{Effect, State};
 
 /// After a failed deletion of an expired lease's keys: when to try again.
 const EXPIRY_RETRY: Duration = Duration::from_millis(200);
@@ -25,7 +25,7 @@ type Reply<T> = oneshot::Sender<Result<T, Error>>;
 /// What callers ask of the writer.
 #[derive(Debug)]
 pub(super) enum Command {
-    Transact { transaction: Transaction, reply: Reply<Outcome> },
+    Transact { transaction: Transaction, reply: Reply<Transacted> },
     Grant { ttl: Duration, reply: Reply<LeaseGrant> },
     KeepAlive { lease: LeaseId, reply: Reply<Duration> },
     Revoke { lease: LeaseId, reply: Reply<()> },
@@ -102,18 +102,18 @@ impl Writer {
         }
     }
 
-    fn transact(&self, transaction: &Transaction) -> Result<Outcome, Error> {
-        let plan = self.state.read().plan(transaction);
-        let succeeded = match plan {
-            Plan::Refused => false,
-            Plan::NoLease(lease) => return Err(self.lost(lease)),
-            Plan::Changes(changes) => {
+    fn transact(&self, transaction: &Transaction) -> Result<Transacted, Error> {
+        let effect = self.state.read().effect(transaction);
+        let succeeded = match effect {
+            Effect::Refused => false,
+            Effect::NoLease(lease) => return Err(self.lost(lease)),
+            Effect::Changes(changes) => {
                 self.commit(changes)?;
                 true
             }
         };
         let revision = self.state.read().revision();
-        Ok(Outcome { succeeded, revision })
+        Ok(Transacted { succeeded, revision })
     }
 
     /// Nobody else writes, so the state is still the one that the changes were planned on.

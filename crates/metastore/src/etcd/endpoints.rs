@@ -1,7 +1,7 @@
 //! The members of a cluster, and the attempts of a call on them.
 //!
-//! An attempt ends in one of three ways: answered (also with a refusal), never sent, or in doubt. Only a call that is safe to repeat goes
-//! on after doubt; every call goes on after an attempt that was never sent.
+//! An attempt ends in one of three ways: answered (also with a refusal), never sent, or in doubt. After doubt only a call that is safe to
+//! repeat is tried again; after an attempt that was never sent every call is.
 
 use std::error::Error as _;
 use std::io;
@@ -16,18 +16,18 @@ use tonic::{Code, Status};
 
 use rocketbridge_runtime::Backoff;
 
-use crate::error::{Error, Source};
-use crate::store::LeaseId;
+use crate::entry::LeaseId;
+use crate::error::{BoxError, Error};
 
 use super::config::Config;
 
-/// A page of entries, or the changes of a busy moment, may exceed tonic's 4 MiB; what exceeds this is asked for in smaller pages.
+/// A page of entries, or the changes of a busy moment, may exceed tonic's 4 MiB; larger answers are requested again in smaller pages.
 const DECODE_LIMIT: usize = 32 << 20;
 
 const BACKOFF_BASE: Duration = Duration::from_millis(25);
 const BACKOFF_CAP: Duration = Duration::from_millis(500);
 
-/// Whether a call may be sent again after an attempt whose outcome nobody knows.
+/// Whether a call may be sent again after an attempt with an unknown outcome.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Repeat {
     Safe,
@@ -43,8 +43,8 @@ pub(super) struct Endpoints {
 
 enum Verdict {
     Answered(Error),
-    NeverSent(Source),
-    InDoubt(Source),
+    NeverSent(BoxError),
+    InDoubt(BoxError),
 }
 
 /// An attempt took too long.
@@ -66,7 +66,7 @@ impl Endpoints {
         self.config.endpoints.join(",")
     }
 
-    /// Makes attempts until one is answered, and says by which endpoint.
+    /// Makes attempts until one is answered; returns the answer and the endpoint that gave it.
     pub(super) async fn call<T, A>(&self, step: &'static str, repeat: Repeat, attempt: A) -> Result<(String, T), Error>
     where
         A: Fn(Client) -> BoxFuture<'static, Result<T, etcd_client::Error>> + Send + Sync,
@@ -112,7 +112,7 @@ impl Endpoints {
     {
         let limit = self.config.attempt_timeout;
         let began = Instant::now();
-        // Connecting sends no request, except for a token: whatever becomes of it, the call itself was never sent.
+        // Connecting sends no request except for a token, so however it fails, the call itself was never sent.
         let connected = timeout(limit, self.client(index)).await.map_err(|_| Failure::NotConnected(NoAnswer(limit).into()))?;
         let client = connected.map_err(|error| match error {
             etcd_client::Error::GRpcStatus(status) if answered(status.code()) => Failure::Status(status),
@@ -131,7 +131,7 @@ impl Endpoints {
         self.clients[index].get_or_try_init(connect).await
     }
 
-    /// Chooses the next endpoint, unless another call already did.
+    /// Moves on to the next endpoint, unless another call already has.
     fn leave(&self, index: usize) {
         let next = (index + 1) % self.clients.len();
         let _ = self.current.compare_exchange(index, next, Ordering::Relaxed, Ordering::Relaxed);
@@ -161,7 +161,7 @@ impl Drop for LeaveOnDrop<'_> {
 }
 
 enum Failure {
-    NotConnected(Source),
+    NotConnected(BoxError),
     Status(Status),
     Other(etcd_client::Error),
     TimedOut(NoAnswer),
@@ -185,7 +185,7 @@ pub(super) fn code(error: &Error) -> Option<Code> {
     }
 }
 
-/// Recognises a lease that is gone: the server finds none, or answered a first renewal with nothing left.
+/// Whether a lease is gone: the server does not know it, or answered a first renewal with no time left.
 pub(super) fn lease_error(error: Error, lease: LeaseId) -> Error {
     let gone = match &error {
         Error::Refused { source, .. } => {
@@ -214,7 +214,7 @@ fn judge(failure: Failure, step: &'static str, place: &str) -> Verdict {
         }
         Failure::Status(status) if refused_connection(&status) => Verdict::NeverSent(status.into()),
         Failure::Status(status) => Verdict::InDoubt(status.into()),
-        // Not a status, so found by the client before or without sending, or the first renewal of a lease that is gone.
+        // This is not a status: the client itself failed before sending, or a lease was gone at its first renewal.
         Failure::Other(error @ (etcd_client::Error::TransportError(_) | etcd_client::Error::IoError(_))) => Verdict::InDoubt(error.into()),
         Failure::Other(error @ etcd_client::Error::WatchError(_)) => Verdict::InDoubt(error.into()),
         Failure::Other(error) => {
@@ -224,8 +224,8 @@ fn judge(failure: Failure, step: &'static str, place: &str) -> Verdict {
     }
 }
 
-/// Whether a status is the server's answer to the request. All others come from broken connections, lost leaders and closing servers,
-/// under codes that differ between versions.
+/// Whether a status is the server's answer to the request. All other codes come from broken connections, lost leaders and closing servers,
+/// and differ between versions.
 fn answered(code: Code) -> bool {
     match code {
         Code::Ok

@@ -1,5 +1,5 @@
-//! A watch on etcd, with its three silent deaths made loud: compaction under it (the server says so once and keeps the stream open),
-//! a server that stopped answering (nothing is said at all), and a stream that just ends.
+//! A watch on etcd that fails loudly where etcd's own watch ends in silence: when the revision it needs is compacted (the server reports this
+//! once and keeps the stream open), when the server stops answering, and when the stream just ends.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,7 +10,7 @@ use futures::future::BoxFuture;
 use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::error::Error;
-use crate::watch::{Change, Source, WatchEvent};
+use crate::watch::{Change, Feed, WatchEvent};
 
 use super::config::Config;
 use super::{entry, from_server, local_key};
@@ -44,7 +44,7 @@ impl Following {
         }
     }
 
-    /// What an answer means; nothing for the confirmation of the watch itself.
+    /// The event in an answer; `None` if the answer only confirms the watch itself.
     fn read(&self, answer: &WatchResponse) -> Result<Option<WatchEvent>, Error> {
         if answer.compact_revision() > 0 {
             return Err(Error::Compacted {
@@ -77,16 +77,16 @@ impl Following {
         Error::WatchSilent { prefix: self.prefix.clone(), place: self.place.clone(), silence: self.heard.elapsed() }
     }
 
-    fn ended(&self, source: Option<crate::error::Source>) -> Error {
+    fn ended(&self, source: Option<crate::error::BoxError>) -> Error {
         Error::WatchEnded { prefix: self.prefix.clone(), place: self.place.clone(), source }
     }
 }
 
-impl Source for Following {
+impl Feed for Following {
     fn next(&mut self) -> BoxFuture<'_, Result<WatchEvent, Error>> {
         async move {
             loop {
-                // Counted from what was heard and asked, not from this call, so that being dropped and called again extends nothing.
+                // The deadline counts from the last answer or request, not from this call, so that a dropped and repeated call does not extend it.
                 let deadline = self.asked.map_or(self.heard + self.silence, |asked| asked + self.patience);
                 match timeout_at(deadline, self.answers.message()).await {
                     Ok(Ok(Some(answer))) => {

@@ -17,14 +17,14 @@ pub struct Cluster {
     pub endpoints: Vec<String>,
 }
 
-/// How often another range of ports is tried when somebody was faster.
+/// How many ranges of ports are tried when other processes take the ports first.
 const ATTEMPTS: u32 = 10;
 
 static STARTED: AtomicU32 = AtomicU32::new(0);
 
 impl Cluster {
-    /// Starts a cluster of 1 or 3 members. Where neither a built etcd nor Go is there, it says on standard error what is missing and
-    /// what is skipped, and answers `None`; in CI (the variable `CI` is set) nothing is skipped.
+    /// Starts a cluster of 1 or 3 members. If there is neither a built etcd nor Go, it prints to standard error what is missing and
+    /// skipped, and returns `None`; in CI (the variable `CI` is set) nothing is skipped.
     ///
     /// # Panics
     ///
@@ -83,12 +83,12 @@ impl Cluster {
         self.must(&["start-member", "--member", &member.to_string()]);
     }
 
-    /// Stops a member with SIGSTOP: it holds its connections and says nothing.
+    /// Stops a member with SIGSTOP: it keeps its connections open and answers nothing.
     pub fn freeze(&self, member: usize) {
         self.must(&["stop", "--member", &member.to_string()]);
     }
 
-    /// Lets a frozen member go on.
+    /// Lets a stopped member continue.
     pub fn thaw(&self, member: usize) {
         self.must(&["cont", "--member", &member.to_string()]);
     }

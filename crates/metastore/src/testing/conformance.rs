@@ -7,8 +7,9 @@ use std::time::{Duration, Instant};
 use futures::future::BoxFuture;
 use tokio::time::timeout;
 
+use crate::entry::{Entry, LeaseId};
 use crate::error::{Code, Error};
-use crate::store::{Entry, LeaseId, Metastore};
+use crate::store::Metastore;
 use crate::transaction::{Compare, MAX_BYTES, MAX_OPERATIONS, Transaction};
 use crate::watch::{Change, Watch, WatchEvent};
 
@@ -34,7 +35,7 @@ const TTL: Duration = Duration::from_secs(2);
 /// When the store lacks a property; the backtrace names the function.
 pub async fn run(fixture: Fixture) {
     let store = || Arc::clone(&fixture.store);
-    // First, because so much writing may push the watches of others out of what a store keeps.
+    // This runs first, because its many writes may push the changes that other watches need out of the history.
     lists_any_number(store()).await;
     tokio::join!(
         reads_what_was_written(store()),
@@ -52,7 +53,7 @@ pub async fn run(fixture: Fixture) {
         watches_keep_to_their_prefix(store()),
         dropped_waits_lose_nothing(store()),
     );
-    // Last, because it takes the past from all.
+    // This runs last, because it deletes the history of all.
     compacted_watches_ask_for_a_resync(fixture.clone()).await;
 }
 
@@ -190,7 +191,7 @@ pub async fn keys_need_a_live_lease(store: Arc<dyn Metastore>) {
     lost(store.keep_alive(nobody).await.map(drop), nobody);
 }
 
-/// *Scenario*: a lease that is being renewed is revoked, twice. *Guarantees*: its keys go, renewal says lost, the second time is no error.
+/// *Scenario*: a lease that is being renewed is revoked, twice. *Guarantees*: its keys go, renewal reports the loss, the second revocation is no error.
 pub async fn revoked_leases_are_lost(store: Arc<dyn Metastore>) {
     let lease = store.grant_lease(PATIENCE * 3).await.expect("grant").id;
     let start = must(&store, Transaction::new().put_leased("revoked/a", "", lease).put("revoked/b", "")).await;
@@ -226,7 +227,7 @@ pub async fn leases_expire_unless_renewed(store: Arc<dyn Metastore>) {
     store.revoke_lease(living).await.expect("revoke");
 }
 
-/// *Scenario*: puts and deletes while watching. *Guarantees*: each is told once, in order, with the values and revisions that were written.
+/// *Scenario*: puts and deletes while watching. *Guarantees*: each is reported once, in order, with the values and revisions that were written.
 pub async fn watches_tell_everything_in_order(store: Arc<dyn Metastore>) {
     let start = put(&store, "watch/start", "").await;
     let mut watch = store.watch("watch/", start).await.expect("watch");
@@ -240,7 +241,7 @@ pub async fn watches_tell_everything_in_order(store: Arc<dyn Metastore>) {
     assert_eq!(values(&mut watch, expected.len()).await, expected);
 }
 
-/// *Scenario*: a watch after a listing, begun late. *Guarantees*: what happened in between is told.
+/// *Scenario*: a watch after a listing, begun late. *Guarantees*: the changes in between are reported.
 pub async fn watches_begin_in_the_past(store: Arc<dyn Metastore>) {
     put(&store, "past/a", "0").await;
     let listing = store.list("past/").await.expect("list");
@@ -252,7 +253,7 @@ pub async fn watches_begin_in_the_past(store: Arc<dyn Metastore>) {
     assert_eq!(told, [first, second, third]);
 }
 
-/// *Scenario*: changes around the watched prefix. *Guarantees*: they are not told.
+/// *Scenario*: changes around the watched prefix. *Guarantees*: they are not reported.
 pub async fn watches_keep_to_their_prefix(store: Arc<dyn Metastore>) {
     let start = put(&store, "inside/start", "").await;
     let mut watch = store.watch("inside/a/", start).await.expect("watch");
@@ -283,8 +284,8 @@ pub async fn dropped_waits_lose_nothing(store: Arc<dyn Metastore>) {
     assert_eq!(told, expected);
 }
 
-/// *Scenario*: a watch that needs changes which are no longer kept. *Guarantees*: it errs with resync in finite time, and a new listing
-/// and watch go on.
+/// *Scenario*: a watch that needs changes which are no longer kept. *Guarantees*: the watch fails with resync in finite time, and a new
+/// listing and watch work.
 pub async fn compacted_watches_ask_for_a_resync(fixture: Fixture) {
     let store = fixture.store;
     let first = put(&store, "compacted/a", "1").await;
@@ -335,7 +336,7 @@ async fn next_changes(watch: &mut Watch) -> (u64, Vec<Change>) {
             }
         }
     };
-    timeout(PATIENCE, next).await.expect("the watch tells the change")
+    timeout(PATIENCE, next).await.expect("the watch reports the change")
 }
 
 /// Revision and value (none: deleted) of the next changes.

@@ -1,4 +1,4 @@
-//! How names become parts of keys.
+//! How names become parts of keys, and how they are read back.
 //!
 //! A key is made of parts joined by `/`. A part is percent-encoded, so that it holds no `/`, and a prefix that ends in `/` covers exactly
 //! the keys below it, whatever people call their streams.

@@ -1,0 +1,84 @@
+//! The keys of the metadata store: every key that the product writes is made and taken apart here.
+//!
+//! `docs/keyspace.md` lists the same keys with their values and writers; a test compares the two. Keys are relative to the namespace that the
+//! metastore adds. Values are not this module's business: see [`crate::definition::stored`] and `rocketbridge-assignment`.
+
+pub mod part;
+
+use crate::kind::Kind;
+
+/// The prefix of everything that users define.
+pub const DEFINITIONS: &str = "definitions/";
+/// The prefix of what routers found out about sources.
+pub const SOURCES: &str = "sources/";
+/// The prefix of the requests that were carried out, kept so that a repeated request does nothing twice.
+pub const REQUESTS: &str = "requests/";
+/// Written with every change of a definition, so that a change is made only on the definitions that it was checked against.
+pub const GENERATION: &str = "controller/generation";
+/// The prefix of all members.
+pub const MEMBERS: &str = "members/";
+/// The key of the leading controller; its value is the leader's id.
+pub const LEADER: &str = "leader";
+/// The prefix of all plans.
+pub const PLANS: &str = "plan/";
+/// The prefix of all owner keys.
+pub const OWNERS: &str = "owners/";
+
+/// The prefix of all definitions of a kind.
+pub fn folder(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Network => "definitions/networks/",
+        Kind::Connection => "definitions/connections/",
+        Kind::Stream => "definitions/streams/",
+    }
+}
+
+/// The key of a definition.
+pub fn definition(kind: Kind, name: &str) -> String {
+    below(folder(kind), name)
+}
+
+/// The kind of the definition under a key; `None` if the key is not that of a definition.
+pub fn kind_of(key: &str) -> Option<Kind> {
+    Kind::ALL.into_iter().find(|kind| key.starts_with(folder(*kind)))
+}
+
+/// The key of what routers found out about the source of a stream. `uid` identifies one creation of the stream.
+pub fn source(uid: &str) -> String {
+    below(SOURCES, uid)
+}
+
+/// The key of a request that was carried out.
+pub fn request(id: &str) -> String {
+    below(REQUESTS, id)
+}
+
+/// The key of a member.
+pub fn member(id: &str) -> String {
+    below(MEMBERS, id)
+}
+
+/// The key of a stream's plan.
+pub fn plan(stream: &str) -> String {
+    below(PLANS, stream)
+}
+
+/// The stream whose plan is under a key of [`plan`].
+pub fn planned_stream(key: &str) -> Option<String> {
+    key.strip_prefix(PLANS).and_then(part::decode)
+}
+
+/// The key of the owner of a unit of a stream. `unit` is the unit's text, two parts joined by `/`, already in the encoding of keys.
+pub fn owner(stream: &str, unit: &str) -> String {
+    format!("{OWNERS}{}/{unit}", part::encode(stream))
+}
+
+/// The stream and the unit's text of a key of [`owner`].
+pub fn owned(key: &str) -> Option<(String, &str)> {
+    let (stream, unit) = key.strip_prefix(OWNERS)?.split_once('/')?;
+    Some((part::decode(stream)?, unit))
+}
+
+fn below(prefix: &str, name: &str) -> String {
+    format!("{prefix}{}", part::encode(name))
+}

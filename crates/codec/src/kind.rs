@@ -1,0 +1,32 @@
+//! The kinds of definition.
+
+/// The kinds of definition. They sort in the order in which they can refer to each other: networks, connections, streams.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Kind {
+    /// A network.
+    Network,
+    /// A connection.
+    Connection,
+    /// A stream.
+    Stream,
+}
+
+impl Kind {
+    /// Every kind.
+    pub const ALL: [Self; 3] = [Self::Network, Self::Connection, Self::Stream];
+
+    /// The word in files: `Stream`, `Connection`, `Network`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Network => "Network",
+            Self::Connection => "Connection",
+            Self::Stream => "Stream",
+        }
+    }
+}
+
+impl std::fmt::Display for Kind {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str(self.as_str())
+    }
+}
