@@ -1,7 +1,7 @@
 //! gRPC channels to members, one per address, shared by all sessions.
 //!
 //! Windows are megabytes: the default of 64 KiB caps a link of 2 ms at some thousand events a second. HTTP/2 pings notice a
-//! peer that has gone without a word. A channel reconnects by itself; a session never does.
+//! peer that disappeared without closing the connection. A channel reconnects by itself; a session never does.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -18,7 +18,7 @@ pub const STREAM_WINDOW: u32 = 4 << 20;
 pub const CONNECTION_WINDOW: u32 = 16 << 20;
 /// Largest message of a session, bytes: a batch of 256 events of RocketMQ's largest size would not fit, and is never made.
 pub const MESSAGE_LIMIT: usize = 64 << 20;
-/// Between two pings; also the longest a ping may go unanswered.
+/// The time between two pings, and the longest time for which a ping may go unanswered.
 pub const PING: Duration = Duration::from_secs(5);
 
 /// Channels by address.
@@ -28,7 +28,7 @@ pub struct Channels {
 }
 
 impl Channels {
-    /// None yet. With TLS, every channel is mutual TLS.
+    /// No channels yet. With `tls`, every channel uses mutual TLS.
     pub fn new(tls: Option<Tls>) -> Self {
         Self { tls, open: Mutex::new(HashMap::new()) }
     }
@@ -57,7 +57,7 @@ impl Channels {
         Ok(channel)
     }
 
-    /// Forgets the channel to an address, so that the next use dials anew.
+    /// Forgets the channel to an address, so that the next use dials again.
     pub fn forget(&self, address: &str) {
         self.open.lock().remove(address);
     }

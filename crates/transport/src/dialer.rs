@@ -55,7 +55,7 @@ impl Dialer {
     }
 }
 
-/// The opener's end, from the server's first word.
+/// Builds the opener's end of a session from the server's response.
 fn session<Q, W: Send + 'static>(
     requests: mpsc::Sender<Q>,
     response: Result<tonic::Response<tonic::Streaming<W>>, tonic::Status>,

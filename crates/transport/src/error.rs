@@ -1,6 +1,6 @@
-//! Why a session failed.
+//! The errors of sessions.
 
-/// A session that could not be opened or has ended.
+/// A session could not be opened, or ended with an error.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
 pub struct Error {
@@ -13,13 +13,13 @@ pub struct Error {
 /// Kinds of failure that the ends of a session treat differently.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Code {
-    /// The member cannot be reached, is stopping, or the connection broke: try again.
+    /// The member cannot be reached or is stopping, or the connection broke: try again.
     Unavailable,
-    /// The epoch is too low, or the shard is not the member's: look again who owns what.
+    /// The epoch is too low, or the member does not own the shard: look up the owner again.
     Fenced,
-    /// The other side cannot work with the definition: nothing changes until the definition does.
+    /// The other side cannot work with the definition: retrying helps only after the definition has changed.
     Refused,
-    /// The other side broke the protocol, or this one did.
+    /// One of the two sides broke the protocol.
     Protocol,
 }
 
@@ -34,7 +34,7 @@ impl Error {
         self.code
     }
 
-    /// Whether a wait may mend it without anybody doing anything.
+    /// Whether the error may pass by itself after a wait.
     pub fn passes(&self) -> bool {
         matches!(self.code, Code::Unavailable | Code::Fenced)
     }

@@ -1,4 +1,4 @@
-//! The gRPC services behind which a stage answers. They convert and hand over; what a session does is the stage's business.
+//! The gRPC services of the stages. They only convert messages and hand sessions over to the stage.
 
 use futures::StreamExt;
 use futures::stream::BoxStream;

@@ -4,11 +4,11 @@
 //! - [`dialer`]: opens sessions to a member by its address;
 //! - [`switchboard`]: sessions within one process (standalone);
 //! - [`channel`]: gRPC channels, one per address, shared;
-//! - [`grpc`]: the gRPC services behind which a stage answers;
-//! - [`report`]: what members tell of themselves;
+//! - [`grpc`]: the gRPC services of the stages;
+//! - [`report`]: what members report about their streams;
 //! - [`server`]: the server of a process: listener, health, reflection, TLS, bounded stop;
 //! - [`tls`]: keys and certificates of mutual TLS;
-//! - [`error`] and [`status`]: the errors of sessions, and the only place where `tonic::Status` is made and read for them.
+//! - [`error`]: the errors of sessions; [`status`]: the only place where `tonic::Status` is built, for sessions and for the API.
 
 pub mod channel;
 pub mod dialer;

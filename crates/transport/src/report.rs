@@ -1,4 +1,4 @@
-//! What members tell of themselves: served by every process, asked by controllers.
+//! What members report about their streams: every process serves it, controllers request it.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,16 +14,16 @@ use crate::channel::Channels;
 use crate::error::Error;
 use crate::status;
 
-/// Longest that a member may take to answer.
+/// The longest time that a member may take to answer.
 const DEADLINE: Duration = Duration::from_secs(1);
 
-/// Tells what this process is doing. Never waits.
+/// Reports what this process is doing. Never waits.
 pub trait Reporter: Send + Sync + 'static {
-    /// Reports of the named streams; of all if none is named.
+    /// The reports of the named streams; of all streams if none is named.
     fn reports(&self, streams: &[String]) -> Vec<StreamReport>;
 }
 
-/// A process without a part in any stream.
+/// The reporter of a process that has no part in any stream.
 pub struct Nothing;
 
 impl Reporter for Nothing {
@@ -32,12 +32,16 @@ impl Reporter for Nothing {
     }
 }
 
-/// The service of a process.
+/// The service of a process that answers with its reports.
 pub fn member_service(reporter: Arc<dyn Reporter>) -> MemberServiceServer<impl MemberService> {
-    MemberServiceServer::new(Member(reporter))
+    MemberServiceServer::new(ReportServer(reporter))
 }
 
-/// Asks a member. Errors: unreachable within a second.
+/// Requests the reports of a member.
+///
+/// # Errors
+///
+/// The member did not answer within a second, or refused.
 pub async fn ask(channels: &Channels, address: &str, streams: Vec<String>) -> Result<Vec<StreamReport>, Error> {
     let mut client = MemberServiceClient::new(channels.to(address)?).max_decoding_message_size(crate::channel::MESSAGE_LIMIT);
     let mut request = Request::new(proto::GetStreamReportsRequest { streams });
@@ -50,10 +54,10 @@ pub async fn ask(channels: &Channels, address: &str, streams: Vec<String>) -> Re
     }
 }
 
-struct Member(Arc<dyn Reporter>);
+struct ReportServer(Arc<dyn Reporter>);
 
 #[tonic::async_trait]
-impl MemberService for Member {
+impl MemberService for ReportServer {
     async fn get_stream_reports(
         &self,
         request: Request<proto::GetStreamReportsRequest>,

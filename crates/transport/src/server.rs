@@ -1,8 +1,8 @@
 //! The server of a process: every service on one port.
 //!
 //! Binding is separate from serving, so that a process can print its address before it is ready for anything. When the
-//! process drains, new calls are refused and open ones may end; the server does not wait for them beyond its grace. Ending a
-//! session is the business of the stage that serves it.
+//! process drains, new calls are refused and open ones may end; the server waits for them no longer than its grace. The stage that serves
+//! a session ends it.
 
 use std::future::Future;
 use std::net::SocketAddr;
@@ -18,7 +18,7 @@ use tonic_health::server::HealthReporter;
 use crate::channel::{CONNECTION_WINDOW, PING, STREAM_WINDOW};
 use crate::tls::Tls;
 
-/// Sessions that one connection may carry: more than there are partitions anywhere, because a further one waits without a word.
+/// The most sessions on one connection. It is larger than any number of partitions, because a session beyond it would wait without any error.
 const SESSIONS_PER_CONNECTION: u32 = 1 << 20;
 
 /// A bound listener.
@@ -33,18 +33,18 @@ pub enum ServeError {
     /// The address could not be bound.
     #[error("cannot listen on {address}")]
     Bind {
-        /// What was asked for.
+        /// The requested address.
         address: String,
-        /// Why not.
+        /// The cause.
         #[source]
         source: std::io::Error,
     },
     /// The server failed.
     #[error("cannot serve on {address}")]
     Serve {
-        /// Where.
+        /// Its address.
         address: SocketAddr,
-        /// Why.
+        /// The cause.
         #[source]
         source: tonic::transport::Error,
     },
@@ -95,7 +95,7 @@ impl Listener {
                 let _ = stopping.await;
             });
         tokio::pin!(serving, stop);
-        // Neither arm loses anything when the other wins: `serving` is polled again below, `stop` is done.
+        // Dropping the other arm loses nothing: `serving` is polled again below, and `stop` has ended.
         tokio::select! {
             result = &mut serving => return result.map_err(failed),
             () = &mut stop => {}
@@ -115,7 +115,7 @@ pub struct Services {
 }
 
 impl Services {
-    /// Health and reflection alone.
+    /// Only health and reflection.
     pub fn new() -> Result<Self, ServeError> {
         let (health, service) = tonic_health::server::health_reporter();
         let mut routes = RoutesBuilder::default();
@@ -141,7 +141,7 @@ impl Services {
     }
 }
 
-/// Everything that this project's services speak, with `google.rpc` so that clients can print error details.
+/// Reflection for all services of this project, and for `google.rpc`, so that clients can print error details.
 fn reflection() -> tonic_reflection::server::Builder<'static> {
     tonic_reflection::server::Builder::configure()
         .register_encoded_file_descriptor_set(rocketbridge_proto::FILE_DESCRIPTOR_SET)

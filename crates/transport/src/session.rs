@@ -1,6 +1,6 @@
 //! The two ends of a session.
 //!
-//! Both directions are bounded. What is sent is bounded by credit besides, so a sender that waits for room waits for the
+//! Both directions are bounded. Credit bounds events as well, so a sender that waits for room waits for the
 //! network, not for a slow target. Dropping an end closes the session; the other end reads the end of its stream.
 
 use futures::stream::BoxStream;
@@ -9,10 +9,10 @@ use tokio::sync::mpsc;
 
 use crate::error::Error;
 
-/// Messages that may wait in one direction. When it is full the sender waits: the network is slower than the stage.
+/// How many messages may wait in one direction. When the queue is full the sender waits: the network is slower than the stage.
 pub const DEPTH: usize = 16;
 
-/// The end of the side that opened the session.
+/// The opener's end of a session.
 pub struct ClientSession<Q> {
     /// Requests; closed when the session has ended.
     pub requests: mpsc::Sender<Q>,
@@ -20,19 +20,19 @@ pub struct ClientSession<Q> {
     pub answers: BoxStream<'static, Result<Answer, Error>>,
 }
 
-/// The end of the side that answers.
+/// The answering side's end of a session.
 pub struct ServerSession<Q> {
-    /// Requests; ends when the opener is done or gone.
+    /// Requests; ends when the opener has finished or disappeared.
     pub requests: BoxStream<'static, Result<Q, Error>>,
-    /// Answers. An error is the last one.
+    /// Answers. An error is the last answer.
     pub answers: mpsc::Sender<Result<Answer, Error>>,
     /// Names the opener in messages.
     pub peer: String,
 }
 
-/// Takes sessions. It spawns a task for each and returns at once.
+/// Accepts sessions: spawns a task for each and returns at once.
 pub trait Accept<Q>: Send + Sync + 'static {
-    /// A session has been opened; its first request is `Open`.
+    /// Accepts a session that has been opened; its first request is `Open`.
     fn accept(&self, session: ServerSession<Q>);
 }
 
@@ -42,7 +42,7 @@ impl<Q, F: Fn(ServerSession<Q>) + Send + Sync + 'static> Accept<Q> for F {
     }
 }
 
-/// Takes sessions from routers.
+/// Accepts sessions from routers.
 pub type AcceptFilter = std::sync::Arc<dyn Accept<FilterRequest>>;
-/// Takes sessions from filters.
+/// Accepts sessions from filters.
 pub type AcceptDispatch = std::sync::Arc<dyn Accept<DispatchRequest>>;

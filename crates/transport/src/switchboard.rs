@@ -20,12 +20,12 @@ pub struct Switchboard {
 }
 
 impl Switchboard {
-    /// Registers the filter. A second one is ignored: a process has one.
+    /// Registers the filter. A second one is ignored, because a process has only one.
     pub fn register_filter(&self, accept: AcceptFilter) {
         let _ = self.filter.set(accept);
     }
 
-    /// Registers the dispatcher. A second one is ignored: a process has one.
+    /// Registers the dispatcher. A second one is ignored, because a process has only one.
     pub fn register_dispatch(&self, accept: AcceptDispatch) {
         let _ = self.dispatch.set(accept);
     }

@@ -2,7 +2,7 @@
 
 use tonic::transport::{Certificate, ClientTlsConfig, Identity, ServerTlsConfig};
 
-/// PEM texts of a process: who may speak to it, and who it is.
+/// PEM texts of a process: the authorities that it trusts, and its own identity.
 #[derive(Clone)]
 pub struct Tls {
     /// Certificates of the authorities that peers are checked against.

@@ -8,5 +8,4 @@ mod time;
 
 pub use connection::ConnectionApi;
 pub use network::NetworkApi;
-pub use status::DOMAIN;
 pub use stream::StreamApi;
