@@ -1,7 +1,7 @@
 //! Capped exponential backoff with full jitter.
 //!
-//! Pure: it never sleeps and reads no clock. The same seed gives the same delays. Full jitter (a delay uniform between nothing and the
-//! ceiling) is what spreads a crowd of processes that lost the same server at the same moment.
+//! Pure: it never sleeps and reads no clock. The same seed gives the same delays. Full jitter (a delay uniform between zero and the
+//! ceiling) spreads the attempts of many processes that lost the same server at the same moment.
 
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::time::Duration;

@@ -1,8 +1,8 @@
-//! Stopping in two levels: *drain* (finish what was taken, take nothing new) and *abort* (drop everything now).
+//! Stopping in two levels: *drain* (take nothing new, finish the rest) and *abort* (drop everything now).
 //!
 //! Guarantees: abort implies drain; a drain that started ends, because [`Shutdown::on_signals`] aborts it at its deadline; the first
 //! cause is kept. Drain and abort of a child never reach its parent, those of a parent reach every child.
-//! It does not decide who drains in which order: that is the `app` of each service.
+//! It does not decide the order in which parts drain: the `app` of each service does.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -18,15 +18,15 @@ use tokio_util::sync::CancellationToken;
 /// Why a process stops.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Cause {
-    /// A signal asked for it.
+    /// A signal was received.
     Signal(&'static str),
-    /// The program itself asked for it, for the named reason.
+    /// The program stops itself, for the named reason.
     Requested(Cow<'static, str>),
     /// A critical task failed.
     TaskFailed {
         /// The task's name.
         task: Cow<'static, str>,
-        /// What it said.
+        /// The task's error.
         reason: String,
     },
     /// The drain did not end in time.
@@ -53,7 +53,7 @@ impl fmt::Display for Cause {
     }
 }
 
-/// A handle on the stopping of a process, or of a part of it. Cheap to clone; every clone is the same token.
+/// A token that stops a process, or a part of it. Cheap to clone; every clone is the same token.
 #[derive(Clone, Debug, Default)]
 pub struct Shutdown {
     draining: CancellationToken,
@@ -64,7 +64,7 @@ pub struct Shutdown {
 }
 
 impl Shutdown {
-    /// A token that nothing fires but its owners.
+    /// A token that only its owners fire.
     pub fn new() -> Self {
         Self::default()
     }
@@ -81,14 +81,14 @@ impl Shutdown {
         let shutdown = Self::new();
         let seen = Arc::new(AtomicBool::new(false));
         for number in [SIGTERM, SIGINT] {
-            // The order matters: the first signal must find the flag unset, then set it.
+            // The order matters: the first signal must find the flag unset and set it.
             signal_hook::flag::register_conditional_shutdown(number, 128 + number, Arc::clone(&seen))?;
             signal_hook::flag::register(number, Arc::clone(&seen))?;
         }
         let mut terminate = signal(SignalKind::terminate())?;
         let mut interrupt = signal(SignalKind::interrupt())?;
         let token = shutdown.clone();
-        // Not spawned through `Tasks`, because it must outlive every one of them.
+        // This is not spawned through `Tasks`, because it must outlive all of them.
         tokio::spawn(async move {
             tokio::select! {
                 () = token.draining() => {}
@@ -101,7 +101,7 @@ impl Shutdown {
         Ok(shutdown)
     }
 
-    /// A token that stops with this one, and can be stopped alone.
+    /// A token that stops together with this one, and can also be stopped alone.
     #[must_use]
     pub fn child(&self) -> Self {
         Self {
@@ -115,24 +115,24 @@ impl Shutdown {
 
     /// Begins the drain. Only the first cause is kept.
     pub fn drain(&self, cause: Cause) {
-        // The cause is set before the token fires, so that whoever wakes can read it.
+        // The cause is set before the token fires, so that everybody who wakes can read it.
         let _ = self.drain_cause.set(cause);
         self.draining.cancel();
     }
 
-    /// Stops everything now. Begins the drain too, for those who only watch that.
+    /// Stops everything now. The drain begins too, for code that only watches the drain.
     pub fn abort(&self, cause: Cause) {
         let _ = self.abort_cause.set(cause.clone());
         self.drain(cause);
         self.abort.cancel();
     }
 
-    /// Ends when the drain begins. Cancel-safe.
+    /// Returns when the drain begins. Cancel-safe.
     pub async fn draining(&self) {
         self.draining.cancelled().await;
     }
 
-    /// Ends at the abort. Cancel-safe.
+    /// Returns at the abort. Cancel-safe.
     pub async fn aborted(&self) {
         self.abort.cancelled().await;
     }

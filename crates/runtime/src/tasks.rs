@@ -1,7 +1,7 @@
 //! The spawner: every task has a name, and a kind that fixes what its error, its panic and its cancellation mean.
 //!
-//! Guarantees: no task is lost from sight (`join` names those still running), no error or panic is silent (logged once, here), and at
-//! the abort every task is dropped. It does not limit how many tasks run.
+//! Guarantees: no task is forgotten (`join` names those that still run), no error or panic is silent (each is logged once, here), and the
+//! abort drops every task. It does not limit how many tasks run.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -28,12 +28,12 @@ pub type Failure = Box<dyn Error + Send + Sync>;
 /// What the end of a task means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TaskKind {
-    /// The process is useless without it. Error, panic, and returning before the drain begins drain the process, with that as the cause.
-    /// It ends by itself after the drain began; it is dropped at the abort.
+    /// The process is useless without it. An error, a panic, or a return before the drain begins drains the process, with that as the cause.
+    /// The task ends by itself after the drain began; it is dropped at the abort.
     Critical,
     /// A finite piece of work that a drain waits for. Error and panic are logged. It is dropped at the abort.
     Worker,
-    /// A loop with nothing to lose. Error and panic are logged. It is dropped when the drain begins.
+    /// A loop that may be dropped at any time. Error and panic are logged. It is dropped when the drain begins.
     Background,
 }
 
@@ -41,7 +41,7 @@ pub enum TaskKind {
 #[derive(Debug, thiserror::Error)]
 #[error("tasks still running after {deadline:?}: {}", names.join(", "))]
 pub struct Unfinished {
-    /// How long was waited.
+    /// How long `join` waited.
     pub deadline: Duration,
     /// The names of the tasks.
     pub names: Vec<String>,
@@ -55,7 +55,7 @@ pub struct Tasks {
     running: Arc<Mutex<Running>>,
 }
 
-/// One task: to cancel it alone, and to wait for its end. Dropping it does neither.
+/// A handle on one task, to cancel it alone or wait for its end. Dropping the handle does neither.
 #[derive(Clone, Debug)]
 pub struct TaskHandle {
     cancel: CancellationToken,
@@ -87,7 +87,7 @@ impl Tasks {
         Self::new(self.shutdown.child())
     }
 
-    /// Starts a task. The name is for people: what it does, on what.
+    /// Starts a task. The name tells people what it does, on what.
     pub fn spawn<F, E>(&self, name: impl Into<Cow<'static, str>>, kind: TaskKind, future: F) -> TaskHandle
     where
         F: Future<Output = Result<(), E>> + Send + 'static,
@@ -114,7 +114,7 @@ impl Tasks {
                 Err(panic) => format!("panic: {}", panic_text(&*panic)),
             };
             if kind == TaskKind::Critical {
-                tracing::error!(task = %name, error = %reason, "critical task failed, the process stops");
+                tracing::error!(task = %name, error = %reason, "a critical task failed; the process stops");
                 shutdown.drain(Cause::TaskFailed { task: name, reason });
             } else {
                 tracing::warn!(task = %name, error = %reason, "task failed");
@@ -123,7 +123,7 @@ impl Tasks {
         handle
     }
 
-    /// Starts a loop that is run anew, after a backoff, whenever it errs, panics or returns. It is dropped when the drain begins.
+    /// Starts a loop that is run again, after a backoff, whenever it fails, panics or returns. It is dropped when the drain begins.
     ///
     /// A run that lasts longer than the longest backoff counts as a success and resets it.
     pub fn spawn_restartable<M, F, E>(&self, name: impl Into<Cow<'static, str>>, backoff: Backoff, make: M) -> TaskHandle
@@ -147,7 +147,7 @@ impl Tasks {
     ///
     /// # Errors
     ///
-    /// The tasks that still run after `deadline`; they go on.
+    /// The tasks that still run after `deadline`; they continue.
     pub async fn join(&self, deadline: Duration) -> Result<(), Unfinished> {
         tokio::time::timeout(deadline, self.tracker.wait()).await.map_err(|_| Unfinished { deadline, names: self.names() })
     }
@@ -167,7 +167,7 @@ impl TaskHandle {
         self.cancel.cancel();
     }
 
-    /// Ends when the task did. Cancel-safe.
+    /// Returns when the task has ended. Cancel-safe.
     pub async fn ended(&self) {
         self.ended.cancelled().await;
     }
@@ -209,7 +209,7 @@ where
             backoff.reset();
         }
         let delay = backoff.next_delay();
-        tracing::warn!(%task, error = %reason, ?delay, "task is run again");
+        tracing::warn!(%task, error = %reason, ?delay, "the task ended and is run again");
         tokio::time::sleep(delay).await;
     }
 }

@@ -1,7 +1,7 @@
-//! What a process tells about itself: a log on standard error, and traces over OTLP where asked for.
+//! The telemetry of a process: a log on standard error, and traces over OTLP where configured.
 //!
-//! It is initialised once, first thing in a process, and flushed last: see [`Guard::stop`]. A collector that does not answer
-//! costs at most [`FLUSH`] at the end and nothing before.
+//! A process starts telemetry first and flushes it last: see [`Guard::stop`]. A collector that does not answer delays the end by at most
+//! [`FLUSH`], and nothing before.
 
 use std::time::Duration;
 
@@ -13,11 +13,11 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Layer};
 
-/// Longest wait for the last spans to be taken by the collector.
+/// The longest wait until the collector has taken the last spans.
 pub const FLUSH: Duration = Duration::from_secs(3);
 
-/// Libraries whose own log is of use only when they are in error, or not even then: the embedded broker's transport calls its own
-/// first attempt to reach the name server an error.
+/// Libraries whose log is useful only for errors, or not even then: the embedded broker's transport logs its first attempt to reach the
+/// name server as an error.
 const QUIET: [(&str, &str); 13] = [
     ("h2", "error"),
     ("hyper", "error"),
@@ -34,46 +34,46 @@ const QUIET: [(&str, &str); 13] = [
     ("rocketmq_transport", "off"),
 ];
 
-/// What is told, and where.
+/// What is logged and traced, and where to.
 #[derive(Clone, Debug)]
 pub struct Settings {
     /// Name of the service, such as `rocketbridge-router`.
     pub service: String,
     /// `info`, or targets with levels as `tracing`'s `EnvFilter` reads them.
     pub level: String,
-    /// One JSON object a line instead of text.
+    /// Whether the log is one JSON object for each line instead of text.
     pub json: bool,
-    /// OTLP over gRPC; `None` exports nothing.
+    /// The OTLP endpoint (gRPC); `None` exports nothing.
     pub otlp_endpoint: Option<String>,
 }
 
 /// Telemetry cannot be started.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The level is not one.
+    /// The log level cannot be read.
     #[error("cannot read the log level {level:?}")]
     Level {
-        /// As given.
+        /// The level as it was given.
         level: String,
-        /// Why.
+        /// The cause.
         #[source]
         source: tracing_subscriber::filter::ParseError,
     },
     /// The exporter cannot be made.
     #[error("cannot export to {endpoint}")]
     Exporter {
-        /// Where.
+        /// The endpoint.
         endpoint: String,
-        /// Why.
+        /// The cause.
         #[source]
         source: opentelemetry_otlp::ExporterBuildError,
     },
-    /// Something else in this process has started telemetry already.
-    #[error("telemetry has been started before")]
+    /// Telemetry was started before in this process.
+    #[error("telemetry was started before in this process")]
     Started,
 }
 
-/// Keeps telemetry going; stop it last.
+/// Keeps telemetry running; stop it last.
 pub struct Guard {
     provider: Option<SdkTracerProvider>,
 }
@@ -99,10 +99,10 @@ pub fn start(settings: &Settings) -> Result<Guard, Error> {
 }
 
 impl Guard {
-    /// Flushes what is left, for at most [`FLUSH`].
+    /// Flushes the remaining spans, for at most [`FLUSH`].
     pub async fn stop(self) {
         if let Some(provider) = self.provider {
-            // Blocks until the collector answers, so it runs apart from the tasks and is given up in time.
+            // The flush blocks until the collector answers, so it runs apart from the tasks and is abandoned at the limit.
             let flush = tokio::task::spawn_blocking(move || provider.shutdown_with_timeout(FLUSH));
             let _ = tokio::time::timeout(FLUSH, flush).await;
         }
