@@ -29,8 +29,15 @@ $(tools)/bin/protox:
 prepare: toolchain $(if $(filter $(tools)/%,$(PROTOC)),$(PROTOC))
 
 .PHONY: build
-build: prepare ## Optimised binary: target/release/rocketbridge (obeys CARGO_TARGET_DIR).
+build: prepare ## Optimised binary: target/release/rocketbridge, its debug information beside it (obeys CARGO_TARGET_DIR).
 	cargo build --release --locked -p rocketbridge-cli
+	@# Backtraces find the .debug file beside the binary. Cargo keeps the whole binary in deps/, so a later build starts from that again.
+	@if command -v objcopy >/dev/null; then \
+	    cd $(target)/release && rm -f rocketbridge.debug && \
+	    objcopy --only-keep-debug --compress-debug-sections rocketbridge rocketbridge.debug && \
+	    objcopy --strip-all --add-gnu-debuglink=rocketbridge.debug rocketbridge rocketbridge.stripped && \
+	    mv -f rocketbridge.stripped rocketbridge; \
+	fi
 
 .PHONY: demo
 demo: prepare ## Two embedded RocketMQ clusters, a stream between them, 100,000 orders, a table. KEEP=1 keeps it running.
