@@ -15,7 +15,7 @@ use tonic::transport::{Channel, Endpoint};
 use crate::brokers::Cluster;
 use crate::condition::eventually;
 
-/// Longest wait for one answer.
+/// The longest wait for one answer.
 const ANSWER: Duration = Duration::from_secs(20);
 
 /// A client of one server.
@@ -25,7 +25,7 @@ pub struct Api {
     server: String,
 }
 
-/// A stream between two topics, in the form that most tests need; the rest of the definition is there to be set on the [`Stream`].
+/// A stream between two topics, in the form that most tests need. Everything else can be set on the [`Stream`] itself.
 #[derive(Clone, Debug)]
 pub struct Route {
     /// Its name.
@@ -47,7 +47,7 @@ pub struct Route {
 }
 
 impl Route {
-    /// Everything in a topic of the source, from its beginning, to the topic of the same name at the target.
+    /// A route of all messages of a source topic, from the beginning, to the topic of the same name at the target.
     pub fn new(name: &str, topic: &str, source: &Cluster, target: &Cluster) -> Self {
         Self {
             name: name.to_owned(),
@@ -86,7 +86,7 @@ impl Route {
         }
     }
 
-    /// The definition, with its work spread over so many shards.
+    /// The definition, with the work spread over `maximum_tasks` shards.
     pub fn stream_of(&self, maximum_tasks: u32) -> Stream {
         let run_options = RunOptions { maximum_tasks: Some(maximum_tasks), ..Default::default() };
         Stream { run_options: Some(run_options), ..self.stream() }
@@ -101,12 +101,12 @@ impl Api {
         Self { client: StreamServiceClient::new(channel), server: server.to_owned() }
     }
 
-    /// The address it asks.
+    /// The address of the server.
     pub fn server(&self) -> &str {
         &self.server
     }
 
-    /// Creates a stream; the answer may be a refusal.
+    /// Creates a stream, or returns the refusal.
     pub async fn try_create(&self, stream: Stream) -> Result<Stream, Status> {
         let request = CreateStreamRequest { stream: Some(stream), ..Default::default() };
         let answer = self.client.clone().create_stream(request).await?.into_inner();
@@ -146,7 +146,7 @@ impl Api {
         self.client.clone().start_stream(request).await.unwrap_or_else(|status| panic!("start {name}: {status:?}"));
     }
 
-    /// Pauses a stream and waits until nobody owns a partition of it and nothing is in flight.
+    /// Pauses a stream and waits until none of its partitions has an owner and no event is in flight.
     pub async fn pause(&self, name: &str) {
         let request = PauseStreamRequest { name: name.to_owned(), ..Default::default() };
         self.client.clone().pause_stream(request).await.unwrap_or_else(|status| panic!("pause {name}: {status:?}"));
@@ -161,13 +161,13 @@ impl Api {
         self.client.clone().delete_stream(request).await.unwrap_or_else(|status| panic!("delete {name}: {status:?}"));
     }
 
-    /// What a stream is doing; the answer may be a failure.
+    /// The status of a stream, or the failure of the request.
     pub async fn try_status(&self, name: &str) -> Result<StreamStatus, Status> {
         let answer = self.client.clone().get_stream_status(GetStreamStatusRequest { name: name.to_owned() }).await?;
         Ok(answer.into_inner().status.expect("the answer has the status"))
     }
 
-    /// What a stream is doing.
+    /// The status of a stream.
     pub async fn status(&self, name: &str) -> StreamStatus {
         self.try_status(name).await.unwrap_or_else(|status| panic!("status of {name}: {status:?}"))
     }

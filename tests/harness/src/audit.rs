@@ -1,7 +1,7 @@
-//! The account of what arrived at a target.
+//! The account of the messages that arrived at a target.
 //!
-//! Messages are told apart by their keys and checked against what their number says. Order is that of first deliveries, per source
-//! queue: a target keeps what comes from one queue in one queue, and a queue is read in its order.
+//! Messages are identified by their keys and compared with the message that their number determines. Order means the order of first
+//! deliveries for each source queue: a target keeps the messages of one queue in one queue, and a queue is read in order.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -18,7 +18,7 @@ use crate::brokers::Cluster;
 use crate::condition::eventually;
 use crate::message::Numbered;
 
-/// Examples of each kind of fault that a report keeps.
+/// How many examples of each kind of fault a report keeps.
 const EXAMPLES: usize = 5;
 /// Properties that RocketMQ or the bridge adds.
 const OWN: [&str; 15] = [
@@ -45,7 +45,7 @@ pub struct Audit {
     reading: JoinHandle<()>,
 }
 
-/// What came of a load.
+/// The result of a load.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Report {
     /// Messages that were produced and should arrive.
@@ -56,7 +56,7 @@ pub struct Report {
     pub duplicated: u64,
     /// Of those produced, how many did not arrive.
     pub lost: u64,
-    /// Arrivals whose body, keys, tag or properties are not those of their number.
+    /// Arrivals whose body, keys, tag or properties differ from those of their number.
     pub corrupt: u64,
     /// First arrivals behind a later message of the same queue.
     pub out_of_order: u64,
@@ -83,7 +83,7 @@ struct Account {
 }
 
 impl Audit {
-    /// Follows a topic that gets the load of a seed, sent to so many queues.
+    /// Follows a topic that receives the load of a seed, sent to a number of queues.
     pub async fn follow(cluster: &Cluster, topic: &str, queues: u32, seed: u64) -> Self {
         let begun = cluster.admin().tail(topic, &[], StartPosition::Earliest).await;
         let mut tail = begun.unwrap_or_else(|error| panic!("{error}"));
@@ -91,7 +91,7 @@ impl Audit {
         let filling = account.clone();
         let reading = tokio::spawn(async move {
             loop {
-                // A failure is told once, and reading goes on after it.
+                // A failure is reported once, and reading continues after it.
                 if let Ok(tailed) = tail.next().await {
                     lock(&filling).enter(&tailed.event);
                 }
@@ -115,7 +115,7 @@ impl Audit {
         lock(&self.account).per_queue.iter().map(|(count, _)| *count).collect()
     }
 
-    /// The lowest number from each source queue that arrived and is as asked, if there is one.
+    /// The lowest number from each source queue that arrived and meets the condition, if there is one.
     pub fn lowest(&self, asked: impl Fn(u64) -> bool) -> Vec<Option<u64>> {
         let account = lock(&self.account);
         let mut lowest = vec![None; account.per_queue.len()];
@@ -136,7 +136,7 @@ impl Audit {
         intervals.into_values().max().unwrap_or_default()
     }
 
-    /// Waits until so many distinct messages arrived.
+    /// Waits until a number of distinct messages have arrived.
     pub async fn wait(&self, count: u64, deadline: Duration) {
         eventually(&format!("{count} messages arrive"), deadline, async || {
             let delivered = self.delivered();
@@ -145,7 +145,7 @@ impl Audit {
         .await;
     }
 
-    /// Waits until so many first arrivals came from each source queue.
+    /// Waits until a number of first arrivals have come from each source queue.
     pub async fn wait_each(&self, count: u64, deadline: Duration) {
         eventually(&format!("{count} messages of each queue arrive"), deadline, async || {
             let per_queue = self.per_queue();
@@ -154,7 +154,7 @@ impl Audit {
         .await;
     }
 
-    /// Waits until everything that was produced and is wanted arrived, or nothing came for `patience`, and accounts for it.
+    /// Waits until every produced and wanted message has arrived, or none has arrived for `patience`, and returns the account.
     pub async fn report(&self, produced: Range<u64>, wanted: impl Fn(u64) -> bool, patience: Duration) -> Report {
         let begin = Instant::now();
         loop {
@@ -169,7 +169,7 @@ impl Audit {
         }
     }
 
-    /// As [`report`](Self::report), of a load that is wanted as a whole; whatever is not right but a repeat fails the test.
+    /// As [`report`](Self::report), for a load of which every message is wanted. Any fault fails the test; repeats are allowed.
     ///
     /// # Panics
     ///
@@ -188,7 +188,7 @@ impl Drop for Audit {
 }
 
 impl Report {
-    /// Whether nothing is wrong; repeats are not.
+    /// Whether nothing is wrong. Repeats count as right.
     pub fn is_right(&self) -> bool {
         self.lost == 0 && self.corrupt == 0 && self.out_of_order == 0 && self.unwanted == 0
     }

@@ -1,4 +1,4 @@
-//! Two RocketMQ clusters: the source's and the target's region.
+//! Two RocketMQ clusters: one in the source's region and one in the target's.
 
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
@@ -11,7 +11,7 @@ use tempfile::TempDir;
 
 use crate::skip::skip;
 
-/// What the clusters are.
+/// The kinds of cluster.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     /// In the test process.
@@ -37,12 +37,12 @@ pub struct Cluster {
 
 enum Running {
     Embedded { name: &'static str, directory: TempDir, ports: (u16, u16), embedded: Option<Embedded> },
-    // Held to be stopped at the end.
+    // Kept only to be stopped at the end.
     Java(#[allow(dead_code)] Java),
 }
 
 impl Brokers {
-    /// Starts both. Java only where `ROCKETBRIDGE_TEST_JAVA` is 1; elsewhere it says what is skipped and answers `None`.
+    /// Starts both. Java brokers start only if `ROCKETBRIDGE_TEST_JAVA` is 1; otherwise this prints what is skipped and returns `None`.
     pub async fn start(kind: Kind) -> Option<Self> {
         match kind {
             Kind::Embedded => {
@@ -66,7 +66,7 @@ impl Brokers {
         }
     }
 
-    /// Creates topics of so many queues: one at the source, one of the same name at the target.
+    /// Creates two topics with a number of queues: one at the source, one of the same name at the target.
     pub async fn create_topic(&self, topic: &str, queues: u32) {
         self.source.create_topic(topic, queues).await;
         self.target.create_topic(topic, queues).await;
@@ -80,12 +80,12 @@ impl Brokers {
 }
 
 impl Cluster {
-    /// Starts an embedded one.
+    /// Starts an embedded cluster.
     pub async fn embedded(name: &'static str) -> Self {
         Self::embedded_at(name, 0).await
     }
 
-    /// Starts an embedded one whose name server has a certain port.
+    /// Starts an embedded cluster whose name server has a certain port.
     pub async fn embedded_at(name: &'static str, name_server_port: u16) -> Self {
         let directory = tempfile::tempdir().expect("a temporary directory");
         let config = EmbeddedConfig { name_server_port, ..EmbeddedConfig::new(name, directory.path()) };
@@ -101,7 +101,7 @@ impl Cluster {
         &self.name_server
     }
 
-    /// Asks it.
+    /// A client for its administration.
     pub fn admin(&self) -> Admin {
         self.connectors.admin(&RocketMqConnection { name_servers: vec![self.name_server.clone()], ..RocketMqConnection::default() })
     }
@@ -124,7 +124,7 @@ impl Cluster {
         embedded.take().expect("it runs").stop().await;
     }
 
-    /// Starts a stopped embedded cluster again: the same addresses, and everything it had.
+    /// Starts a stopped embedded cluster again, with the same addresses and data.
     pub async fn restart(&mut self) {
         let Running::Embedded { name, directory, ports, embedded } = &mut self.running else {
             panic!("only embedded clusters are restarted")
@@ -155,7 +155,7 @@ impl Java {
         let name = format!("e2e-{region}-{}-{}", version.replace('.', "-"), std::process::id());
         let directory = std::env::temp_dir().join("rocketbridge-rocketmq").join(&name);
         let mut last = String::new();
-        // Others may take the ports in between.
+        // Another process may take the ports in between.
         for _ in 0..3 {
             let (name_server, broker) = ports();
             let java = Self { name: name.clone(), name_server: format!("127.0.0.1:{name_server}"), directory: directory.clone() };
@@ -179,7 +179,7 @@ impl Java {
 
 impl Drop for Java {
     fn drop(&mut self) {
-        // Fails only if it did not start.
+        // This fails only if the cluster did not start.
         let _ = kit(&["down", "--name", &self.name]);
         let _ = std::fs::remove_dir_all(&self.directory);
     }

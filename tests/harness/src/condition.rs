@@ -2,10 +2,10 @@
 
 use std::time::{Duration, Instant};
 
-/// How often a condition is looked at.
+/// How often a condition is checked.
 const INTERVAL: Duration = Duration::from_millis(20);
 
-/// Waits until `look` answers a value. `look` tells otherwise what it saw, for the panic.
+/// Waits until `look` returns a value. Until then `look` returns what it saw, for the message of the panic.
 ///
 /// # Panics
 ///

@@ -1,13 +1,13 @@
-//! What the end-to-end tests stand on: the real binary, a real etcd, RocketMQ clusters, and a load whose every message can be checked.
+//! The harness of the end-to-end tests: the real binary, a real etcd, RocketMQ clusters, and a load whose every message can be checked.
 //!
-//! - [`Process`], [`Mesh`], [`Standalone`]: services of the binary under test, as processes that can be killed, frozen and rolled;
+//! - [`Process`], [`Mesh`], [`Standalone`]: services of the binary under test, as processes that can be killed, stopped and replaced;
 //! - [`Etcd`]: a real etcd of one or three members;
 //! - [`Brokers`]: two RocketMQ clusters, embedded in the test or real Java ones;
 //! - [`Api`], [`Route`]: the stream service, and definitions of streams;
 //! - [`Load`], [`Audit`]: numbered messages with bodies derived from their number, and the account of what arrived.
 //!
-//! Everything here panics with what it wanted and what it saw: a test that cannot go on has failed. Nothing waits for a time, only for
-//! conditions with a deadline. A panic prints the end of the log of each process that still runs.
+//! Every function panics with what it expected and what it saw: a test that cannot continue has failed. Nothing waits for a fixed time, only
+//! for conditions with a deadline. A panic prints the end of the log of each process that still runs.
 
 #![recursion_limit = "256"]
 

@@ -9,11 +9,11 @@ use rocketbridge_connector_rocketmq::Producer;
 use crate::brokers::Cluster;
 use crate::message::Numbered;
 
-/// Messages of one call.
+/// How many messages one call sends.
 const CHUNK: u64 = 1024;
-/// How long a message may be refused.
+/// How long the broker may refuse a message before the test fails.
 const PATIENCE: Duration = Duration::from_secs(60);
-/// Pause before what was refused is sent again.
+/// The pause before refused messages are sent again.
 const PAUSE: Duration = Duration::from_millis(100);
 
 /// Sends to one topic. The message of number n goes to queue n modulo the number of queues; those of a queue are stored in their order.
@@ -26,7 +26,7 @@ pub struct Load {
 }
 
 impl Load {
-    /// A load for a topic of so many queues.
+    /// A load for a topic with a number of queues.
     pub fn new(cluster: &Cluster, topic: &str, queues: u32, seed: u64) -> Self {
         let (produced, resent) = (AtomicU64::new(0), AtomicU64::new(0));
         Self { producer: cluster.admin().producer(topic), seed, queues: queues.into(), produced, resent }
@@ -36,7 +36,7 @@ impl Load {
     ///
     /// # Panics
     ///
-    /// When the broker goes on refusing one.
+    /// When the broker keeps refusing a message.
     pub async fn send(&self, numbers: Range<u64>) {
         let mut first = numbers.start;
         while first < numbers.end {
@@ -51,7 +51,7 @@ impl Load {
         self.produced.load(Ordering::Relaxed)
     }
 
-    /// How many were sent again because their first answer was a failure: the source itself may hold those twice.
+    /// How many were sent again because their first answer was a failure: the source itself may contain those twice.
     pub fn resent(&self) -> u64 {
         self.resent.load(Ordering::Relaxed)
     }
@@ -62,7 +62,7 @@ impl Load {
         let begin = Instant::now();
         loop {
             let results = self.producer.send(&messages).await;
-            // Of each queue all messages after the first failure failed too, so sending them again keeps their order.
+            // In each queue all messages after the first failure failed too, so sending them again keeps their order.
             let mut failure = None;
             let mut refused = Vec::new();
             for (message, result) in messages.into_iter().zip(results) {

@@ -8,10 +8,10 @@ use crate::Etcd;
 use crate::api::Api;
 use crate::process::Process;
 
-/// How long ownerships outlive a process.
+/// How long the ownerships of a dead process last.
 const LEASE_TTL: &str = "4s";
 
-/// What a process of the mesh does.
+/// The role of a process of the mesh.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Role {
     /// Serves the API and plans.
@@ -26,7 +26,7 @@ pub enum Role {
 
 /// A mesh of processes. All end when it is dropped.
 pub struct Mesh {
-    // Before the directory: dropping a process may read its log.
+    // Stands before the directory, because dropping a process may read its log.
     processes: Vec<(Role, Process)>,
     directory: TempDir,
     etcd: String,
@@ -35,7 +35,7 @@ pub struct Mesh {
 }
 
 impl Mesh {
-    /// Starts a controller and two of each other service. `variables` are further settings of every process.
+    /// Starts one controller and two processes of each other role. `variables` are further settings of every process.
     pub fn start(etcd: &Etcd, variables: &[(&str, &str)]) -> Self {
         let mut mesh = Self {
             processes: Vec::new(),
@@ -60,13 +60,13 @@ impl Mesh {
         process
     }
 
-    /// Takes a process out, as it runs. Its name is its identity among the members.
+    /// Takes a running process out of the mesh's list. Its name is its identity among the members.
     pub fn take(&mut self, name: &str) -> Process {
         let index = self.processes.iter().position(|(_, process)| process.name() == name);
         self.processes.remove(index.unwrap_or_else(|| panic!("there is no process {name}"))).1
     }
 
-    /// Puts a process back.
+    /// Puts a process back into the list.
     pub fn put(&mut self, role: Role, process: Process) {
         self.processes.push((role, process));
     }
@@ -86,7 +86,7 @@ impl Mesh {
         Api::connect(self.of(Role::Controller).next().expect("there is a controller").server()).await
     }
 
-    /// Where logs are.
+    /// The folder of the logs.
     pub fn directory(&self) -> &Path {
         self.directory.path()
     }

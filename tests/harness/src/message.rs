@@ -1,17 +1,17 @@
-//! Messages that follow from their number.
+//! Messages that are determined by their number.
 
 use bytes::{BufMut, Bytes, BytesMut};
 use rocketbridge_connector_rocketmq::Message;
 
-/// The tags of messages, by number modulo their count; the last is none.
+/// The tags of messages, chosen by number; the last means no tag.
 pub const TAGS: [&str; 4] = ["paid", "open", "void", ""];
 
-/// One body in so many is long.
+/// One in this many bodies is long.
 const LONG: u64 = 8;
 const LONG_LENGTH: u64 = 4096;
 const SHORT_LENGTH: u64 = 256;
 
-/// What the message of a number is: a function of the seed and the number alone.
+/// The message of a number: a function of the seed and the number alone.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Numbered {
     /// Its number.
@@ -40,7 +40,7 @@ impl Numbered {
             properties.push(("Überschrift 标题".to_owned(), format!("größer = {number} \"€\" {{}}")));
         }
         if number.is_multiple_of(5) {
-            // Java brokers drop a property without a value, so none is empty.
+            // Java brokers drop a property with an empty value, so no value is empty.
             properties.push(("blank".to_owned(), " ".to_owned()));
         }
         Self { number, body: body.freeze(), tag: Self::tag_of(number), properties }
@@ -48,7 +48,7 @@ impl Numbered {
 
     /// The tag of a number.
     pub fn tag_of(number: u64) -> &'static str {
-        // Not the number itself: it decides the queue.
+        // The number itself is not used, because it decides the queue.
         let mixed = Random(number).next() % TAGS.len() as u64;
         TAGS[usize::try_from(mixed).expect("a few tags")]
     }
@@ -64,7 +64,7 @@ impl Numbered {
         (Self::keys(number) == keys).then_some(number)
     }
 
-    /// As it is sent.
+    /// The message in the form in which it is sent.
     pub fn message(self, queue: usize) -> Message {
         Message {
             keys: Self::keys(self.number),

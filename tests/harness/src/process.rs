@@ -27,7 +27,7 @@ pub struct Process {
 ///
 /// # Panics
 ///
-/// When it is not there.
+/// When there is no such file.
 pub fn binary() -> PathBuf {
     let built = || Some(std::env::current_exe().ok()?.parent()?.parent()?.join("rocketbridge"));
     let binary = std::env::var_os("ROCKETBRIDGE_TEST_BINARY").map(PathBuf::from).or_else(built).expect("a test has a path");
@@ -40,12 +40,12 @@ pub fn binary() -> PathBuf {
 }
 
 impl Process {
-    /// Starts the binary with arguments and variables. Its log goes to `directory`. Does not wait.
+    /// Starts the binary with arguments and variables, and does not wait. Its log goes to `directory`.
     pub fn spawn(directory: &Path, name: &str, arguments: &[&str], variables: &[(&str, &str)]) -> Self {
         let log = directory.join(format!("{name}.log"));
         let output = File::options().create(true).append(true).open(&log).expect("the test's directory is writable");
         let mut command = Command::new(binary());
-        // What the machine or the developer set must not reach the process.
+        // Settings of the machine or the developer must not reach the process.
         for (variable, _) in std::env::vars_os() {
             if variable.to_str().is_some_and(|name| name.starts_with("ROCKETBRIDGE_")) {
                 command.env_remove(variable);
@@ -61,7 +61,7 @@ impl Process {
             .unwrap_or_else(|error| panic!("cannot start {}: {error}", binary().display()));
         let stdout = child.stdout.take().expect("it is piped");
         let (sender, lines) = channel();
-        // Reads for as long as the process lives, so that it never waits for us.
+        // This reads for as long as the process lives, so that the process never waits for the test.
         std::thread::spawn(move || BufReader::new(stdout).lines().map_while(Result::ok).try_for_each(|line| sender.send(line).ok()));
         Self { name: name.to_owned(), child, lines, log, server: None, began }
     }
@@ -73,7 +73,7 @@ impl Process {
         process
     }
 
-    /// Waits for its first line of output, which says that it serves and where.
+    /// Waits for its first line of output, which reports the address that it serves.
     pub fn serving(&mut self) {
         let line = self.line();
         let Some(server) = line.strip_prefix("serving ") else { panic!("first line of {}: {line:?}", self.name) };
@@ -94,17 +94,17 @@ impl Process {
         &self.name
     }
 
-    /// Where it serves, `http://HOST:PORT`.
+    /// The address that it serves, `http://HOST:PORT`.
     pub fn server(&self) -> &str {
         self.server.as_deref().expect("serving() has been called")
     }
 
-    /// How long it lives.
+    /// How long it has been running.
     pub fn age(&self) -> Duration {
         self.began.elapsed()
     }
 
-    /// What it logged.
+    /// Its log.
     pub fn log(&self) -> String {
         std::fs::read_to_string(&self.log).unwrap_or_default()
     }
@@ -114,17 +114,17 @@ impl Process {
         self.end();
     }
 
-    /// Stops it with SIGSTOP: it holds its connections and says nothing.
+    /// Stops it with SIGSTOP: it keeps its connections open and answers nothing.
     pub fn freeze(&self) {
         self.signal(libc::SIGSTOP);
     }
 
-    /// Lets a frozen process go on.
+    /// Lets a stopped process continue.
     pub fn thaw(&self) {
         self.signal(libc::SIGCONT);
     }
 
-    /// Asks it with SIGTERM to drain and end.
+    /// Sends SIGTERM, at which it drains and ends.
     pub fn terminate(&self) {
         self.signal(libc::SIGTERM);
     }
@@ -167,7 +167,7 @@ impl Process {
     }
 
     fn end(&mut self) {
-        // Fails only if it has ended.
+        // This fails only if the process has ended.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }

@@ -1,8 +1,8 @@
-//! Tests that need what a machine may not have.
+//! Tests that need something that a machine may lack.
 
 use std::io::Write;
 
-/// Says on standard error what is missing and what is skipped for it.
+/// Prints to standard error what is missing and what is skipped for that reason.
 ///
 /// # Panics
 ///

@@ -14,7 +14,7 @@ pub struct Standalone {
 }
 
 impl Standalone {
-    /// Starts it without a RocketMQ, on `directory/data`: again on the same directory, it has what it had.
+    /// Starts it without a RocketMQ, on `directory/data`. Started again on the same directory, it still has its definitions and progress.
     pub fn start(directory: &Path) -> Self {
         Self::start_with(directory, &[])
     }
