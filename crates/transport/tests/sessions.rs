@@ -18,6 +18,7 @@ fn echo(session: ServerSession<FilterRequest>) {
         while let Some(Ok(request)) = requests.next().await {
             let answer = match request {
                 FilterRequest::Open(_) => Ok(Answer::Opened(Credit { events: 1, bytes: 1 })),
+                FilterRequest::Skip(_) => Err(Error::new(Code::Protocol, "nothing is skipped here")),
                 FilterRequest::Batch(batch) if batch.events.is_empty() => Err(Error::new(Code::Fenced, "no events")),
                 FilterRequest::Batch(batch) => Ok(Answer::Outcomes(vec![OutcomeRange {
                     first: batch.first_receipt,
