@@ -1,4 +1,4 @@
-//! The one lease of a process: granted, renewed, lost, granted anew.
+//! The one lease of a process: granted, renewed, lost, granted again.
 //!
 //! Guarantees: a [`Term`] ends when the store says that the lease is gone, or when its [`Authority`] runs out, whichever is first, and it
 //! never comes back; the next lease is a new term, under which everything is claimed again with new epochs. The lease is kept during a

@@ -1,6 +1,6 @@
-//! A message that does not say what it must.
+//! A message that cannot be read.
 
-/// A field that is absent or holds what no sender of this protocol writes.
+/// A field that is absent, or has a value that no sender of this protocol writes.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{message}.{field}: {problem}")]
 pub struct Error {

@@ -1,4 +1,4 @@
-//! Session messages of both kinds of session.
+//! The messages of both kinds of session.
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use rocketbridge_proto::{dispatch::v1 as dispatch, filter::v1 as filter, session
 use crate::error::Error;
 use crate::event;
 
-/// From router to filter, to the wire.
+/// Encodes a message from router to filter.
 pub fn encode_filter_request(request: FilterRequest) -> filter::SessionRequest {
     use filter::session_request::Request;
     let request = match request {
@@ -27,7 +27,7 @@ pub fn encode_filter_request(request: FilterRequest) -> filter::SessionRequest {
     filter::SessionRequest { request: Some(request) }
 }
 
-/// From router to filter, from the wire.
+/// Decodes a message from router to filter.
 pub fn decode_filter_request(request: filter::SessionRequest) -> Result<FilterRequest, Error> {
     use filter::session_request::Request;
     match request.request.ok_or_else(|| Error::absent("filter.SessionRequest", "request"))? {
@@ -41,7 +41,7 @@ pub fn decode_filter_request(request: filter::SessionRequest) -> Result<FilterRe
     }
 }
 
-/// From filter to dispatcher, to the wire.
+/// Encodes a message from filter to dispatcher.
 pub fn encode_dispatch_request(request: DispatchRequest) -> dispatch::SessionRequest {
     use dispatch::session_request::Request;
     let request = match request {
@@ -54,7 +54,7 @@ pub fn encode_dispatch_request(request: DispatchRequest) -> dispatch::SessionReq
     dispatch::SessionRequest { request: Some(request) }
 }
 
-/// From filter to dispatcher, from the wire.
+/// Decodes a message from filter to dispatcher.
 pub fn decode_dispatch_request(request: dispatch::SessionRequest) -> Result<DispatchRequest, Error> {
     use dispatch::session_request::Request;
     match request.request.ok_or_else(|| Error::absent("dispatch.SessionRequest", "request"))? {
@@ -66,7 +66,7 @@ pub fn decode_dispatch_request(request: dispatch::SessionRequest) -> Result<Disp
     }
 }
 
-/// An answer to the wire.
+/// Encodes an answer.
 pub fn encode_answer(answer: Answer) -> proto::Answer {
     use proto::answer::Answer as Wire;
     let answer = match answer {
@@ -82,7 +82,7 @@ pub fn encode_answer(answer: Answer) -> proto::Answer {
     proto::Answer { answer: Some(answer) }
 }
 
-/// An answer from the wire.
+/// Decodes an answer.
 pub fn decode_answer(answer: Option<proto::Answer>) -> Result<Answer, Error> {
     use proto::answer::Answer as Wire;
     match answer.and_then(|answer| answer.answer).ok_or_else(|| Error::absent("Answer", "answer"))? {

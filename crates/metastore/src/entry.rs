@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-/// A lease: what lets keys disappear with the process that wrote them.
+/// The identity of a lease. Keys that are written under a lease disappear with it, and so with the process that renews it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct LeaseId(pub i64);
 
@@ -15,7 +15,7 @@ impl fmt::Display for LeaseId {
     }
 }
 
-/// A key and its value as of one revision.
+/// A key and its value at one revision.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entry {
     /// The key, without the namespace.
@@ -30,12 +30,12 @@ pub struct Entry {
     pub lease: Option<LeaseId>,
 }
 
-/// All keys under a prefix as of one revision.
+/// All keys under a prefix at one revision.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Listing {
     /// The entries, sorted by key.
     pub entries: Vec<Entry>,
-    /// The revision that all of them were read at: watch after it to miss nothing.
+    /// The revision at which all entries were read: watch from the next one to miss nothing.
     pub revision: u64,
 }
 
@@ -44,6 +44,6 @@ pub struct Listing {
 pub struct LeaseGrant {
     /// Its identity.
     pub id: LeaseId,
-    /// How long it lasts without renewal; may be longer than asked for.
+    /// How long it lasts without renewal; may be longer than requested.
     pub ttl: Duration,
 }

@@ -42,7 +42,7 @@ async fn what_is_not_leased_survives() {
     assert_eq!(watch.next().await.expect_err("the past is gone").code(), Code::Resync);
 }
 
-/// *Scenario*: a second open of a directory in use. *Guarantees*: refused, and the first goes on.
+/// *Scenario*: a second open of a directory in use. *Guarantees*: it is refused, and the first one keeps working.
 #[tokio::test]
 async fn one_owner_at_a_time() {
     let directory = tempfile::tempdir().expect("a directory");

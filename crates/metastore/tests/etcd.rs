@@ -81,7 +81,7 @@ async fn namespaces_are_apart() {
     assert_eq!(changes.iter().map(|change| change.key()).collect::<Vec<_>>(), ["b"]);
 }
 
-/// *Scenario*: nothing listens. *Guarantees*: connecting fails in bounded time, names the step and the endpoint, and says nothing was done.
+/// *Scenario*: nothing listens. *Guarantees*: connecting fails in bounded time, names the step and the endpoint, and reports that nothing was done.
 #[tokio::test]
 async fn a_dead_endpoint_is_found_when_connecting() {
     let free = std::net::TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a port");
@@ -91,12 +91,12 @@ async fn a_dead_endpoint_is_found_when_connecting() {
     let error = Etcd::connect(config.clone()).await.expect_err("nobody there");
     assert_eq!(error.code(), Code::Unavailable);
     assert!(error.to_string().contains("get on") && error.to_string().contains(&endpoint), "{error}");
-    // A write that nobody can have received is not in doubt.
+    // A write that no server can have received is not in doubt.
     let error = Etcd::new(config).expect("valid").transact(put("a", "1")).await.expect_err("nobody there");
     assert_eq!(error.code(), Code::Unavailable, "{error:?}");
 }
 
-/// *Scenario*: etcd is frozen (SIGSTOP), then goes on. *Guarantees*: reads and renewals end in bounded time, a write is reported in
+/// *Scenario*: etcd is stopped (SIGSTOP), then continues. *Guarantees*: reads and renewals end in bounded time, a write is reported in
 /// doubt, a watch notices the silence by itself, and a mirror recovers what it missed.
 #[tokio::test]
 async fn a_frozen_etcd_is_noticed() {
@@ -136,13 +136,13 @@ async fn a_frozen_etcd_is_noticed() {
     cluster.thaw(1);
     write(&store, "frozen/a", "after").await;
     mirrored(&mut mirror, "frozen/a", "after").await;
-    store.keep_alive(lease).await.expect("the stream of renewals is opened anew");
+    store.keep_alive(lease).await.expect("the stream of renewals is opened again");
     tasks.shutdown().abort(Cause::Requested("test".into()));
     tasks.join(PATIENCE).await.expect("the mirror ends");
 }
 
 /// *Scenario*: an idle watch on a healthy etcd, for several times the silence that it accepts. *Guarantees*: it asks for a sign of life, gets
-/// one, and goes on.
+/// one, and continues.
 #[tokio::test]
 async fn an_idle_watch_stays() {
     let Some(cluster) = Cluster::start(1) else {
@@ -161,7 +161,7 @@ async fn an_idle_watch_stays() {
     assert!(matches!(event, WatchEvent::Changes { .. }), "{event:?}");
 }
 
-/// *Scenario*: etcd is killed and started again. *Guarantees*: the same store and the same mirror go on; a lease outlives it.
+/// *Scenario*: etcd is killed and started again. *Guarantees*: the same store and the same mirror keep working; a lease survives the restart.
 #[tokio::test]
 async fn a_restarted_etcd_is_found_again() {
     let Some((cluster, store)) = start(1).await else {
@@ -184,7 +184,7 @@ async fn a_restarted_etcd_is_found_again() {
 }
 
 /// *Scenario*: the leader of three members is killed while one task reads, one renews, one writes; later it comes back. *Guarantees*: reads
-/// and renewals never fail, writes go on after the election, nothing confirmed is lost, and the mirror converges.
+/// and renewals never fail, writes succeed again after the election, nothing confirmed is lost, and the mirror converges.
 #[tokio::test]
 async fn the_loss_of_a_leader_is_survived() {
     let Some(cluster) = Cluster::start(3) else {
@@ -232,8 +232,8 @@ async fn a_dead_member_is_avoided() {
     }
 }
 
-/// *Scenario*: a mirror is cut off by a frozen etcd while the revisions it would go on from are compacted through another client.
-/// *Guarantees*: it lists anew and converges, deletions included.
+/// *Scenario*: a mirror is cut off by a stopped etcd while the revisions that it needs next are compacted through another client.
+/// *Guarantees*: it lists again and converges, deletions included.
 #[tokio::test]
 async fn a_mirror_survives_compaction() {
     let Some(cluster) = Cluster::start(3) else {

@@ -77,7 +77,7 @@ fn user(cluster: &Cluster, password: &str) -> Config {
 }
 
 /// *Scenario*: an etcd with users: none, a wrong password, another namespace, and the right ones for longer than a token lives.
-/// *Guarantees*: what is not permitted is told as final; tokens are renewed unseen.
+/// *Guarantees*: a refused permission is reported as final; tokens are renewed without an error.
 #[tokio::test]
 async fn users_are_authenticated() {
     let Some(cluster) = Cluster::start_with(1, None, &["--auth-token-ttl=1"]) else {
@@ -99,7 +99,7 @@ async fn users_are_authenticated() {
     // Time must pass here: it is what ends a token.
     tokio::time::sleep(Duration::from_millis(2500)).await;
     store.transact(Transaction::new().put_leased("a", "1", lease)).await.expect("the token is renewed");
-    watch.next().await.expect("the watch goes on");
+    watch.next().await.expect("the watch keeps working");
     tokio::time::sleep(Duration::from_millis(2500)).await;
     store.keep_alive(lease).await.expect("the token is renewed");
     let watch = store.watch("", 0).await;

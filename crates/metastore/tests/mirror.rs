@@ -25,7 +25,7 @@ struct Unreliable {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Fault {
-    /// They tell nothing, ever.
+    /// They never report anything.
     Deaf,
     /// They end at once.
     Ending,
@@ -92,7 +92,7 @@ async fn open(fault: Fault) -> (tempfile::TempDir, Arc<Unreliable>, Tasks) {
     (directory, Arc::new(Unreliable { store, fault, watches }), Tasks::new(Shutdown::new()))
 }
 
-/// *Scenario*: a healthy store. *Guarantees*: the copy follows, also through the drain; handles see changes apart; an equal listing wakes nobody.
+/// *Scenario*: a healthy store. *Guarantees*: the copy follows, also through the drain; handles see changes apart; an equal listing wakes no handle.
 #[tokio::test]
 async fn follows() {
     let (_directory, store, tasks) = open(Fault::Deaf).await;
@@ -113,7 +113,7 @@ async fn follows() {
     timeout(PATIENCE, tasks.join(PATIENCE)).await.expect("in time").expect("it ends with its last handle");
 }
 
-/// *Scenario*: a watch that tells nothing. *Guarantees*: the periodic listing brings every change: time is lost, correctness is not.
+/// *Scenario*: a watch that reports nothing. *Guarantees*: the periodic listing brings every change: time is lost, correctness is not.
 #[tokio::test]
 async fn survives_deaf_watches() {
     let (_directory, store, tasks) = open(Fault::Deaf).await;

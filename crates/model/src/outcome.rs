@@ -6,7 +6,7 @@
 /// The end of one delivery, or of an event when all its deliveries have ended.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Outcome {
-    /// Nothing wanted it: the pattern did not match. Acknowledged.
+    /// The pattern did not match. Acknowledged.
     Filtered,
     /// The target has it. Acknowledged.
     Delivered,
@@ -14,7 +14,7 @@ pub enum Outcome {
     Parked,
     /// It is in the dead-letter target. Acknowledged.
     DeadLettered,
-    /// It failed for good, the stream tolerates errors and names no dead-letter target: given up, counted, and said.
+    /// It failed for good, and the stream tolerates errors and names no dead-letter target: it is given up, counted and reported.
     Discarded(String),
     /// An operator let it pass without delivering it, for this reason. Acknowledged.
     Skipped(String),
@@ -45,7 +45,7 @@ pub struct OutcomeRange {
     pub outcome: Outcome,
 }
 
-/// Collects outcomes in receipt order into ranges.
+/// Collects outcomes, in the order of receipts, into ranges.
 #[derive(Debug, Default)]
 pub struct RangeBuilder(Vec<OutcomeRange>);
 

@@ -31,7 +31,7 @@ pub struct Stream {
     pub run: RunSettings,
 }
 
-/// How a RocketMQ instance is reached over the remoting protocol. Equal values may share a client.
+/// How to reach a RocketMQ instance over the remoting protocol. Equal values may share a client.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct RocketMqConnection {
     /// Its region.
@@ -42,11 +42,11 @@ pub struct RocketMqConnection {
     pub name_servers: Vec<String>,
     /// Prefix of topics and groups on the wire; empty for none.
     pub namespace: String,
-    /// What authenticates to it, if anything.
+    /// The credentials for it, if any.
     pub credentials: Option<Credentials>,
 }
 
-/// Keys, and the token that temporary ones need.
+/// Keys, and the token that temporary keys need.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Credentials {
     /// Access key.
@@ -81,7 +81,7 @@ pub struct RocketMqSource {
 }
 
 impl RocketMqSource {
-    /// What its offsets belong to: instance, namespace and topic. Endpoints and keys may change under it.
+    /// The identity that its offsets belong to: instance, namespace and topic. Endpoints and keys may change without changing it.
     pub fn identity(&self) -> String {
         format!("{}|{}|{}", self.connection.instance, self.connection.namespace, self.topic)
     }
@@ -91,12 +91,12 @@ impl RocketMqSource {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum StartPosition {
-    /// Behind what is stored.
+    /// After the newest stored message.
     #[default]
     Latest,
-    /// With the oldest that is stored.
+    /// With the oldest stored message.
     Earliest,
-    /// With the first stored at or after this time, milliseconds since 1970.
+    /// With the first message stored at or after this time, milliseconds since 1970.
     Timestamp(i64),
 }
 
@@ -184,7 +184,7 @@ pub enum RetryStrategy {
     ExponentialDecay,
 }
 
-/// The topic that takes what cannot be delivered.
+/// The topic for events that cannot be delivered.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct DeadLetterTarget {
     /// How to reach it.

@@ -1,8 +1,8 @@
-//! What the stages say to each other.
+//! The messages between stages.
 //!
 //! A session carries one partition of one stream from one stage to the next, under one epoch and one revision. Its
-//! opener numbers what it sends (receipts, from 0, without gaps); the other side answers an outcome for each receipt.
-//! The opener never has more open than the credit it was given.
+//! opener numbers the events that it sends (receipts, from 0, without gaps); the other side returns an outcome for each receipt.
+//! The opener never has more events open than its credit allows.
 
 use bytes::Bytes;
 
@@ -29,9 +29,9 @@ pub struct Open {
     pub origin: SharedOrigin,
     /// Epoch of the opener's ownership of the partition. Lower ones than seen before are refused.
     pub partition_epoch: Epoch,
-    /// The shard that is asked for.
+    /// The requested shard.
     pub shard: u32,
-    /// Epoch of the asked member's ownership of the shard, as the opener knows it.
+    /// Epoch of the member's ownership of the shard, as the opener knows it.
     pub shard_epoch: Epoch,
 }
 
@@ -80,7 +80,7 @@ pub enum Answer {
     Outcomes(Vec<OutcomeRange>),
     /// Send nothing more, wait for the open outcomes, close, and look for the shard's next owner.
     Drain,
-    /// How the far side is faring, when that changes: `None` is well, text is why it waits.
+    /// Sent when the far side begins or ceases to wait: why it waits, or `None` when all is well.
     Trouble(Option<Trouble>),
 }
 

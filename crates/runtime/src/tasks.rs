@@ -248,7 +248,7 @@ mod tests {
         assert_eq!(failure_of(async { Ok(()) }).await, cause("it ended although nothing asked it to"));
     }
 
-    /// *Scenario*: workers and background tasks err and panic. *Guarantees*: the process goes on.
+    /// *Scenario*: workers and background tasks fail and panic. *Guarantees*: the process keeps running.
     #[tokio::test]
     async fn other_failures_leave_the_process_alone() {
         let tasks = tasks();

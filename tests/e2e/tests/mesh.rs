@@ -14,7 +14,7 @@ const QUEUES: u32 = 8;
 const WINDOW: u64 = 1024;
 /// As `router.commit_interval` is set below.
 const COMMIT_INTERVAL: Duration = Duration::from_millis(50);
-/// How long the mesh may take to go on after a fault. Ownerships outlive a process by 4 s; the rest is for busy machines.
+/// How long the mesh may take to continue after a fault. Ownerships outlive a process by 4 s; the rest is for busy machines.
 const RECOVERY: Duration = Duration::from_secs(60);
 const DRAIN: Duration = Duration::from_secs(30);
 
@@ -39,7 +39,7 @@ const FAULTS: [Fault; 6] = [
 
 /// *Scenario*: a controller, two routers, two filters and two dispatchers on three members of etcd route 200,000 messages of 8 queues from
 /// one cluster to another. While they flow, a router, a filter and a dispatcher are killed with SIGKILL and replaced, the leader of etcd is killed,
-/// a router is stopped with SIGSTOP until others own its partitions and then goes on, and a dispatcher is rolled with SIGTERM.
+/// a router is stopped with SIGSTOP until others own its partitions and then continues, and a dispatcher is replaced with SIGTERM.
 /// *Guarantees*: every message that the source acknowledged arrives, with the same body, keys, tag and properties; first deliveries of each
 /// queue come in its order; repeats stay within the stated window; whoever is rolled ends with status 0 within its deadline.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -118,7 +118,7 @@ async fn nothing_is_lost_while_every_stage_dies() {
 }
 
 /// *Scenario*: while messages flow through a mesh, a third router, filter and dispatcher are added, and then one process of every stage, the
-/// controller last, is replaced: a fresh one starts and the old one is told by SIGTERM to go. *Guarantees*: what is handed over is drained first, so
+/// controller last, is replaced: a fresh one starts and the old one gets SIGTERM. *Guarantees*: what is handed over is drained first, so
 /// nothing is repeated, besides nothing being lost or out of order; each ends with status 0 within its deadline.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_rolling_restart_repeats_nothing() {

@@ -96,7 +96,7 @@ impl Place {
         let mut events = Vec::new();
         let all = async {
             while events.len() < count {
-                // A failure is told once, and reading goes on after it.
+                // A failure is reported once, and reading continues after it.
                 if let Ok(tailed) = tail.next().await {
                     events.push(tailed.event);
                 }
@@ -274,7 +274,7 @@ impl Place {
 
     /// *Scenario*: an expression that fails on one of three events, in a stream that tolerates errors and names a dead-letter topic. *Guarantees*: the
     /// others arrive; the one is in the dead-letter topic as it was sent, with the expression, the place and the kinds of values as its reason, and no
-    /// value; it is counted, and the stream goes on.
+    /// value; it is counted, and the stream continues.
     async fn what_cannot_be_transformed_is_a_dead_letter(&self) {
         self.brokers.create_topic("failing", 1).await;
         self.brokers.target.create_topic("dead", 1).await;

@@ -79,7 +79,7 @@ impl Client {
         Reader::new(consumer, queues)
     }
 
-    /// How far a group is in a topic, as RocketMQ's tools are told. An error while the group is not known.
+    /// The progress of a group in a topic, as RocketMQ's tools read it. An error while the group is not known.
     pub async fn try_progress(&self, topic: &str, group: &str) -> Result<BTreeMap<Queue, Progress>, String> {
         let mut admin = DefaultMQAdminExt::with_rpc_hook(Arc::clone(&self.runtime), self.compatibility.clone());
         admin.set_namesrv_addr(self.name_server.as_str());
@@ -100,7 +100,7 @@ impl Client {
     }
 }
 
-/// The value, or a panic with all that the library says.
+/// The value, or a panic with everything that the library reports.
 pub(crate) fn must<T>(what: &str, result: Result<T, ClientError>) -> T {
     result.unwrap_or_else(|error| panic!("{what}: {}", chain(&error)))
 }

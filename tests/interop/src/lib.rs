@@ -1,10 +1,10 @@
 //! `rocketmq-client-rust` as the independent judge of RocketBridge: a client of RocketMQ that shares no code with the connector.
 //!
-//! - [`Client`]: the library on one name server; what it says of a consumer group's progress;
-//! - [`Producer`]: sends an [`Outgoing`] message to a queue and tells where it was stored;
+//! - [`Client`]: the library on one name server; what it reports about a consumer group's progress;
+//! - [`Producer`]: sends an [`Outgoing`] message to a queue and returns where it was stored;
 //! - [`Reader`]: reads [`Stored`] messages at explicit offsets; commits nothing.
 //!
-//! Everything here panics with what it wanted and what the library said, unless its name begins with `try`. It hides nothing of what the
+//! Every function panics with what it expected and what the library reported, unless its name begins with `try`. It hides nothing of what the
 //! library reads and adds nothing to what it sends: the tests say which properties are RocketMQ's own. It does not recover from a lost
 //! broker (the library needs 10 to 30 s for that).
 

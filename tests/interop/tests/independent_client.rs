@@ -50,8 +50,8 @@ async fn suite(kind: Kind) {
 /// with the command; it reads them at the far end, and asks for the progress of the stream's group. Bodies are every single byte, any
 /// bytes, and long ones of which the library compresses some; there are keys, tags, sharding keys, user properties and flags, alone and
 /// together. *Guarantees*: each message arrives once, in the order of its queue, with the body, keys, tag, sharding key, user properties,
-/// flag and id that it was sent with, and one property more: its origin, true to the place that the library was told. The group's
-/// committed offsets, as the library is told them, are the ends of the queues.
+/// flag and id that it was sent with, and one property more: its origin, true to the place that the library reported. The group's
+/// committed offsets, as the library reads them, are the ends of the queues.
 async fn through_a_stream(brokers: &Brokers) {
     const TOPIC: &str = "independent";
     brokers.create_topic(TOPIC, QUEUES).await;
@@ -238,7 +238,7 @@ fn apply(directory: &Path, server: &str, definition: &str) {
     assert!(output.status.success(), "{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
 }
 
-/// Waits until so many messages are stored, and answers where.
+/// Waits until a number of messages are stored, and returns where.
 async fn until_stored(reader: &Reader, count: usize) -> BTreeMap<Queue, std::ops::Range<u64>> {
     eventually(&format!("{count} messages are stored"), DEADLINE, async || {
         let stored = reader.stored().await;

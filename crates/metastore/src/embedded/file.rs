@@ -69,7 +69,7 @@ impl File {
         self.write(revision, changes).map_err(|error| storage("commit", &self.place, error))
     }
 
-    /// Creates the tables if there are none, and answers the layout version.
+    /// Creates the tables if there are none, and returns the layout version.
     fn prepare(&self) -> Result<u64, redb::Error> {
         let transaction = self.database.begin_write()?;
         transaction.open_table(ENTRIES)?;

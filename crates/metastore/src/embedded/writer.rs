@@ -40,14 +40,14 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    /// A writer, and the revision that tells watches of its commits.
+    /// A writer, and the channel that notifies watches of the revision of each commit.
     pub(super) fn new(place: Arc<str>, file: File, state: Arc<RwLock<State>>) -> (Self, watch::Receiver<u64>) {
         let (revision, receiver) = watch::channel(state.read().revision());
         let writer = Self { place, file, state, revision };
         (writer, receiver)
     }
 
-    /// Works until it is closed or nobody can ask any more. Blocks its thread.
+    /// Works until the store is closed or its last handle is dropped. Blocks its thread.
     pub(super) fn run(self, queue: mpsc::Receiver<Command>) {
         match tokio::runtime::Builder::new_current_thread().enable_time().build() {
             Ok(timer) => timer.block_on(self.serve(queue)),
@@ -69,7 +69,7 @@ impl Writer {
                     None => std::future::pending().await,
                 }
             };
-            // Expiry first: a renewal that comes too late must find its lease gone.
+            // Leases expire first, so that a late renewal finds its lease gone.
             tokio::select! {
                 biased;
                 lease = expired => self.expire(lease).await,
@@ -89,7 +89,7 @@ impl Writer {
     }
 
     fn answer(&self, command: Command) {
-        // A caller that gave up does not hear the answer; what it asked for is done all the same.
+        // The answer to a caller that gave up is lost; its command is carried out all the same.
         match command {
             Command::Transact { transaction, reply } => drop(reply.send(self.transact(&transaction))),
             Command::Grant { ttl, reply } => drop(reply.send(Ok(self.state.write().grant(ttl, Instant::now())))),

@@ -23,7 +23,7 @@ pub struct Config {
     pub tls: Option<Tls>,
     /// How long one attempt of a call may take, opening the connection included.
     pub attempt_timeout: Duration,
-    /// How long a call goes on trying. The last attempt may exceed it by one [`Self::attempt_timeout`].
+    /// How long a call is retried. The last attempt may exceed this by one [`Self::attempt_timeout`].
     pub call_timeout: Duration,
     /// How long a watch may be silent before it must give a sign of life. It has one [`Self::attempt_timeout`] for that.
     pub watch_silence: Duration,
@@ -117,7 +117,7 @@ impl Config {
             .with_connect_timeout(self.attempt_timeout)
             .with_keep_alive(self.ping_interval, self.ping_timeout)
             .with_keep_alive_while_idle(true)
-            // A member that lost its leader says so, instead of serving old watches for ever.
+            // A member that lost its leader reports it, instead of serving old watches for ever.
             .with_require_leader(true)
             .with_auto_token_refresh(true);
         if let Some(Credentials { user, password }) = &self.credentials {
