@@ -86,6 +86,7 @@ impl References for Known {
 pub fn stream(definition: &StreamDefinition, references: &dyn References, checks: &dyn Checks) -> Result<(), Vec<Violation>> {
     let mut findings = Findings::default();
     assemble(definition, "", references, checks, &mut findings);
+    source::doubt_timestamp(definition, &mut findings);
     findings.into_result(())
 }
 

@@ -6,7 +6,7 @@
 mod conditions;
 mod formula;
 mod operand;
-mod place;
+pub(crate) mod place;
 
 use crate::condition::Condition;
 use crate::error::Error;

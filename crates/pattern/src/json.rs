@@ -2,23 +2,28 @@
 //!
 //! [`walk`] brings the values at wanted paths out of a text. What lies beside them it leaves to [`check`], which says whether it is well
 //! formed, or to [`skip`], which only passes it. [`Reader`] is a careful cursor: it finds what is wrong where. [`Tree`] is a built
-//! document, used for pattern texts: they are small, read once, and errors in them name their place.
+//! document, used for pattern texts: they are small, read once, and errors in them name their place. [`equal_keys`] and
+//! [`mend_surrogates`] find what texts may have and should not.
 //!
 //! From the quick to the careful: [`block`] and [`lanes`] look at 64 and 256 bytes at a time, [`window`] at 16, [`token`] is made of windows,
 //! and [`scan`] looks at every byte.
 
 mod block;
 mod check;
+mod equal_keys;
 mod lanes;
 mod reader;
 mod scan;
 mod skip;
+mod surrogate;
 mod token;
 mod tree;
 mod walk;
 mod window;
 
+pub use equal_keys::{EqualKeys, equal_keys};
 pub use reader::{Malformed, RawString, Reader};
+pub use surrogate::{has_lone_surrogate, mend_surrogates};
 pub(crate) use tree::Tree;
 pub(crate) use walk::{Rest, walk};
 

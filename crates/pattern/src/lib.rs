@@ -27,6 +27,7 @@ mod operator;
 mod options;
 mod paths;
 mod pattern;
+mod portability;
 mod properties;
 mod view;
 
@@ -39,5 +40,6 @@ pub use message::{Body, Envelope, Fixed, Message, Scalar, property_value};
 pub use options::{Dialect, Limits, Options};
 pub use paths::{Node, Paths};
 pub use pattern::Pattern;
+pub use portability::{Difference, differences};
 pub use properties::{Properties, is_system};
 pub use view::{EventError, View};

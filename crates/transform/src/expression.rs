@@ -6,8 +6,8 @@
 //! jaq has no limits of its own, so they are made here. A program is bounded in length and nesting, and may not define functions:
 //! so it cannot recurse. While it runs, every operation on a value is paid for from a [`budget`](budget), which bounds time and
 //! memory and, unlike a clock, gives the same answer every time. Values nest no deeper than JSON may, and whole numbers have at most
-//! as many digits as can be computed with quickly. Left out of jq: `def`, modules, input and output, the
-//! environment, the clock, `halt`, regular expressions, and updates of slices.
+//! as many digits as can be computed with quickly. Left out of jq: `def`, modules, updates of slices, and the functions that
+//! `functions/absent.rs` names, each with its reason.
 
 mod budget;
 mod functions;
@@ -17,11 +17,13 @@ use std::fmt;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use jaq_core::compile::Undefined;
 use jaq_core::data::JustLut;
 use jaq_core::load::lex::{Lexer, StrPart, Tok, Token};
 use jaq_core::load::{Arena, File, Loader};
 use jaq_core::{Compiler, Ctx, Exn, Vars};
 use jaq_json::read::parse_single;
+use rocketbridge_pattern::json::mend_surrogates;
 
 use crate::error::{ApplyError, Error, Part};
 use crate::output::{Output, Writer};
@@ -67,10 +69,10 @@ impl Expression {
             fault(place.map_or_else(|| "a malformed program".to_owned(), |at| format!("a malformed program, at byte {at}")))
         })?;
         let filter = Compiler::default().with_funs(functions::functions()).compile(modules).map_err(|faults| {
-            let unknown = faults.iter().find_map(|(_, faults)| faults.first());
-            fault(
-                unknown.map_or_else(|| "a malformed program".to_owned(), |(name, what)| format!("the unknown {} {name:?}", what.as_str())),
-            )
+            match faults.iter().find_map(|(_, faults)| faults.first()) {
+                Some((name, what)) => fault(unknown(name, what)),
+                None => fault("a malformed program".to_owned()),
+            }
         })?;
         Ok(Self { text: text.to_owned(), whole: Path::parse("$")?, filter: Arc::new(filter) })
     }
@@ -83,7 +85,9 @@ impl Expression {
                 self.fault("the input", format!("the event of {} bytes has a number of more than {MOST_DIGITS} digits", bytes.len()))
             );
         }
-        let input = parse_single(bytes).map_err(|_| self.fault("the input", format!("the event of {} bytes is not JSON", bytes.len())))?;
+        // Half a pair of surrogates is no text, and jaq takes none.
+        let input = parse_single(&mend_surrogates(bytes))
+            .map_err(|_| self.fault("the input", format!("the event of {} bytes is not JSON", bytes.len())))?;
         let budget = Budget::open();
         let context = Ctx::<Kind>::new(&self.filter.lut, Vars::new([]));
         let mut outputs = self.filter.id.run((context, Value::new(input)));
@@ -121,6 +125,22 @@ impl Expression {
 impl fmt::Debug for Expression {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("Expression").field(&self.text).finish()
+    }
+}
+
+/// What is said of a name that means nothing here.
+fn unknown(name: &str, what: &Undefined) -> String {
+    let (word, arity) = match what {
+        Undefined::Filter(arity) => ("function", Some(*arity)),
+        other => (other.as_str(), None),
+    };
+    let called = match arity {
+        Some(arity) if arity > 0 => format!("{name}/{arity}"),
+        _ => name.to_owned(),
+    };
+    match functions::reason(name, arity) {
+        Some(reason) => format!("the {word} {called:?} of jq, which is left out here: {reason}"),
+        None => format!("the unknown {word} {called:?}"),
     }
 }
 

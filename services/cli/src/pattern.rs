@@ -7,7 +7,9 @@ use std::fs;
 use std::path::PathBuf;
 
 use clap::{Subcommand, ValueEnum};
-use rocketbridge_pattern::{Dialect, Options};
+use rocketbridge_model::PatternDialect;
+use rocketbridge_pattern::Options;
+use rocketbridge_program::Compiler;
 
 use crate::failure::Failure;
 use crate::output::{Console, Format};
@@ -38,7 +40,8 @@ pub enum Verb {
         #[arg(long, default_value = "default")]
         dialect: DialectWord,
     },
-    /// Check the patterns in files: a pattern each, or definitions of streams, each in its own dialect
+    /// Check the patterns in files: a pattern each, or definitions of streams, each in its own dialect. Warns where AWS EventBridge (of the
+    /// dialect default) or Alibaba Cloud EventBridge (of alibaba) would answer otherwise
     Lint {
         /// Files to check
         #[arg(required = true, value_name = "FILE")]
@@ -46,6 +49,9 @@ pub enum Verb {
         /// Whose rules apply to a file that is a pattern
         #[arg(long, default_value = "default")]
         dialect: DialectWord,
+        /// End with status 1 if there is a warning
+        #[arg(long)]
+        deny_warnings: bool,
     },
     /// Evaluate JSON lines from standard input: {"id", "event", "pattern"} or {"id", "event", "rules": [{"name", "pattern"}]}
     Eval {
@@ -75,18 +81,21 @@ pub fn run(verb: &Verb, format: Format, console: &mut Console<'_>) -> Result<(),
                 (None, None) => Err(Failure::Usage("pass --pattern or --rules".into())),
             }
         }
-        Verb::Lint { files, dialect } => lint::run(files, &dialect.options(), console),
+        Verb::Lint { files, dialect, deny_warnings } => lint::run(files, dialect.dialect(), *deny_warnings, console),
         Verb::Eval { dialect } => eval::run(std::io::stdin().lock(), dialect.options(), console),
     }
 }
 
 impl DialectWord {
     fn options(self) -> Options {
-        let dialect = match self {
-            Self::Default => Dialect::Default,
-            Self::Alibaba => Dialect::Alibaba,
-        };
-        Options { dialect, ..Options::default() }
+        Compiler::default().options(self.dialect())
+    }
+
+    fn dialect(self) -> PatternDialect {
+        match self {
+            Self::Default => PatternDialect::Default,
+            Self::Alibaba => PatternDialect::Alibaba,
+        }
     }
 }
 

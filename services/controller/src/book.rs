@@ -18,10 +18,10 @@ use rocketbridge_model::connection::ConnectionDefinition;
 use rocketbridge_model::network::NetworkDefinition;
 use rocketbridge_model::record::{Desired, Record, SourceRecord, StreamRecord};
 use rocketbridge_model::validate::{Known, resolve};
+use rocketbridge_program::Compiler;
 use rocketbridge_runtime::Backoff;
 use uuid::Uuid;
 
-use crate::checks::Compilers;
 use crate::clock;
 use crate::error::{Error, word};
 use crate::request::Request;
@@ -34,7 +34,7 @@ const ATTEMPTS: u32 = 64;
 #[derive(Clone, Debug)]
 pub struct Book {
     store: Arc<dyn Metastore>,
-    compilers: Arc<Compilers>,
+    compiler: Arc<Compiler>,
 }
 
 /// What an update asks for besides the definition.
@@ -61,9 +61,9 @@ enum Step<R> {
 }
 
 impl Book {
-    /// The definitions of this store. What they contain as text is checked by `compilers`.
-    pub fn new(store: Arc<dyn Metastore>, compilers: Arc<Compilers>) -> Self {
-        Self { store, compilers }
+    /// The definitions of this store. What they contain as text is checked by `compiler`.
+    pub fn new(store: Arc<dyn Metastore>, compiler: Arc<Compiler>) -> Self {
+        Self { store, compiler }
     }
 
     /// One record.
@@ -140,7 +140,7 @@ impl Book {
 
     async fn create_step<R: Resource>(&self, definition: &R::Definition, request: &Request) -> Result<Step<R>, Error> {
         let name = definition.name();
-        definition.check(&self.known().await?, &self.compilers).map_err(Error::Refused)?;
+        definition.check(&self.known().await?, &self.compiler).map_err(Error::Refused)?;
         if self.find::<R>(name).await?.is_some() {
             return Err(Error::AlreadyExists { kind: R::Definition::KIND, name: name.to_owned() });
         }
@@ -154,7 +154,7 @@ impl Book {
                 return Err(not_found::<R>(name));
             }
             check_etag::<R>(name, &update.etag, None)?;
-            given.check(&self.known().await?, &self.compilers).map_err(Error::Refused)?;
+            given.check(&self.known().await?, &self.compiler).map_err(Error::Refused)?;
             return Ok(Self::creation(given.clone(), request));
         };
         check_etag(name, &update.etag, Some(&found.record))?;
@@ -163,7 +163,7 @@ impl Book {
         if definition == *found.record.definition() {
             return Ok(Step::Answer(Some(found.record)));
         }
-        definition.check(&self.known().await?, &self.compilers).map_err(Error::Refused)?;
+        definition.check(&self.known().await?, &self.compiler).map_err(Error::Refused)?;
         if R::Definition::KIND != Kind::Stream {
             self.check_dependents(|known| replace(known, &definition)).await?;
         }
@@ -313,8 +313,8 @@ impl Book {
         change(&mut after);
         for connection in &after.connections {
             if before.connections.contains(connection)
-                && connection.check(&before, &self.compilers).is_ok()
-                && let Err(violations) = connection.check(&after, &self.compilers)
+                && connection.check(&before, &self.compiler).is_ok()
+                && let Err(violations) = connection.check(&after, &self.compiler)
             {
                 return Err(Error::BreaksDependents { dependent: format!("connection {}", connection.name), violations });
             }

@@ -6,12 +6,12 @@ use rocketbridge_assignment::{Election, Lease, Members, Owners, Planner};
 use rocketbridge_codec::keyspace;
 use rocketbridge_metastore::{Metastore, Mirror};
 use rocketbridge_model::MemberId;
+use rocketbridge_program::Compiler;
 use rocketbridge_runtime::{TaskKind, Tasks};
 use tokio::sync::watch;
 use tonic::service::{Routes, RoutesBuilder};
 
 use crate::book::Book;
-use crate::checks::Compilers;
 use crate::grpc::{ConnectionApi, NetworkApi, StreamApi};
 use crate::planning;
 use crate::reports::Reports;
@@ -22,7 +22,7 @@ pub struct Controller {
     store: Arc<dyn Metastore>,
     reports: Arc<dyn Reports>,
     owners: Owners,
-    compilers: Arc<Compilers>,
+    compiler: Arc<Compiler>,
 }
 
 /// What this process holds that lets it be elected.
@@ -36,9 +36,9 @@ pub struct Seat {
 }
 
 impl Controller {
-    /// A controller over a metadata store. Patterns and transforms are checked by `compilers`. Spawns nothing and asks nothing.
-    pub fn new(store: Arc<dyn Metastore>, reports: Arc<dyn Reports>, owners: Owners, compilers: Compilers) -> Self {
-        Self { store, reports, owners, compilers: Arc::new(compilers) }
+    /// A controller over a metadata store. Patterns and transforms are checked by `compiler`. Spawns nothing and asks nothing.
+    pub fn new(store: Arc<dyn Metastore>, reports: Arc<dyn Reports>, owners: Owners, compiler: Compiler) -> Self {
+        Self { store, reports, owners, compiler: Arc::new(compiler) }
     }
 
     /// The services of the API, for a server.
@@ -50,7 +50,7 @@ impl Controller {
 
     /// Adds the services of the API to those of a server.
     pub fn add_services(&self, routes: &mut RoutesBuilder) {
-        let book = Book::new(Arc::clone(&self.store), Arc::clone(&self.compilers));
+        let book = Book::new(Arc::clone(&self.store), Arc::clone(&self.compiler));
         routes
             .add_service(StreamApi::new(book.clone(), Arc::clone(&self.reports), self.owners.clone()).into_service())
             .add_service(ConnectionApi::new(book.clone()).into_service())

@@ -1,7 +1,7 @@
 //! The controller: it serves the API, validates, stores definitions, and, where it leads, says what there is to own.
 //!
 //! - [`book`]: the definitions, changed one at a time; [`resource`]: what their kinds have in common; [`request`]: requests that are done once;
-//! - [`page`]: pages of lists; [`checks`]: the compilers that validation asks;
+//! - [`page`]: pages of lists;
 //! - [`reports`]: what members tell; [`status`]: what a stream is doing, derived from it;
 //! - [`units`]: what there is to own; [`planning`]: keeping that current, and sweeping;
 //! - [`grpc`]: the services of the API; [`error`]: why something is not done.
@@ -9,7 +9,6 @@
 //! The data path runs without it: routers, filters and dispatchers read what it stored.
 
 pub mod book;
-pub mod checks;
 mod clock;
 pub mod controller;
 pub mod error;

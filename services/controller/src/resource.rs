@@ -9,10 +9,9 @@ use rocketbridge_model::network::NetworkDefinition;
 use rocketbridge_model::record::{Desired, OLDEST_SCHEMA, Record, StreamRecord};
 use rocketbridge_model::validate::{self, Known};
 use rocketbridge_model::{Revision, StreamDefinition, Violation};
+use rocketbridge_program::Compiler;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-
-use crate::checks::Compilers;
 
 /// What a user writes.
 pub trait Defines: Described + Guarded + Serialize + DeserializeOwned + Clone + Default + PartialEq + Send + Sync + 'static {
@@ -23,7 +22,7 @@ pub trait Defines: Described + Guarded + Serialize + DeserializeOwned + Clone + 
     fn name(&self) -> &str;
 
     /// Checks it against all rules.
-    fn check(&self, references: &Known, compilers: &Compilers) -> Result<(), Vec<Violation>>;
+    fn check(&self, references: &Known, compiler: &Compiler) -> Result<(), Vec<Violation>>;
 
     /// Whether it refers to a definition of another kind.
     fn refers_to(&self, kind: Kind, name: &str) -> bool;
@@ -60,8 +59,8 @@ impl Defines for StreamDefinition {
         &self.name
     }
 
-    fn check(&self, references: &Known, compilers: &Compilers) -> Result<(), Vec<Violation>> {
-        validate::stream(self, references, compilers)
+    fn check(&self, references: &Known, compiler: &Compiler) -> Result<(), Vec<Violation>> {
+        validate::stream(self, references, compiler)
     }
 
     fn refers_to(&self, kind: Kind, name: &str) -> bool {
@@ -84,7 +83,7 @@ impl Defines for ConnectionDefinition {
         &self.name
     }
 
-    fn check(&self, references: &Known, _compilers: &Compilers) -> Result<(), Vec<Violation>> {
+    fn check(&self, references: &Known, _compilers: &Compiler) -> Result<(), Vec<Violation>> {
         validate::connection(self, references)
     }
 
@@ -100,7 +99,7 @@ impl Defines for NetworkDefinition {
         &self.name
     }
 
-    fn check(&self, _references: &Known, _compilers: &Compilers) -> Result<(), Vec<Violation>> {
+    fn check(&self, _references: &Known, _compilers: &Compiler) -> Result<(), Vec<Violation>> {
         validate::network(self)
     }
 

@@ -1,13 +1,13 @@
-//! Validation with the real compilers, of whatever anybody may send.
+//! Validation with the real compiler, of whatever anybody may send.
 
 use proptest::prelude::*;
 use rocketbridge_codec::definition::fields::{Described, Field, Shape};
-use rocketbridge_controller::checks::Compilers;
 use rocketbridge_model::StreamDefinition;
 use rocketbridge_model::connection::ConnectionDefinition;
 use rocketbridge_model::network::NetworkDefinition;
 use rocketbridge_model::record::StreamRecord;
 use rocketbridge_model::validate::{self, Known};
+use rocketbridge_program::Compiler;
 use serde_json::{Map, Value};
 
 /// Words that get past the first checks, and texts that do not.
@@ -102,7 +102,7 @@ proptest! {
         let known = Known { connections: vec![connection.clone()], networks: vec![network.clone()] };
         let _ = validate::network(&network);
         let _ = validate::connection(&connection, &known);
-        let answer = validate::stream(&stream, &known, &Compilers::default());
+        let answer = validate::stream(&stream, &known, &Compiler::default());
         let shown = format!("{answer:?}");
         prop_assert!(!shown.contains("hunter2"), "{}", shown);
         let resolved = validate::resolve(&StreamRecord { definition: stream, ..Default::default() }, &known);

@@ -12,12 +12,11 @@ use rocketbridge_mesh::link::UnitOwner;
 use rocketbridge_mesh::{Link, Shards};
 use rocketbridge_model::resolved::Stream;
 use rocketbridge_model::session::{FilterRequest, Open};
-use rocketbridge_pattern::Limits;
+use rocketbridge_program::{Compiler, Program};
 use rocketbridge_runtime::tasks::Failure;
 use rocketbridge_runtime::{TaskKind, Tasks};
 use rocketbridge_transport::{Accept, Code, Dialer, Error, ServerSession};
 
-use crate::program::Program;
 use crate::session::Session;
 
 /// Longest wait for the first request of a session.
@@ -31,15 +30,15 @@ struct Inner {
     shards: Shards,
     owners: Owners,
     dialer: Dialer,
-    limits: Limits,
+    compiler: Compiler,
     programs: Mutex<HashMap<(String, u64), Weak<Program>>>,
     tasks: Tasks,
 }
 
 impl Filter {
-    /// A filter that owns nothing yet. It compiles patterns within `limits`. Sessions run as `tasks`.
-    pub fn new(owners: Owners, dialer: Dialer, limits: Limits, tasks: Tasks) -> Self {
-        Self(Arc::new(Inner { shards: Shards::new("filter"), owners, dialer, limits, programs: Mutex::default(), tasks }))
+    /// A filter that owns nothing yet. Streams are compiled by `compiler`. Sessions run as `tasks`.
+    pub fn new(owners: Owners, dialer: Dialer, compiler: Compiler, tasks: Tasks) -> Self {
+        Self(Arc::new(Inner { shards: Shards::new("filter"), owners, dialer, compiler, programs: Mutex::default(), tasks }))
     }
 
     async fn open(&self, mut upstream: ServerSession<FilterRequest>) {
@@ -77,7 +76,7 @@ impl Filter {
         if let Some(program) = self.0.programs.lock().get(&key).and_then(Weak::upgrade) {
             return Ok(program);
         }
-        let program = Program::compile(stream, &self.0.limits);
+        let program = Program::compile(stream, &self.0.compiler);
         let program = program.map_err(|error| Error::new(Code::Refused, format!("stream {}: {error}", stream.name)))?;
         let program = Arc::new(program);
         let mut programs = self.0.programs.lock();

@@ -5,12 +5,9 @@
 //! crash could lose: what it has not answered, the router sends again.
 //!
 //! - [`app`]: the stage as the mesh sees it: shards begin, drain and are abandoned, sessions are accepted;
-//! - [`program`]: a stream's pattern and transforms, compiled once per revision; [`view`]: what they see of an event;
 //! - [`session`]: one partition's events on their way through.
 
 pub mod app;
-pub mod program;
 mod session;
-mod view;
 
 pub use app::Filter;

@@ -12,9 +12,8 @@ use rocketbridge_model::outcome::RangeBuilder;
 use rocketbridge_model::resolved::Stream;
 use rocketbridge_model::session::{Answer, Batch, Credit, Delivery, DispatchRequest, FilterRequest, Trouble};
 use rocketbridge_model::{Origin, Outcome, OutcomeRange};
+use rocketbridge_program::{Program, Verdict};
 use rocketbridge_transport::{Code, Error, ServerSession};
-
-use crate::program::{Program, Verdict};
 
 /// Most deliveries in one message.
 const BATCH: usize = 256;

@@ -6,12 +6,12 @@ use std::sync::Arc;
 use futures::future::BoxFuture;
 use rocketbridge_assignment::{Claim, Handler, Stage, UnitId};
 use rocketbridge_connector::Registry;
-use rocketbridge_controller::checks::Compilers;
 use rocketbridge_controller::{Controller, Seat};
 use rocketbridge_dispatcher::Dispatcher;
 use rocketbridge_filter::Filter;
 use rocketbridge_model::MemberId;
 use rocketbridge_pattern::Limits;
+use rocketbridge_program::Compiler;
 use rocketbridge_router::{Router, Settings};
 use rocketbridge_runtime::Tasks;
 use rocketbridge_runtime::tasks::Failure;
@@ -65,7 +65,7 @@ impl Builder<'_> {
             stages.0.insert(Stage::Router, router);
         }
         if self.stages.contains(&Stage::Filter) {
-            let filter = Filter::new(self.keepers.owners.clone(), dialer, self.limits.clone(), self.tasks.clone());
+            let filter = Filter::new(self.keepers.owners.clone(), dialer, Compiler::new(self.limits.clone()), self.tasks.clone());
             switchboard.register_filter(Arc::new(filter.clone()));
             stages.0.insert(Stage::Filter, Arc::new(filter.clone()));
             let add = |routes: &mut RoutesBuilder| {
@@ -106,8 +106,8 @@ impl Builder<'_> {
     fn controller(&self, reporter: Arc<dyn Reporter>, channels: Arc<Channels>) -> Controller {
         let Keepers { store, lease, members, owners, .. } = self.keepers;
         let reports = Ask { own: (self.member.clone(), reporter), members: members.clone(), channels };
-        let compilers = Compilers { limits: self.limits.clone() };
-        let controller = Controller::new(store.clone(), Arc::new(reports), owners.clone(), compilers);
+        let compiler = Compiler::new(self.limits.clone());
+        let controller = Controller::new(store.clone(), Arc::new(reports), owners.clone(), compiler);
         let seat = Seat { lease: lease.clone(), member: self.member.clone(), members: members.clone() };
         controller.run(seat, self.tasks);
         controller

@@ -13,10 +13,11 @@ use std::fmt;
 use rocketbridge_model::Violation;
 use rocketbridge_model::validate::nearest;
 use serde::de::DeserializeOwned;
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use super::fields::{CONNECTION, Described, Field, NETWORK, STREAM};
 use super::{Definition, Kind};
+use crate::text::{Content, Member, Node};
 use walk::{Style, Walk};
 
 /// A definition as it stood in a file.
@@ -74,7 +75,7 @@ impl fmt::Display for Place {
 
 /// Reads the definitions of a file, in their order. `file_name` only names the places. The error holds everything that is wrong.
 pub fn read_definitions(text: &str, file_name: &str) -> Result<Vec<Document>, Vec<ReadError>> {
-    let documents = text::documents(text, file_name).map_err(|error| vec![*error])?;
+    let documents = text::documents(text, file_name)?;
     let mut read: Vec<Document> = Vec::new();
     let mut errors = Vec::new();
     for (place, value) in documents {
@@ -99,14 +100,14 @@ pub fn read_definitions(text: &str, file_name: &str) -> Result<Vec<Document>, Ve
     if errors.is_empty() { Ok(read) } else { Err(errors) }
 }
 
-fn document(value: Value) -> Result<(Definition, String), Vec<Violation>> {
-    let Value::Object(mut object) = value else {
+fn document(node: Node) -> Result<(Definition, String), Vec<Violation>> {
+    let Content::Object(mut members) = node.content else {
         let fix = "write kind: Stream and the stream's fields";
-        return Err(vec![Violation::new("kind", walk::describe(&value), "a document is an object with a kind", fix)]);
+        return Err(vec![Violation::new("kind", walk::describe(&node), "a document is an object with a kind", fix)]);
     };
-    let Some(kind) = object.shift_remove("kind") else {
-        if object.contains_key("EventStreamingName") {
-            let mut stream = definition::<rocketbridge_model::StreamDefinition>(STREAM, object, Style::Original)?;
+    let Some(kind) = take(&mut members, "kind") else {
+        if members.iter().any(|member| member.name.as_str() == "EventStreamingName") {
+            let mut stream = definition::<rocketbridge_model::StreamDefinition>(STREAM, members, Style::Original)?;
             if stream.filter_pattern_dialect.is_empty() {
                 stream.filter_pattern_dialect = "alibaba".to_owned();
             }
@@ -115,22 +116,27 @@ fn document(value: Value) -> Result<(Definition, String), Vec<Violation>> {
         let rule = "a document has a kind, or is the body of a CreateEventStreaming request, with EventStreamingName";
         return Err(vec![Violation::new("kind", "", rule, "write kind: Stream, kind: Connection or kind: Network")]);
     };
-    let etag = match object.shift_remove("etag") {
-        None | Some(Value::Null) => String::new(),
-        Some(Value::String(etag)) => etag,
+    let etag = match take(&mut members, "etag") {
+        None | Some(Node { content: Content::Null, .. }) => String::new(),
+        Some(Node { content: Content::Text(etag), .. }) => etag.into_string(),
         Some(other) => return Err(vec![Violation::new("etag", walk::describe(&other), "text is needed", "write it in quotes")]),
     };
     let definition = match read_kind(&kind)? {
-        Kind::Stream => Definition::Stream(Box::new(definition(STREAM, object, Style::Native)?)),
-        Kind::Connection => Definition::Connection(Box::new(definition(CONNECTION, object, Style::Native)?)),
-        Kind::Network => Definition::Network(Box::new(definition(NETWORK, object, Style::Native)?)),
+        Kind::Stream => Definition::Stream(Box::new(definition(STREAM, members, Style::Native)?)),
+        Kind::Connection => Definition::Connection(Box::new(definition(CONNECTION, members, Style::Native)?)),
+        Kind::Network => Definition::Network(Box::new(definition(NETWORK, members, Style::Native)?)),
     };
     Ok((definition, etag))
 }
 
-fn read_kind(value: &Value) -> Result<Kind, Vec<Violation>> {
+fn take(members: &mut Vec<Member>, name: &str) -> Option<Node> {
+    let place = members.iter().position(|member| member.name.as_str() == name)?;
+    Some(members.remove(place).value)
+}
+
+fn read_kind(node: &Node) -> Result<Kind, Vec<Violation>> {
     let words = Kind::ALL.map(Kind::as_str);
-    let text = value.as_str().unwrap_or_default();
+    let text = node.as_str().unwrap_or_default();
     if let Some(kind) = Kind::ALL.into_iter().find(|kind| kind.as_str() == text) {
         return Ok(kind);
     }
@@ -138,16 +144,12 @@ fn read_kind(value: &Value) -> Result<Kind, Vec<Violation>> {
         Some(meant) => format!("did you mean {meant}?"),
         None => "write one of them".to_owned(),
     };
-    let found = value.as_str().map_or_else(|| walk::describe(value), str::to_owned);
+    let found = node.as_str().unwrap_or_else(|| walk::describe(node));
     Err(vec![Violation::new("kind", found, "one of Stream, Connection, Network is allowed", fix)])
 }
 
-fn definition<D: Described + DeserializeOwned>(
-    fields: &'static [Field],
-    object: Map<String, Value>,
-    style: Style,
-) -> Result<D, Vec<Violation>> {
-    let object = Walk::new(style).finish(fields, object)?;
+fn definition<D: Described + DeserializeOwned>(fields: &'static [Field], members: Vec<Member>, style: Style) -> Result<D, Vec<Violation>> {
+    let object = Walk::new(style).finish(fields, members)?;
     // The walk has left only what the model takes; a test holds the two together.
     serde_json::from_value(Value::Object(object))
         .map_err(|error| vec![Violation::new("", "", error.to_string(), "report this: the reader should have said it better")])

@@ -25,7 +25,11 @@ pub(super) fn resource(field: &str, name: &str, findings: &mut Findings) {
     bounded(field, name, NAME, findings);
     let allowed = |character: char| character.is_ascii_alphanumeric() || "-_.".contains(character);
     if !name.chars().all(allowed) {
-        findings.add(field, name, "a name consists of letters, digits, -, _ and .", format!("write {:?}", replaced(name, allowed)));
+        let fix = match replaced(name, allowed) {
+            Some(meant) => format!("write {meant:?}"),
+            None => "choose a name of them, such as orders-1".to_owned(),
+        };
+        findings.add(field, name, "a name consists of the letters a-z and A-Z, digits, -, _ and .", fix);
     } else if name.chars().all(|character| character == '.') {
         findings.add(field, name, "a name does not consist of dots alone", "add a letter or a digit");
     }
@@ -59,8 +63,11 @@ pub(super) fn instance(field: &str, instance: &str, findings: &mut Findings) {
     bounded(field, instance, NAME, findings);
     let allowed = |character: char| character.is_ascii_alphanumeric() || "-_.".contains(character);
     if !instance.chars().all(allowed) {
-        let fix = format!("write the instance's identity, such as {:?}", replaced(instance, allowed));
-        findings.add(field, instance, "an instance's identity consists of letters, digits, -, _ and .", fix);
+        let fix = match replaced(instance, allowed) {
+            Some(meant) => format!("write the instance's identity, such as {meant:?}"),
+            None => "write the instance's identity, not its display name".to_owned(),
+        };
+        findings.add(field, instance, "an instance's identity consists of the letters a-z and A-Z, digits, -, _ and .", fix);
     }
 }
 
@@ -98,8 +105,12 @@ fn wire_name(field: &str, name: &str, what: &str, longest: usize, findings: &mut
     bounded(field, name, longest, findings);
     let allowed = |character: char| character.is_ascii_alphanumeric() || "%|_-".contains(character);
     if !name.chars().all(allowed) {
-        let rule = format!("a {what} consists of letters, digits, -, _, % and |");
-        findings.add(field, name, rule, format!("write the {what}'s name as RocketMQ has it; {:?} would be one", replaced(name, allowed)));
+        let rule = format!("a {what} consists of the letters a-z and A-Z, digits, -, _, % and |");
+        let fix = match replaced(name, allowed) {
+            Some(meant) => format!("write the {what}'s name as RocketMQ has it; {meant:?} would be one"),
+            None => format!("write the {what}'s name as RocketMQ has it"),
+        };
+        findings.add(field, name, rule, fix);
     }
     findings.count() == before
 }
@@ -111,6 +122,16 @@ fn bounded(field: &str, name: &str, longest: usize, findings: &mut Findings) {
     }
 }
 
-fn replaced(name: &str, allowed: impl Fn(char) -> bool) -> String {
-    name.chars().take(NAME).map(|character| if allowed(character) { character } else { '-' }).collect()
+/// The name with `-` for runs of what is not allowed, if that leaves enough of it to be recognised: of a name in Chinese nothing would be.
+fn replaced(name: &str, allowed: impl Fn(char) -> bool) -> Option<String> {
+    let mut replaced = String::new();
+    for character in name.chars().take(NAME) {
+        match allowed(character) {
+            true => replaced.push(character),
+            false if !replaced.ends_with('-') => replaced.push('-'),
+            false => {}
+        }
+    }
+    let kept = name.chars().filter(|character| character.is_ascii_alphanumeric()).count();
+    (kept * 2 > name.chars().count()).then(|| replaced.trim_matches('-').to_owned())
 }

@@ -71,6 +71,21 @@ fn start(parameters: &SourceRocketMqParameters, findings: &mut Findings) -> Star
     StartPosition::Latest
 }
 
+/// Refuses a timestamp whose unit is most likely another: seconds, which as milliseconds would be in 1970, or micro- and nanoseconds, which
+/// would be thousands of years ahead. Only new definitions are doubted; stored ones have found their position already.
+pub(super) fn doubt_timestamp(definition: &StreamDefinition, findings: &mut Findings) {
+    let parameters = definition.source.source_rocketmq_parameters.as_ref();
+    let Some(timestamp) = parameters.and_then(|parameters| parameters.timestamp) else { return };
+    let (unit, milliseconds) = match timestamp {
+        100_000_000..100_000_000_000 => ("seconds", timestamp * 1_000),
+        100_000_000_000_000..100_000_000_000_000_000 => ("microseconds", timestamp / 1_000),
+        100_000_000_000_000_000.. => ("nanoseconds", timestamp / 1_000_000),
+        _ => return,
+    };
+    let rule = format!("a timestamp is in milliseconds since 1970, and this looks like {unit}");
+    findings.add(field("timestamp"), &timestamp.to_string(), rule, format!("write {milliseconds}"));
+}
+
 /// The group that is named, or one of the stream's own. A new stream of the same name gets another, so that it starts anew.
 fn group(parameters: &SourceRocketMqParameters, stream: &str, uid: &str, findings: &mut Findings) -> String {
     if !parameters.group_id.is_empty() {

@@ -6,13 +6,15 @@ pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) ->
     if word.is_empty() || word.len() > LONGEST {
         return None;
     }
+    // A letter of an alphabet is a small part of a word; a character of Chinese, Japanese or Korean often is one.
+    let most = |longer: usize| longer / if word.iter().any(|character| is_ideograph(*character)) { 6 } else { 3 };
     candidates
         .into_iter()
         .filter_map(|candidate| {
             let folded = fold(candidate);
             let begun = word.len() >= 3 && folded.starts_with(&word);
             let distance = if begun { 1 } else { distance(&word, &folded) };
-            (distance <= word.len().max(folded.len()) / 3).then_some((distance, candidate))
+            (distance <= most(word.len().max(folded.len()))).then_some((distance, candidate))
         })
         .min_by_key(|(distance, _)| *distance)
         .map(|(_, candidate)| candidate)
@@ -20,6 +22,11 @@ pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) ->
 
 /// Nobody misspells a longer word, and comparing is quadratic.
 const LONGEST: usize = 200;
+
+/// Ideographs, kana and Hangul syllables.
+fn is_ideograph(character: char) -> bool {
+    matches!(character, '\u{3040}'..='\u{30ff}' | '\u{3400}'..='\u{9fff}' | '\u{ac00}'..='\u{d7af}' | '\u{20000}'..='\u{3ffff}')
+}
 
 /// Case and word separators are what people most often get wrong.
 fn fold(word: &str) -> Vec<char> {
@@ -57,6 +64,9 @@ mod tests {
         assert_eq!(nearest("selfbuild", ["SelfBuilt", "Cloud_4"]), Some("SelfBuilt"));
         assert_eq!(nearest("public", ["PrivateNetwork", "PublicNetwork"]), Some("PublicNetwork"));
         assert_eq!(nearest("", words), None);
+        assert_eq!(nearest("上海库", ["北海库", "qingdao"]), None);
+        assert_eq!(nearest("orders-上海", ["orders-北京", "qingdao"]), None);
+        assert_eq!(nearest("上海订单转发一号", ["上海订单转发二号", "qingdao"]), Some("上海订单转发二号"));
     }
 
     #[test]

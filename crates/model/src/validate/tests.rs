@@ -276,17 +276,58 @@ fn what_does_not_compile_is_refused_at_its_place() {
 fn an_empty_definition_says_what_is_needed() {
     assert_eq!(
         said(&StreamDefinition::default(), &Known::default()),
-        "name: found \"\"; a name is needed; write a name of letters, digits, -, _ and .\n\
-         filter_pattern: found \"\"; a pattern is needed; write {} to match every event\n\
-         source: found \"\"; exactly one source is needed; write source_rocketmq_parameters with the topic to read\n\
-         sink: found \"\"; exactly one sink is needed; write sink_rocketmq_parameters with the topic to write to\n"
+        "name: missing; a name is needed; write a name of letters, digits, -, _ and .\n\
+         filter_pattern: missing; a pattern is needed; write {} to match every event\n\
+         source: missing; exactly one source is needed; write source_rocketmq_parameters with the topic to read\n\
+         sink: missing; exactly one sink is needed; write sink_rocketmq_parameters with the topic to write to\n"
     );
+}
+
+/// *Scenario*: timestamps in seconds, milliseconds, micro- and nanoseconds, and times soon after 1970. *Guarantees*: what is most likely of another unit is
+/// refused with the number that was meant; a stored definition that has one goes on.
+#[test]
+fn a_timestamp_in_seconds_is_doubted() {
+    let with = |timestamp: i64| {
+        let mut definition = sound();
+        source(&mut definition).offset = "CONSUME_FROM_TIMESTAMP".into();
+        source(&mut definition).timestamp = Some(timestamp);
+        definition
+    };
+    for (timestamp, unit, meant) in [
+        (1_700_000_000, "seconds", "1700000000000"),
+        (1_700_000_000_000_000, "microseconds", "1700000000000"),
+        (1_700_000_000_123_456_789, "nanoseconds", "1700000000123"),
+    ] {
+        let expected = format!(
+            "source.source_rocketmq_parameters.timestamp: found \"{timestamp}\"; a timestamp is in milliseconds since 1970, and this \
+             looks like {unit}; write {meant}\n"
+        );
+        assert_eq!(said(&with(timestamp), &Known::default()), expected);
+        assert!(resolve(&record(with(timestamp)), &Known::default()).is_ok());
+    }
+    for timestamp in [0, 5, 1_700_000_000_000, 4_102_444_800_000] {
+        assert_eq!(stream(&with(timestamp), &Known::default(), &FindsFault), Ok(()), "{timestamp}");
+    }
+}
+
+/// *Scenario*: names in Chinese, wholly and in part. *Guarantees*: a proposal that keeps most of the name, or none.
+#[test]
+fn names_in_chinese_get_proposals_that_help_or_none() {
+    for (name, fix) in [
+        ("上海订单", "choose a name of them, such as orders-1"),
+        ("上海orders订单", "write \"orders\""),
+        ("订单v2", "choose a name of them, such as orders-1"),
+    ] {
+        let definition = StreamDefinition { name: name.into(), ..sound() };
+        let expected = format!("name: found {name:?}; a name consists of the letters a-z and A-Z, digits, -, _ and .; {fix}\n");
+        assert_eq!(said(&definition, &Known::default()), expected);
+    }
 }
 
 #[test]
 fn a_start_position_and_its_timestamp_belong_together() {
     for (offset, timestamp, expected) in [
-        ("CONSUME_FROM_TIMESTAMP", None, "found \"\"; CONSUME_FROM_TIMESTAMP needs a timestamp"),
+        ("CONSUME_FROM_TIMESTAMP", None, "missing; CONSUME_FROM_TIMESTAMP needs a timestamp"),
         ("CONSUME_FROM_TIMESTAMP", Some(-1), "found \"-1\"; a timestamp is not negative"),
         ("", Some(5), "found \"5\"; a timestamp belongs to CONSUME_FROM_TIMESTAMP alone"),
         ("CONSUME_FROM_LAST_OFFSET", Some(5), "found \"5\"; a timestamp belongs to CONSUME_FROM_TIMESTAMP alone"),
@@ -345,7 +386,7 @@ fn an_instance_without_an_endpoint_is_found_by_its_registered_connection() {
     let resolved = resolve(&record(definition.clone()), &references).expect("found");
     assert_eq!(resolved.source.connection.name_servers, ["ns.example:80"]);
     let text = said(&definition, &Known::default());
-    assert!(text.contains("instance_endpoint: found \"\"; it must be said how the instance is reached"), "{text}");
+    assert!(text.contains("instance_endpoint: missing; it must be said how the instance is reached"), "{text}");
 }
 
 #[test]
@@ -443,12 +484,12 @@ fn connections_and_networks_have_rules_of_their_own() {
     let references = Known { connections: Vec::new(), networks: vec![NetworkDefinition { name: "vpc".into(), ..Default::default() }] };
     assert_eq!(
         lines(super::connection(&connection, &references)),
-        "name: found \"a/b\"; a name consists of letters, digits, -, _ and .; write \"a-b\"\n\
+        "name: found \"a/b\"; a name consists of the letters a-z and A-Z, digits, -, _ and .; write \"a-b\"\n\
          instance_type: found \"Cloud-4\"; one of SelfBuilt, Cloud_4, Cloud_5 is allowed; did you mean Cloud_4?\n\
          endpoints[0]: found \"a:1;b:2\"; a name server is host:port; write each name server as an entry of its own\n\
          endpoints[1]: found \"c\"; a name server is host:port; write a port, such as c:9876\n\
          secret_key: found \"******\"; stars keep a secret that is stored, and none is; write the secret, or env:NAME or file:/path\n\
-         access_key: found \"\"; a secret key belongs to an access key; write the access key, or remove the secret key\n\
+         access_key: missing; a secret key belongs to an access key; write the access key, or remove the secret key\n\
          security_token: found \"******\"; a token belongs to an access key; write access_key and secret_key, or remove the token\n\
          network: found \"vpx\"; there is no network of this name; did you mean vpc?\n"
     );
@@ -466,7 +507,7 @@ fn connections_and_networks_have_rules_of_their_own() {
         lines(super::network(&network)),
         "egress_proxy: found \"https://******@proxy:1\"; an egress proxy is socks5://host:port or http://host:port; write socks5:// or http://\n\
          vswitches[0].address: found \"10.0.0\"; a vSwitch is a local address; write an IPv4 or IPv6 address of this host, without a port\n\
-         security_groups[0].id: found \"\"; an identity is needed; write the identity, such as the one your cloud gave it\n\
+         security_groups[0].id: missing; an identity is needed; write the identity, such as the one your cloud gave it\n\
          security_groups[0].egress[0].cidr: found \"10.0.0.1\"; addresses are given in CIDR form; write 10.0.0.1/32 for this one address\n\
          security_groups[0].egress[0].port_to: found \"8\"; the last port is not below the first; write at least 9\n"
     );

@@ -258,17 +258,27 @@ impl ValT for Value {
             (Val::Arr(mut elements), Val::Num(_)) => {
                 let length = isize::try_from(elements.len()).unwrap_or(isize::MAX);
                 let place = index.0.as_isize().map(|place| if place < 0 { place + length } else { place });
-                let Some(place) = place.and_then(|place| usize::try_from(place).ok()).filter(|&place| place < elements.len()) else {
+                let Some(place) = place.and_then(|place| usize::try_from(place).ok()) else {
                     return opt.fail(Self(Val::Arr(elements)), |value| Exn::from(Error::index(value, index.clone())));
                 };
-                let new = change(Self(elements[place].clone())).next().transpose()?.map(held).transpose()?;
-                let elements_mut = Arc::make_mut(&mut elements);
+                let old = elements.get(place).cloned().unwrap_or(Val::Null);
+                let new = change(Self(old)).next().transpose()?.map(held).transpose()?;
                 match new {
-                    Some(value) => elements_mut[place] = value,
-                    None => drop(elements_mut.remove(place)),
+                    Some(value) => {
+                        // What is missing before the place is null.
+                        paid(place.saturating_sub(elements.len()))?;
+                        let elements_mut = Arc::make_mut(&mut elements);
+                        if place >= elements_mut.len() {
+                            elements_mut.resize(place + 1, Val::Null);
+                        }
+                        elements_mut[place] = value;
+                    }
+                    None if place < elements.len() => drop(Arc::make_mut(&mut elements).remove(place)),
+                    None => {}
                 }
                 Ok(Self(Val::Arr(elements)))
             }
+            (Val::Null, Val::Num(_)) => Self(Val::Arr(Arc::default())).map_index(index, opt, change),
             (Val::Null, Val::TStr(_)) => Self(Val::obj(jaq_json::Map::default())).map_index(index, opt, change),
             (other, _) => opt.fail(Self(other), |value| Exn::from(value.fault("an array or an object to update"))),
         }

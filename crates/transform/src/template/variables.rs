@@ -1,6 +1,6 @@
 //! The variables of a template: `{"name": "$.path"}`, or a constant in place of the path.
 
-use serde_json::Value;
+use rocketbridge_pattern::json::{Malformed, Reader};
 
 use crate::error::{ApplyError, Error, Part};
 use crate::path::Path;
@@ -26,28 +26,34 @@ pub(crate) fn parse_variables(text: &str) -> Result<Vec<Variable>, Error> {
     if text.trim().is_empty() {
         return Ok(Vec::new());
     }
-    let tree = serde_json::from_str(text)
-        .map_err(|error| Error::new(Part::Value, format!("malformed JSON at column {}", error.column()), RULE))?;
-    let Value::Object(members) = tree else {
+    let malformed = |Malformed { at, what }: Malformed| Error::new(Part::Value, format!("malformed JSON at byte {at}: {what}"), RULE);
+    let mut reader = Reader::new(text);
+    if reader.peek() != Some(b'{') {
+        reader.skip(0).and_then(|()| reader.end()).map_err(malformed)?;
         return Err(Error::new(Part::Value, "JSON that is not an object", RULE));
-    };
-    members
-        .into_iter()
-        .map(|(name, value)| {
-            if !is_name(&name) {
-                return Err(Error::new(Part::Value, format!("the variable {name:?}"), "names of letters, digits, _, - and ."));
-            }
-            let Value::String(text) = value else {
-                return Err(Error::new(Part::Value, format!("something other than a string for the variable {name:?}"), RULE)
-                    .fix("put the value in quotes"));
-            };
-            if text.contains("${") {
-                return Err(Error::new(Part::Value, format!("a variable inside the variable {name:?}"), "variables do not nest"));
-            }
-            let origin = if text.starts_with('$') { Origin::Path(Path::parse(&text)?) } else { Origin::Constant(text) };
-            Ok(Variable { name, origin })
-        })
-        .collect()
+    }
+    reader.open(0).map_err(malformed)?;
+    let mut variables: Vec<Variable> = Vec::new();
+    let mut more = !reader.take(b'}');
+    while more {
+        let name = reader.string().map_err(malformed)?.decode().into_owned();
+        reader.expect(b':', "expected a colon").map_err(malformed)?;
+        if reader.peek() != Some(b'"') {
+            reader.skip(1).map_err(malformed)?;
+            return Err(Error::new(Part::Value, format!("something other than a string for the variable {name:?}"), RULE)
+                .fix("put the value in quotes"));
+        }
+        let value = reader.string().map_err(malformed)?.decode().into_owned();
+        let variable = Variable::new(name, value)?;
+        // Of equal names the last counts, as in the definitions that are stored; new ones are refused before they are compiled.
+        match variables.iter_mut().find(|known| known.name == variable.name) {
+            Some(known) => *known = variable,
+            None => variables.push(variable),
+        }
+        more = reader.next_member().map_err(malformed)?;
+    }
+    reader.end().map_err(malformed)?;
+    Ok(variables)
 }
 
 /// Whether a variable can have this name.
@@ -56,6 +62,17 @@ pub(crate) fn is_name(name: &str) -> bool {
 }
 
 impl Variable {
+    fn new(name: String, value: String) -> Result<Self, Error> {
+        if !is_name(&name) {
+            return Err(Error::new(Part::Value, format!("the variable {name:?}"), "names of letters, digits, _, - and ."));
+        }
+        if value.contains("${") {
+            return Err(Error::new(Part::Value, format!("a variable inside the variable {name:?}"), "variables do not nest"));
+        }
+        let origin = if value.starts_with('$') { Origin::Path(Path::parse(&value)?) } else { Origin::Constant(value) };
+        Ok(Self { name, origin })
+    }
+
     pub(crate) fn name(&self) -> &str {
         &self.name
     }

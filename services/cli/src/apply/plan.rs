@@ -7,6 +7,7 @@
 use std::collections::HashSet;
 
 use rocketbridge_codec::definition::{Definition, protobuf};
+use rocketbridge_codec::text::same_json;
 use rocketbridge_model::PatternDialect;
 use rocketbridge_model::secret::{REDACTED, Secret};
 use rocketbridge_model::stream::TargetParameter;
@@ -141,14 +142,14 @@ fn difference(existing: &Resource, wanted: &Resource) -> Change {
     }
 }
 
-/// Whether two definitions say the same. Patterns are compared as JSON: spaces and line ends in them mean nothing.
+/// Whether two definitions say the same. Patterns are compared by their tokens: spaces and line ends in them mean nothing, every digit of
+/// a number does.
 fn same(existing: &Value, wanted: &Value) -> bool {
-    let pattern = |definition: &Value| {
-        definition.get("filter_pattern").and_then(Value::as_str).and_then(|text| serde_json::from_str::<Value>(text).ok())
-    };
-    let patterns = (pattern(existing), pattern(wanted));
+    let pattern = |definition: &Value| definition.get("filter_pattern").and_then(Value::as_str).map(str::to_owned);
     let (mut existing, mut wanted) = (existing.clone(), wanted.clone());
-    if patterns.0.is_some() && patterns.0 == patterns.1 {
+    if let (Some(one), Some(other)) = (pattern(&existing), pattern(&wanted))
+        && same_json(&one, &other)
+    {
         for definition in [&mut existing, &mut wanted] {
             definition["filter_pattern"] = Value::Null;
         }
@@ -241,6 +242,21 @@ mod tests {
         let existing = stream(r#"{"source":["a"]}"#, None, "\"1\"");
         assert_eq!(difference(&existing, &stream(r#"{ "source": ["a"] }"#, Some(RunOptions::default()), "")), Change::Nothing);
         assert_eq!(difference(&existing, &stream(r#"{"source":["b"]}"#, None, "")), Change::Configure);
+    }
+
+    /// *Scenario*: patterns that differ in the last digit of a number that no double tells apart, in a number's form, or in the order of their fields.
+    /// *Guarantees*: each is a change, and so is applied.
+    #[test]
+    fn a_changed_digit_of_a_pattern_is_a_change() {
+        for (existing, wanted) in [
+            (r#"{"a":[12345678901234567890123]}"#, r#"{"a":[12345678901234567890124]}"#),
+            (r#"{"a":[37.807807921694092]}"#, r#"{"a":[37.807807921694093]}"#),
+            (r#"{"a":[300]}"#, r#"{"a":[3.0e2]}"#),
+            (r#"{"a":[1],"b":[2]}"#, r#"{"b":[2],"a":[1]}"#),
+        ] {
+            assert_eq!(difference(&stream(existing, None, "\"1\""), &stream(wanted, None, "")), Change::Configure, "{existing}");
+            assert_eq!(difference(&stream(existing, None, "\"1\""), &stream(&existing.replace(',', " ,\n"), None, "")), Change::Nothing);
+        }
     }
 
     #[test]

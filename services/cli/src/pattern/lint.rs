@@ -4,69 +4,111 @@ use std::fs;
 use std::path::PathBuf;
 
 use rocketbridge_codec::definition::{Definition, read_definitions};
-use rocketbridge_model::{PatternDialect, StreamDefinition};
-use rocketbridge_pattern::{Dialect, Options, Pattern};
-use serde_json::Value;
+use rocketbridge_model::PatternDialect;
+use rocketbridge_model::validate::Checks;
+use rocketbridge_pattern::differences;
+use rocketbridge_pattern::json::{Malformed, Reader};
+use rocketbridge_program::Compiler;
 
 use crate::failure::Failure;
 use crate::output::Console;
 
-/// Says of each file that it is well, or everything that is not. `options` are for files that are patterns themselves.
-pub(super) fn run(files: &[PathBuf], options: &Options, console: &mut Console<'_>) -> Result<(), Failure> {
+/// Says of each file that it is well, or everything that is not, and where another engine would answer otherwise. `dialect` is for files that
+/// are patterns themselves. The answer is negative if a file has a problem, or, with `deny_warnings`, a warning.
+pub(super) fn run(files: &[PathBuf], dialect: PatternDialect, deny_warnings: bool, console: &mut Console<'_>) -> Result<(), Failure> {
     let mut is_well = true;
     for path in files {
         let file = path.display().to_string();
-        let problems = match fs::read_to_string(path) {
-            Ok(text) => problems(&file, &text, options),
-            Err(error) => vec![format!("{file}: cannot be read: {error}")],
+        let Findings { problems, warnings } = match fs::read_to_string(path) {
+            Ok(text) => findings(&file, &text, dialect),
+            Err(error) => Findings { problems: vec![format!("{file}: cannot be read: {error}")], warnings: Vec::new() },
         };
-        is_well &= problems.is_empty();
-        if problems.is_empty() {
+        is_well &= problems.is_empty() && !(deny_warnings && !warnings.is_empty());
+        if problems.is_empty() && warnings.is_empty() {
             console.result(format!("{file}: ok\n"))?;
         }
-        for problem in problems {
-            console.result(format!("{problem}\n"))?;
+        for line in problems.into_iter().chain(warnings) {
+            console.result(format!("{line}\n"))?;
         }
     }
     if is_well { Ok(()) } else { Err(Failure::Negative) }
 }
 
-fn problems(file: &str, text: &str, options: &Options) -> Vec<String> {
-    if !has_definitions(file, text) {
-        return Pattern::compile(text, options).err().map(|error| format!("{file}: {error}")).into_iter().collect();
-    }
-    let documents = match read_definitions(text, file) {
-        Ok(documents) => documents,
-        Err(errors) => return errors.iter().map(ToString::to_string).collect(),
-    };
-    let refused = documents.iter().filter_map(|document| match &document.definition {
-        Definition::Stream(stream) => {
-            let error = Pattern::compile(&stream.filter_pattern, &own_options(stream, options)).err()?;
-            Some(format!("{}: stream/{}: filter_pattern: {error}", document.place, stream.name))
+/// Lines about one file.
+#[derive(Default)]
+struct Findings {
+    problems: Vec<String>,
+    warnings: Vec<String>,
+}
+
+impl Findings {
+    /// Checks a pattern as the API does. What is refused is not warned about.
+    fn check(&mut self, place: &str, pattern: &str, dialect: PatternDialect) {
+        let compiler = Compiler::default();
+        match compiler.compile_pattern(pattern, dialect) {
+            Err(error) => return self.problems.push(format!("{place}: {error}")),
+            Ok(_) => {
+                if let Err(fault) = compiler.pattern(pattern, dialect) {
+                    let fix = fault.fix.map(|fix| format!("; {fix}")).unwrap_or_default();
+                    return self.problems.push(format!("{place}: {}: found {}; {}{fix}", fault.place, fault.found, fault.rule));
+                }
+            }
         }
-        Definition::Connection(_) | Definition::Network(_) => None,
-    });
-    refused.collect()
+        let differences = differences(pattern, compiler.options(dialect).dialect);
+        self.warnings.extend(differences.iter().map(|difference| format!("{place}: warning: {difference}")));
+    }
+}
+
+fn findings(file: &str, text: &str, dialect: PatternDialect) -> Findings {
+    let mut findings = Findings::default();
+    if !has_definitions(file, text) {
+        findings.check(file, text, dialect);
+        return findings;
+    }
+    match read_definitions(text, file) {
+        Ok(documents) => {
+            for document in documents {
+                let Definition::Stream(stream) = &document.definition else { continue };
+                // The reader has let no other words pass.
+                let dialect = PatternDialect::of_word(&stream.filter_pattern_dialect).unwrap_or_default();
+                let place = format!("{}: stream/{}: filter_pattern", document.place, stream.name);
+                findings.check(&place, &stream.filter_pattern, dialect);
+            }
+        }
+        Err(errors) => findings.problems.extend(errors.iter().map(ToString::to_string)),
+    }
+    findings
 }
 
 /// Whether the file holds definitions; else it is a pattern.
 fn has_definitions(file: &str, text: &str) -> bool {
-    match serde_json::from_str::<Value>(text) {
-        Ok(Value::Object(fields)) => fields.contains_key("kind") || fields.contains_key("EventStreamingName"),
-        Ok(Value::Array(_)) => true,
-        // YAML may hold definitions; a pattern is always JSON, and what is wrong with it is said better by its compiler.
-        Ok(_) => false,
-        Err(_) => file.ends_with(".yaml") || file.ends_with(".yml"),
+    if rocketbridge_pattern::json::is_json(text) {
+        // Equal keys do not matter here: whoever reads the file says what is wrong with it.
+        let keys = ["kind", "EventStreamingName"];
+        return text.trim_start().starts_with('[') || keys.into_iter().any(|key| has_member(text, key));
     }
+    // YAML may hold definitions; a pattern is always JSON, and what is wrong with it is said better by its compiler.
+    file.ends_with(".yaml") || file.ends_with(".yml")
 }
 
-fn own_options(stream: &StreamDefinition, options: &Options) -> Options {
-    // The reader has let no other words pass.
-    let dialect = match PatternDialect::of_word(&stream.filter_pattern_dialect).unwrap_or_default() {
-        PatternDialect::Default => Dialect::Default,
-        PatternDialect::Alibaba => Dialect::Alibaba,
+/// Whether a text, which is JSON, is an object with this member.
+fn has_member(text: &str, name: &str) -> bool {
+    let mut reader = Reader::new(text);
+    if reader.peek() != Some(b'{') || reader.open(0).is_err() || reader.take(b'}') {
+        return false;
+    }
+    let mut found = false;
+    let mut pass = || -> Result<(), Malformed> {
+        loop {
+            found |= reader.string()?.decode() == name;
+            reader.expect(b':', "expected a colon")?;
+            reader.skip(1)?;
+            if !reader.next_member()? {
+                return Ok(());
+            }
+        }
     };
-    Options { dialect, limits: options.limits.clone() }
+    pass().is_ok() && found
 }
 
 #[cfg(test)]
@@ -76,11 +118,15 @@ mod tests {
     const MIXED: &str = r#"{"a":[{"anything-but":[null,1,"x"]}]}"#;
 
     fn lint(name: &str, text: &str) -> (String, bool) {
+        lint_with(name, text, false)
+    }
+
+    fn lint_with(name: &str, text: &str, deny_warnings: bool) -> (String, bool) {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let path = folder.path().join(name);
         fs::write(&path, text).expect("a file in it");
         let mut results = Vec::new();
-        let ended = run(&[path], &Options::default(), &mut Console::new(&mut results, std::io::sink(), false));
+        let ended = run(&[path], PatternDialect::Default, deny_warnings, &mut Console::new(&mut results, std::io::sink(), false));
         let told = String::from_utf8(results).expect("text").replace(&format!("{}/", folder.path().display()), "");
         (told, ended.is_ok())
     }
@@ -97,6 +143,29 @@ mod tests {
         assert!(told.ends_with("; did you mean \"prefix\"?\n") && told.lines().count() == 1 && !is_well, "{told}");
         assert!(lint("p.json", "{").0.starts_with("p.json: $: found malformed JSON at byte 1"));
         assert_eq!(lint("p.json", "{}"), ("p.json: ok\n".to_owned(), true));
+    }
+
+    /// *Scenario:* a pattern that AWS understands otherwise, alone and in a stream, and one with a key written twice. *Guarantees:* a warning leaves the
+    /// exit status as it is unless warnings are denied; a key that stands twice is a problem, as at the API.
+    #[test]
+    fn other_answers_elsewhere_are_warnings() {
+        let pattern = r#"{"data":{"body":{"host":["10.0.0.1"]}}}"#;
+        let warning = "$.data.body.host[0]: here \"10.0.0.1\" is only that text; AWS EventBridge reads it as an address, so that other ways to \
+                       write that address match as well\n";
+        assert_eq!(lint("p.json", pattern), (format!("p.json: warning: {warning}"), true));
+        assert_eq!(lint_with("p.json", pattern, true), (format!("p.json: warning: {warning}"), false));
+        let stream = format!("kind: Stream\nname: s\nfilter_pattern: {pattern}\n");
+        let place = "s.yaml, document 1 (line 1): stream/s: filter_pattern: warning: ";
+        assert_eq!(lint("s.yaml", &stream), (format!("{place}{warning}"), true));
+        assert_eq!(
+            lint("p.json", r#"{"a":[1],"a":[2]}"#),
+            (
+                "p.json: $.a: found the key twice, at line 1, column 2 and at line 1, column 10; allowed: each key once in an object; \
+                 remove one of the two\n"
+                    .to_owned(),
+                false
+            )
+        );
     }
 
     /// *Scenario:* one pattern that only the dialect `alibaba` knows, in each kind of definition. *Guarantees:* each is checked in its own dialect.

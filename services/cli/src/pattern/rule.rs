@@ -3,9 +3,9 @@
 use std::borrow::Cow;
 use std::fmt;
 
+use rocketbridge_codec::text::yaml;
 use serde::de::{MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
-use serde_json::Value;
 use serde_json::value::RawValue;
 
 /// A rule of a bus.
@@ -42,8 +42,7 @@ impl Rule {
             if text.trim_start().starts_with(['{', '[']) {
                 return Err(format!("the rules are not JSON: {error}"));
             }
-            let tree: Value = serde_yaml_ng::from_str(text).map_err(|error| format!("the rules are neither JSON nor YAML: {error}"))?;
-            return Self::json(&tree.to_string());
+            return Self::yaml(text);
         }
         Self::json(text)
     }
@@ -54,6 +53,17 @@ impl Rule {
         }
         let Members(members) = serde_json::from_str(text).map_err(|error| format!("a map of names to patterns is needed: {error}"))?;
         members.into_iter().map(|(name, pattern)| Self::new(name, pattern)).collect()
+    }
+
+    /// The rules of a text of YAML, its one document.
+    fn yaml(text: &str) -> Result<Vec<Self>, String> {
+        let mut documents = yaml::documents(text);
+        let first = if documents.len() == 1 { documents.pop() } else { None };
+        let node = first.ok_or("the rules are neither JSON nor YAML: one document is needed")?.map_err(|(_, faults)| {
+            let faults: Vec<String> = faults.iter().map(ToString::to_string).collect();
+            format!("the rules are neither JSON nor YAML: {}", faults.join("; "))
+        })?;
+        Self::json(&node.to_json().map_err(|fault| format!("the rules: {fault}; write it as JSON does, or in quotes"))?)
     }
 
     fn new(name: String, pattern: &RawValue) -> Result<Self, String> {
@@ -109,7 +119,14 @@ mod tests {
         ] {
             assert_eq!(Rule::file(text), Ok(expected.clone()), "{text}");
         }
+        let long = "a: {x: [12345678901234567890123, 1.50, 3.0e2, 1e400]}\n";
+        assert_eq!(Rule::file(long), Ok(vec![rule("a", r#"{"x":[12345678901234567890123,1.50,3.0e2,1e400]}"#)]));
         for (text, expected) in [
+            (
+                "a: {x: [1], x: [2]}",
+                "the rules are neither JSON nor YAML: a.x: the key stands twice, at line 1, column 5 and at line 1, column 13",
+            ),
+            ("a: {x: [0x10]}", "the rules: 0x10 at line 1, column 9 is not a number of JSON"),
             ("[", "the rules are not JSON"),
             ("a: [", "the rules are neither JSON nor YAML"),
             ("[{\"name\":\"a\"}]", "a list of {name, pattern} is needed: missing field `pattern`"),

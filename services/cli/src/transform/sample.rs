@@ -3,10 +3,10 @@
 use std::borrow::Cow;
 
 use bytes::Bytes;
+use rocketbridge_codec::text::{Content, Mark, Member, Node, json};
 use rocketbridge_model::Properties;
 use rocketbridge_pattern::{Envelope, Message, Scalar};
 use rocketbridge_transform::Event;
-use serde_json::{Map, Value};
 
 /// The message.
 #[derive(Debug)]
@@ -21,22 +21,22 @@ pub(super) struct Sample {
 impl Sample {
     /// The message that an event shows, with this body in place of its own. The error says what no message has.
     pub(super) fn read(event: &str, body: Bytes) -> Result<Self, String> {
-        let tree = serde_json::from_str(event).map_err(|error| format!("the event is not JSON: {error}"))?;
-        let Value::Object(mut members) = tree else { return Err("the event is not a JSON object".to_owned()) };
-        let mut data = object(members.shift_remove("data"), "data")?;
-        let topic = data.shift_remove("topic").map(characters).unwrap_or_default();
+        let fault =
+            |faults: Vec<_>| format!("the event is not JSON: {}", faults.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "));
+        let node = json::value(event).map_err(fault)?;
+        let Content::Object(mut members) = node.content else { return Err("the event is not a JSON object".to_owned()) };
+        let mut data = object(take(&mut members, "data"), "data")?;
+        let topic = take(&mut data, "topic").map(characters).unwrap_or_default();
         let mut pairs = Vec::new();
         for group in ["systemProperties", "userProperties"] {
-            let properties = object(data.shift_remove(group), &format!("data.{group}"))?;
-            pairs.extend(properties.into_iter().map(|(name, value)| (name, characters(value))));
+            let properties = object(take(&mut data, group), &format!("data.{group}"))?;
+            pairs.extend(properties.into_iter().map(|member| (member.name.into_string(), characters(member.value))));
         }
         let properties = Properties::from_pairs(pairs.iter().map(|(name, value)| (name.as_str(), value.as_str())));
         let properties = properties.map_err(|error| format!("the event's properties: {error}"))?;
-        for own in ["body", "bodyEncoding"] {
-            data.shift_remove(own);
-        }
-        let fields = data.into_iter().map(|(name, value)| field(name, &value)).collect::<Result<_, _>>()?;
-        let attributes = members.into_iter().map(|(name, value)| (name, characters(value))).collect();
+        data.retain(|member| !matches!(member.name.as_str(), "body" | "bodyEncoding"));
+        let fields = data.into_iter().map(|member| field(member.name.into_string(), member.value)).collect::<Result<_, _>>()?;
+        let attributes = members.into_iter().map(|member| (member.name.into_string(), characters(member.value))).collect();
         Ok(Self { topic, properties, attributes, fields, body })
     }
 
@@ -65,30 +65,38 @@ impl Envelope for Sample {
     }
 }
 
+/// Takes a member out.
+fn take(members: &mut Vec<Member>, name: &str) -> Option<Node> {
+    let place = members.iter().position(|member| member.name.as_str() == name)?;
+    Some(members.remove(place).value)
+}
+
 /// The members of an object; none if it is absent.
-fn object(value: Option<Value>, place: &str) -> Result<Map<String, Value>, String> {
-    match value {
-        None | Some(Value::Null) => Ok(Map::new()),
-        Some(Value::Object(members)) => Ok(members),
-        Some(other) => Err(format!("{place}: found {other}; an object is needed")),
+fn object(node: Option<Node>, place: &str) -> Result<Vec<Member>, String> {
+    match node.map(|node| node.content) {
+        None | Some(Content::Null) => Ok(Vec::new()),
+        Some(Content::Object(members)) => Ok(members),
+        Some(other) => Err(format!("{place}: found {}; an object is needed", text(other))),
     }
 }
 
-/// Attributes and properties are text.
-fn characters(value: Value) -> String {
-    match value {
-        Value::String(text) => text,
-        other => other.to_string(),
+/// Attributes and properties are text: anything else as it was written.
+fn characters(node: Node) -> String {
+    text(node.content)
+}
+
+fn text(content: Content) -> String {
+    match content {
+        Content::Text(text) => text.into_string(),
+        other => Node { mark: Mark { line: 1, column: 1 }, content: other }.to_text(),
     }
 }
 
-fn field(name: String, value: &Value) -> Result<(String, Scalar<'static>), String> {
-    let scalar = match value {
-        Value::String(text) => Scalar::Text(Cow::Owned(text.clone())),
-        other => match other.as_i64() {
-            Some(number) => Scalar::Integer(number),
-            None => return Err(format!("data.{name}: found {other}; a field of a message is text or a whole number")),
-        },
+fn field(name: String, node: Node) -> Result<(String, Scalar<'static>), String> {
+    let scalar = match &node.content {
+        Content::Text(text) => Scalar::Text(Cow::Owned(text.as_str().to_owned())),
+        Content::Number(number) if number.parse::<i64>().is_ok() => Scalar::Integer(number.parse().unwrap_or_default()),
+        _ => return Err(format!("data.{name}: found {}; a field of a message is text or a whole number", node.to_text())),
     };
     Ok((name, scalar))
 }

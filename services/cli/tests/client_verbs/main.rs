@@ -188,13 +188,13 @@ async fn apply_is_all_or_nothing() {
     let fake = Fake::default();
     let server = fake.serve().await;
     let violation = |field: &str, description: &str| (field.to_owned(), description.to_owned());
-    fake.script().violations.insert("qingdao".into(), vec![violation("region", "found \"\"; a region is needed; write one")]);
+    fake.script().violations.insert("qingdao".into(), vec![violation("region", "missing; a region is needed; write one")]);
     let unknown = "found \"{\\\"x\\\":1}\"; a list is needed; write [1]";
     fake.script().violations.insert(
         "orders".into(),
         vec![
             violation("filter_pattern", unknown),
-            violation("sink.sink_rocketmq_parameters.topic", "found \"\"; a topic is needed; write one"),
+            violation("sink.sink_rocketmq_parameters.topic", "missing; a topic is needed; write one"),
         ],
     );
     let ended = rocketbridge(&server, &["apply", "-f", "-"], &format!("{CONNECTIONS}---\n{ORDERS}")).await;

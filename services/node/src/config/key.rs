@@ -106,7 +106,7 @@ pub(crate) fn nearest(name: &str) -> Option<&'static Key> {
         if last(key.name) == last(name) { whole.min(1) } else { whole }
     };
     let near = KEYS.iter().map(|key| (distance(key), key)).min_by_key(|(distance, _)| *distance)?;
-    (near.0 <= 1.max(name.len() / 3)).then_some(near.1)
+    (near.0 <= 1.max(name.chars().count() / 3)).then_some(near.1)
 }
 
 /// The known variable that this one is a misspelling of, if it is one.
@@ -133,6 +133,7 @@ mod tests {
         assert_eq!(nearest("etcd.endpoint"), Some("etcd.endpoints"));
         assert_eq!(nearest("router.log_level"), Some("telemetry.log_level"));
         assert_eq!(nearest("colour"), None);
+        assert_eq!(nearest("日志级别日志级别日志级别"), None);
     }
 
     #[test]

@@ -134,18 +134,79 @@ FilterPatern: x
 fn what_is_neither_yaml_nor_json_is_said_with_its_place() {
     assert_eq!(
         refused("kind: Network\nname: a\n---\nkind: [\n"),
-        "f.yaml, document 2 (line 4): not YAML: did not find expected node content at line 5 column 1, while parsing a flow node\n"
+        "f.yaml, document 2 (line 4): not YAML: while parsing a node, did not find expected node content at line 5, column 1\n"
     );
-    assert_eq!(
-        refused("{\"kind\": \"Network\",\n"),
-        "f.yaml, document 1 (line 1): not JSON: EOF while parsing a value at line 2 column 0\n"
-    );
+    assert_eq!(refused("{\"kind\": \"Network\",\n"), "f.yaml, document 1 (line 1): not JSON: expected a string at line 2, column 1\n");
     assert_eq!(refused("# nothing\n"), "f.yaml, document 1: there is no definition in it\n");
-    assert_eq!(refused("kind: Network\nname: !env a\n"), "f.yaml, document 1 (line 1): name: tags such as !env are not read\n");
+    assert_eq!(
+        refused("kind: Network\nname: !env a\n"),
+        "f.yaml, document 1 (line 1): not YAML: name: tags such as !env are not read at line 2, column 12\n"
+    );
     assert_eq!(
         refused("a\n"),
         "f.yaml, document 1 (line 1): kind: found \"a text\"; a document is an object with a kind; write kind: Stream and the stream's fields\n"
     );
+}
+
+/// *Scenario*: patterns as objects, in YAML and JSON, with numbers that no double holds. *Guarantees*: every digit is stored as it was written; a number that only
+/// YAML can write is refused with its place, and so is one in place of a text, without being rewritten.
+#[test]
+fn a_pattern_written_as_an_object_keeps_every_digit() {
+    for number in ["37.807807921694092", "12345678901234567890123", "3.0e2", "1e400", "1e3", "-0.0"] {
+        let expected = format!("{{\"a\":[{number}]}}");
+        let of = |text: &str| stream(&read(text)[0]).filter_pattern.clone();
+        assert_eq!(of(&format!("kind: Stream\nname: s\nfilter_pattern:\n  a:\n  - {number}\n")), expected);
+        assert_eq!(of(&format!("kind: Stream\nname: s\nfilter_pattern: {{a: [{number}]}}\n")), expected);
+        assert_eq!(of(&format!("{{\"kind\":\"Stream\",\"name\":\"s\",\"filter_pattern\":{{\"a\": [{number}]}}}}")), expected);
+        assert_eq!(of(&format!("{{\"EventStreamingName\":\"s\",\"FilterPattern\":{{\"a\":[{number}]}}}}")), expected);
+    }
+    assert_eq!(
+        refused("kind: Stream\nname: s\nfilter_pattern:\n  a: [0x10]\n"),
+        "f.yaml, document 1 (line 1): filter_pattern: found \"0x10\"; a number of JSON is needed at line 4, column 7; write it as JSON does, such as \
+         16 or 0.5e3, or \"0x10\" in quotes for a text\n"
+    );
+    for number in ["1e3", "0x10", "1.50", "12345678901234567890123"] {
+        let expected = format!("f.yaml, document 1 (line 1): name: found \"{number}\"; text is needed; write \"{number}\", in quotes\n");
+        assert_eq!(refused(&format!("kind: Stream\nname: {number}\n")), expected);
+    }
+    let hexadecimal = "kind: Stream\nname: s\nrun_options: {maximum_tasks: 0x10}\n";
+    assert_eq!(stream(&read(hexadecimal)[0]).run_options.maximum_tasks, Some(16));
+}
+
+/// *Scenario*: keys that stand twice: in JSON, in YAML, in a pattern, in JSON text that an SDK wrote, under two names of one field. *Guarantees*: refused
+/// with line and column of both places.
+#[test]
+fn a_key_that_stands_twice_is_refused_with_both_places() {
+    for (text, expected) in [
+        (
+            "{\"kind\": \"Network\", \"name\": \"a\",\n \"name\": \"b\"}",
+            "name: found \"name\"; the key stands twice, at line 1, column 21 and at line 2, column 2; remove one of the two",
+        ),
+        (
+            "kind: Network\nname: a\nname: b\n",
+            "name: found \"name\"; the key stands twice, at line 2, column 1 and at line 3, column 1; remove one of the two",
+        ),
+        (
+            r#"{"EventStreamingName":"s","FilterPattern":{"a":[1],"a":[2]}}"#,
+            "FilterPattern.a: found \"a\"; the key stands twice, at line 1, column 44 and at line 1, column 52; remove one of the two",
+        ),
+        (
+            r#"{"EventStreamingName":"s","FilterPattern":"{}","FilterPattern":"{}"}"#,
+            "FilterPattern: found \"FilterPattern\"; the key stands twice, at line 1, column 27 and at line 1, column 48; remove one of the two",
+        ),
+        (
+            r#"{"EventStreamingName":"s","Source":"{\"SourceRocketMQParameters\":{\"Topic\":\"a\",\"Topic\":\"b\"}}"}"#,
+            "Source.SourceRocketMQParameters.Topic: found \"Topic\"; the key stands twice in its text, at line 1, column 30 and at line 1, column \
+             42; remove one of the two",
+        ),
+        (
+            "kind: Stream\nname: s\nEventStreamingName: t\n",
+            "EventStreamingName: found \"EventStreamingName\"; the field stands twice, as name at line 2, column 1 and as EventStreamingName at \
+             line 3, column 1; remove one of the two",
+        ),
+    ] {
+        assert_eq!(refused(text), format!("f.yaml, document 1 (line 1): {expected}\n"), "{text}");
+    }
 }
 
 #[test]

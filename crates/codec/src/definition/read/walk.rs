@@ -6,6 +6,7 @@ use rocketbridge_model::validate::nearest;
 use serde_json::{Map, Number, Value};
 
 use crate::definition::fields::{Field, Shape, find};
+use crate::text::{self, Content, Fault, Mark, Member, Node};
 
 /// Which names and liberties a document has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,26 +30,30 @@ impl Walk {
     }
 
     /// Walks a document of these fields.
-    pub(super) fn finish(mut self, fields: &'static [Field], object: Map<String, Value>) -> Result<Map<String, Value>, Vec<Violation>> {
-        let object = self.message(fields, object, "");
+    pub(super) fn finish(mut self, fields: &'static [Field], members: Vec<Member>) -> Result<Map<String, Value>, Vec<Violation>> {
+        let object = self.message(fields, members, "");
         if self.violations.is_empty() { Ok(object) } else { Err(self.violations) }
     }
 
-    fn message(&mut self, fields: &'static [Field], object: Map<String, Value>, path: &str) -> Map<String, Value> {
+    fn message(&mut self, fields: &'static [Field], members: Vec<Member>, path: &str) -> Map<String, Value> {
         let mut taken = Map::new();
-        for (name, value) in object {
+        let mut places: Vec<(&'static str, String, Mark)> = Vec::new();
+        for Member { mark, name, value } in members {
+            let name = name.into_string();
             let below = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
             let Some(field) = find(fields, &name) else {
                 self.unknown(fields, &name, &below);
                 continue;
             };
-            if value.is_null() || matches!(field.shape, Shape::OutputOnly) {
+            if value.content == Content::Null || matches!(field.shape, Shape::OutputOnly) {
                 continue;
             }
-            if taken.contains_key(field.name) {
-                self.refuse(&below, &name, "the field stands twice, under two names", "remove one of the two");
+            if let Some((_, earlier, place)) = places.iter().find(|(known, ..)| *known == field.name) {
+                let rule = format!("the field stands twice, as {earlier} at {place} and as {name} at {mark}");
+                self.refuse(&below, &name, rule, "remove one of the two");
                 continue;
             }
+            places.push((field.name, name, mark));
             if let Some(value) = self.value(field, value, &below) {
                 taken.insert(field.name.to_owned(), value);
             }
@@ -56,65 +61,94 @@ impl Walk {
         taken
     }
 
-    fn value(&mut self, field: &'static Field, value: Value, path: &str) -> Option<Value> {
+    fn value(&mut self, field: &'static Field, node: Node, path: &str) -> Option<Value> {
         match field.shape {
-            Shape::Text => match value {
-                Value::String(_) => Some(value),
-                Value::Number(_) | Value::Bool(_) => {
+            Shape::Text => match node.content {
+                Content::Text(_) => self.text(node, is_secret(field.name), path),
+                Content::Number(_) | Content::Bool(_) => {
                     if is_secret(field.name) {
                         return self.refuse(path, REDACTED, "text is needed", "write it in quotes");
                     }
-                    self.refuse(path, &value.to_string(), "text is needed", format!("write \"{value}\", in quotes"))
+                    let written = node.to_text();
+                    self.refuse(path, &written, "text is needed", format!("write \"{written}\", in quotes"))
                 }
-                _ => self.refuse(path, &describe(&value), "text is needed", "write a text"),
+                _ => self.refuse(path, describe(&node), "text is needed", "write a text"),
             },
-            Shape::Count => self.integer(value, path, 0, u32::MAX.into()),
-            Shape::Integer => self.integer(value, path, i64::MIN, i64::MAX),
-            Shape::Json => match value {
-                Value::String(_) => Some(value),
-                Value::Object(_) | Value::Array(_) => Some(Value::String(value.to_string())),
-                _ => self.refuse(path, &describe(&value), "JSON is needed, as text or as an object", "write {} to match every event"),
+            Shape::Count => self.integer(&node, path, 0, u32::MAX.into()),
+            Shape::Integer => self.integer(&node, path, i64::MIN, i64::MAX),
+            Shape::Json => match node.content {
+                Content::Text(_) => self.text(node, false, path),
+                Content::Object(_) | Content::List(_) => self.json(&node, path),
+                _ => self.refuse(path, describe(&node), "JSON is needed, as text or as an object", "write {} to match every event"),
             },
-            Shape::Word { words, prefix } => self.word(words, prefix, value, path),
-            Shape::Texts => self.texts(value, path),
-            Shape::Message(fields) | Shape::Value(fields) => match self.unfold(value) {
-                Value::Object(object) => Some(Value::Object(self.message(fields, object, path))),
-                Value::String(_) if matches!(field.shape, Shape::Value(_)) && is_secret(field.name) => {
-                    self.refuse(path, REDACTED, "an object is needed", "write value and form: CONSTANT below it")
+            Shape::Word { words, prefix } => self.word(words, prefix, &node, path),
+            Shape::Texts => self.texts(node, path),
+            Shape::Message(fields) | Shape::Value(fields) => {
+                let node = self.unfold(node, path)?;
+                match node.content {
+                    Content::Object(members) => Some(Value::Object(self.message(fields, members, path))),
+                    Content::Text(_) if matches!(field.shape, Shape::Value(_)) && is_secret(field.name) => {
+                        self.refuse(path, REDACTED, "an object is needed", "write value and form: CONSTANT below it")
+                    }
+                    Content::Text(text) if matches!(field.shape, Shape::Value(_)) => {
+                        let fix = format!("write {{\"value\": {:?}, \"form\": \"CONSTANT\"}}", text.as_str());
+                        self.refuse(path, text.as_str(), "an object is needed", fix)
+                    }
+                    _ => self.refuse(path, describe(&node), "an object is needed", "write its fields below it"),
                 }
-                Value::String(text) if matches!(field.shape, Shape::Value(_)) => {
-                    let fix = format!("write {{\"value\": {text:?}, \"form\": \"CONSTANT\"}}");
-                    self.refuse(path, &text, "an object is needed", fix)
+            }
+            Shape::Messages(fields) => {
+                let node = self.unfold(node, path)?;
+                match node.content {
+                    Content::List(list) => Some(self.messages(fields, list, path)),
+                    _ => self.refuse(path, describe(&node), "a list is needed", "write a list of objects"),
                 }
-                other => self.refuse(path, &describe(&other), "an object is needed", "write its fields below it"),
-            },
-            Shape::Messages(fields) => match self.unfold(value) {
-                Value::Array(list) => Some(self.messages(fields, list, path)),
-                other => self.refuse(path, &describe(&other), "a list is needed", "write a list of objects"),
-            },
+            }
             Shape::OutputOnly => None,
         }
     }
 
-    fn messages(&mut self, fields: &'static [Field], list: Vec<Value>, path: &str) -> Value {
+    /// The characters of a text.
+    fn text(&mut self, node: Node, is_secret: bool, path: &str) -> Option<Value> {
+        let Content::Text(text) = node.content else { return None };
+        if text.has_lone_surrogate() {
+            let found = if is_secret { REDACTED } else { text.as_str() };
+            return self.refuse(path, found, "half a pair of surrogates is no character", "write the whole pair, or the character itself");
+        }
+        Some(Value::String(text.into_string()))
+    }
+
+    /// JSON that stands in a document as it is: its text, every token as it was written.
+    fn json(&mut self, node: &Node, path: &str) -> Option<Value> {
+        match node.to_json() {
+            Ok(json) => Some(Value::String(json)),
+            Err(fault) => {
+                let rule = format!("a number of JSON is needed at {}", fault.mark);
+                let fix = format!("write it as JSON does, such as 16 or 0.5e3, or \"{}\" in quotes for a text", fault.number);
+                self.refuse(path, &fault.number, rule, fix)
+            }
+        }
+    }
+
+    fn messages(&mut self, fields: &'static [Field], list: Vec<Node>, path: &str) -> Value {
         let mut taken = Vec::with_capacity(list.len());
-        for (index, value) in list.into_iter().enumerate() {
+        for (index, node) in list.into_iter().enumerate() {
             let path = format!("{path}[{index}]");
-            match value {
-                Value::Object(object) => taken.push(Value::Object(self.message(fields, object, &path))),
-                other => drop(self.refuse(&path, &describe(&other), "an object is needed", "write its fields")),
+            match node.content {
+                Content::Object(members) => taken.push(Value::Object(self.message(fields, members, &path))),
+                _ => drop(self.refuse(&path, describe(&node), "an object is needed", "write its fields")),
             }
         }
         Value::Array(taken)
     }
 
     /// A word in any case, or the API's name for it, which is what its JSON has.
-    fn word(&mut self, words: &'static [&'static str], prefix: &str, value: Value, path: &str) -> Option<Value> {
+    fn word(&mut self, words: &'static [&'static str], prefix: &str, node: &Node, path: &str) -> Option<Value> {
         let rule = format!("one of {} is allowed", words.join(", "));
-        let Value::String(text) = value else {
-            return self.refuse(path, &describe(&value), rule, "write one of them, or leave the field out");
+        let Some(text) = node.as_str() else {
+            return self.refuse(path, describe(node), rule, "write one of them, or leave the field out");
         };
-        let plain = text.strip_prefix(prefix).unwrap_or(&text);
+        let plain = text.strip_prefix(prefix).unwrap_or(text);
         match words.iter().find(|word| word.eq_ignore_ascii_case(plain)) {
             Some(word) => Some(Value::String((*word).to_owned())),
             None if text.is_empty() => None,
@@ -123,59 +157,69 @@ impl Walk {
                     Some(meant) => format!("did you mean {meant}?"),
                     None => "write one of them, or leave the field out".to_owned(),
                 };
-                self.refuse(path, &text, rule, fix)
+                self.refuse(path, text, rule, fix)
             }
         }
     }
 
-    fn texts(&mut self, value: Value, path: &str) -> Option<Value> {
-        match value {
-            Value::Array(list) => {
-                for (index, item) in list.iter().enumerate().filter(|(_, item)| !item.is_string()) {
-                    self.refuse(&format!("{path}[{index}]"), &describe(item), "text is needed", "write it in quotes");
+    fn texts(&mut self, node: Node, path: &str) -> Option<Value> {
+        match node.content {
+            Content::List(list) => {
+                let mut texts = Vec::with_capacity(list.len());
+                for (index, item) in list.into_iter().enumerate() {
+                    let path = format!("{path}[{index}]");
+                    match item.content {
+                        Content::Text(_) => texts.extend(self.text(item, false, &path)),
+                        _ => drop(self.refuse(&path, describe(&item), "text is needed", "write it in quotes")),
+                    }
                 }
-                Some(Value::Array(list))
+                Some(Value::Array(texts))
             }
-            Value::String(text) => {
-                let fix = format!("write [{text:?}]");
-                self.refuse(path, &text, "a list of texts is needed", fix)
+            Content::Text(text) => {
+                let fix = format!("write [{:?}]", text.as_str());
+                self.refuse(path, text.as_str(), "a list of texts is needed", fix)
             }
-            other => self.refuse(path, &describe(&other), "a list of texts is needed", "write a list"),
+            _ => self.refuse(path, describe(&node), "a list of texts is needed", "write a list"),
         }
     }
 
     /// Some SDKs write integers as text.
-    fn integer(&mut self, value: Value, path: &str, least: i64, most: i64) -> Option<Value> {
-        let number = match &value {
-            Value::String(text) if text.is_empty() => return None,
-            Value::String(text) => text.parse().ok(),
-            Value::Number(number) => number.as_i64(),
+    fn integer(&mut self, node: &Node, path: &str, least: i64, most: i64) -> Option<Value> {
+        let number = match &node.content {
+            Content::Text(text) if text.as_str().is_empty() => return None,
+            Content::Text(text) => text.as_str().parse().ok(),
+            Content::Number(number) => whole(number),
             _ => None,
         };
         if let Some(number) = number.filter(|number| (least..=most).contains(number)) {
             return Some(Value::Number(Number::from(number)));
         }
-        let found = match value {
-            Value::String(text) => text,
-            Value::Number(number) => number.to_string(),
-            other => describe(&other),
+        let found = match &node.content {
+            Content::Text(text) => text.as_str(),
+            Content::Number(number) => number,
+            _ => describe(node),
         };
         let rule = if most == i64::MAX {
             "a whole number is needed".to_owned()
         } else {
             format!("a whole number from {least} to {most} is needed")
         };
-        self.refuse(path, &found, rule, "write digits only")
+        self.refuse(path, found, rule, "write digits only")
     }
 
-    /// The object or list that an SDK wrote as JSON text; anything else as it is.
-    fn unfold(&self, value: Value) -> Value {
-        match value {
-            Value::String(text) if self.style == Style::Original => match serde_json::from_str(&text) {
-                Ok(unfolded @ (Value::Object(_) | Value::Array(_))) => unfolded,
-                _ => Value::String(text),
-            },
-            other => other,
+    /// The object or list that an SDK wrote as JSON text; anything else as it is. `None` if the text has equal keys.
+    fn unfold(&mut self, node: Node, path: &str) -> Option<Node> {
+        let Content::Text(characters) = &node.content else { return Some(node) };
+        if self.style != Style::Original {
+            return Some(node);
+        }
+        match text::json::value(characters.as_str()) {
+            Ok(unfolded) if matches!(unfolded.content, Content::Object(_) | Content::List(_)) => Some(unfolded),
+            Err(faults) if faults.iter().any(|fault| matches!(fault, Fault::Twice { .. })) => {
+                self.violations.extend(faults.into_iter().filter_map(|fault| twice(fault, path, " in its text")));
+                None
+            }
+            _ => Some(node),
         }
     }
 
@@ -199,16 +243,36 @@ impl Walk {
 }
 
 /// What kind of value stands somewhere, without showing it.
-pub(super) fn describe(value: &Value) -> String {
-    match value {
-        Value::Null => "nothing",
-        Value::Bool(_) => "true or false",
-        Value::Number(_) => "a number",
-        Value::String(_) => "a text",
-        Value::Array(_) => "a list",
-        Value::Object(_) => "an object",
+pub(super) fn describe(node: &Node) -> &'static str {
+    match node.content {
+        Content::Null => "nothing",
+        Content::Bool(_) => "true or false",
+        Content::Number(_) => "a number",
+        Content::Text(_) => "a text",
+        Content::List(_) => "a list",
+        Content::Object(_) => "an object",
     }
-    .to_owned()
+}
+
+/// What is said about a key that stands twice; `None` for a fault of another kind.
+pub(super) fn twice(fault: Fault, above: &str, within: &str) -> Option<Violation> {
+    let Fault::Twice { path, name, first, second } = fault else { return None };
+    let field = if above.is_empty() { path } else { format!("{above}.{path}") };
+    Some(Violation::new(field, name, format!("the key stands twice{within}, at {first} and at {second}"), "remove one of the two"))
+}
+
+/// A whole number in any form of YAML.
+fn whole(number: &str) -> Option<i64> {
+    let (sign, unsigned) = match number.strip_prefix('-') {
+        Some(unsigned) => ("-", unsigned),
+        None => ("", number.strip_prefix('+').unwrap_or(number)),
+    };
+    for (prefix, radix) in [("0x", 16), ("0o", 8), ("0b", 2)] {
+        if let Some(digits) = unsigned.strip_prefix(prefix) {
+            return i64::from_str_radix(&format!("{sign}{digits}"), radix).ok();
+        }
+    }
+    number.parse().ok()
 }
 
 fn is_secret(name: &str) -> bool {

@@ -27,14 +27,16 @@ const FIELDS: [&str; 10] = [
 ];
 
 /// An event in its origin.
-pub(crate) struct View<'a> {
-    pub(crate) event: &'a Event,
-    pub(crate) origin: &'a Origin,
+pub struct View<'a> {
+    /// The event.
+    pub event: &'a Event,
+    /// Where it was read.
+    pub origin: &'a Origin,
 }
 
 impl View<'_> {
     /// For patterns.
-    pub(crate) fn message(&self) -> Message<'_> {
+    pub fn message(&self) -> Message<'_> {
         Message {
             topic: &self.origin.topic,
             properties: Properties::new(self.event.envelope.properties.as_wire()),

@@ -3,11 +3,11 @@
 use bytes::Bytes;
 use rocketbridge_model::resolved::{RocketMqTarget, Stream};
 use rocketbridge_model::session::{Parameter, ParameterKey};
-use rocketbridge_model::stream::TargetParameter;
-use rocketbridge_model::{Event, Origin, PatternDialect};
-use rocketbridge_pattern::{Dialect, Limits, Options, Pattern};
+use rocketbridge_model::{Event, Origin};
+use rocketbridge_pattern::Pattern;
 use rocketbridge_transform::Transform;
 
+use crate::compiler::Compiler;
 use crate::view::View;
 
 /// Compiled once per revision; evaluated for every event.
@@ -46,14 +46,12 @@ pub enum Error {
 }
 
 impl Program {
-    /// Compiles a stream, its pattern in the stream's dialect and within these limits.
-    pub fn compile(stream: &Stream, limits: &Limits) -> Result<Self, Error> {
-        let dialect = match stream.dialect {
-            PatternDialect::Default => Dialect::Default,
-            PatternDialect::Alibaba => Dialect::Alibaba,
-        };
-        let options = Options { dialect, limits: limits.clone() };
-        let pattern = Pattern::compile(&stream.pattern, &options).map_err(|error| Error::Pattern(error.to_string()))?;
+    /// Compiles a stream, its pattern in the stream's dialect.
+    ///
+    /// # Errors
+    /// The pattern or a parameter of the target is refused by the compiler.
+    pub fn compile(stream: &Stream, compiler: &Compiler) -> Result<Self, Error> {
+        let pattern = compiler.compile_pattern(&stream.pattern, stream.dialect).map_err(|error| Error::Pattern(error.to_string()))?;
         let pattern = (!pattern.is_match_all()).then_some(pattern);
         let RocketMqTarget { body, properties, keys, tags, sharding_key, .. } = &stream.target;
         let parameters = [
@@ -66,7 +64,10 @@ impl Program {
         let transforms = parameters
             .into_iter()
             .filter_map(|(key, name, parameter)| Some((key, name, parameter.as_ref()?)))
-            .map(|(key, name, parameter)| Ok((key, compile(name, parameter)?)))
+            .map(|(key, name, parameter)| {
+                let transform = compiler.compile_transform(parameter);
+                Ok((key, transform.map_err(|error| Error::Transform { parameter: name, reason: error.to_string() })?))
+            })
             .collect::<Result<_, Error>>()?;
         Ok(Self { pattern, transforms })
     }
@@ -96,11 +97,4 @@ impl Program {
         }
         Verdict::Matched(parameters)
     }
-}
-
-fn compile(parameter: &'static str, definition: &TargetParameter) -> Result<Transform, Error> {
-    let given = |text: &'_ str| (!text.is_empty()).then(|| text.to_owned());
-    let (value, template) = (given(&definition.value), given(&definition.template));
-    Transform::compile(&definition.form, value.as_deref(), template.as_deref())
-        .map_err(|error| Error::Transform { parameter, reason: error.to_string() })
 }
