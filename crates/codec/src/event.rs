@@ -71,6 +71,7 @@ pub fn encode_origin(origin: &Origin) -> proto::Origin {
         partition: origin.partition.to_string(),
         broker: origin.broker.clone(),
         queue: origin.queue,
+        name_server: origin.name_server.clone(),
     }
 }
 
@@ -84,6 +85,7 @@ pub fn decode_origin(origin: proto::Origin) -> Origin {
         partition: origin.partition.into(),
         broker: origin.broker,
         queue: origin.queue,
+        name_server: origin.name_server,
     }
 }
 

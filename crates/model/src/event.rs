@@ -32,7 +32,7 @@ impl Event {
 /// A RocketMQ message with everything the broker tells of it.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Envelope {
-    /// The body, whatever it is; decompressed if the producer had compressed it.
+    /// The body as it is stored, whatever it is: compressed if the producer compressed it, as the system flag then says.
     pub body: Bytes,
     /// All properties under their own names: user properties, keys, tags, sharding key, delay, and the broker's own.
     pub properties: Properties,
@@ -92,6 +92,26 @@ pub struct Origin {
     pub broker: String,
     /// The queue id.
     pub queue: u32,
+    /// The first of the source's name servers: tells clusters of equal names apart where the instance has no identity.
+    pub name_server: String,
+}
+
+/// Flags in a message's system flag (`MessageSysFlag` of Apache RocketMQ).
+pub mod system_flag {
+    /// The body is compressed.
+    pub const COMPRESSED: i32 = 1;
+    /// The address of the producer is IPv6.
+    pub const BORN_HOST_V6: i32 = 1 << 4;
+    /// The address of the broker is IPv6.
+    pub const STORE_HOST_V6: i32 = 1 << 5;
+    /// Its consumer must take the body apart.
+    pub const NEED_UNWRAP: i32 = 1 << 6;
+    /// The body is a batch that the broker stored as one message.
+    pub const INNER_BATCH: i32 = 1 << 7;
+    /// How the body is compressed.
+    pub const COMPRESSION_KIND: i32 = 7 << 8;
+    /// Everything that says how to read the body.
+    pub const ANY_COMPRESSION: i32 = COMPRESSED | COMPRESSION_KIND;
 }
 
 /// Shared by all events of a partition.

@@ -4,7 +4,7 @@
 //!
 //! - [`name`]: names and identifiers, each its own type;
 //! - [`event`]: an event and its lossless RocketMQ envelope;
-//! - [`properties`]: RocketMQ user and system properties in their own wire form;
+//! - [`properties`]: RocketMQ user and system properties in their own wire form; [`property`]: the names that are not the user's;
 //! - [`stream`]: the definition of a stream as its user wrote it; [`connection`] and [`network`]: what it refers to; [`dialect`]: whose rules its
 //!   pattern follows;
 //! - [`record`]: a definition as it is stored, with revision and desired state;
@@ -20,6 +20,7 @@ pub mod name;
 pub mod network;
 pub mod outcome;
 pub mod properties;
+pub mod property;
 pub mod record;
 pub mod resolved;
 pub mod secret;

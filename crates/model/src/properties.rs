@@ -51,12 +51,9 @@ impl Properties {
         Ok(Self(wire.freeze()))
     }
 
-    /// Name and value of each property, in order. Bytes that are not UTF-8 are passed over: no RocketMQ client sends them.
+    /// Name and value of each property that is UTF-8, in order. [`pairs`] has them all.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.0.split(|byte| *byte == PROPERTY_SEPARATOR).filter_map(|pair| {
-            let middle = pair.iter().position(|byte| *byte == NAME_VALUE_SEPARATOR)?;
-            Some((std::str::from_utf8(&pair[..middle]).ok()?, std::str::from_utf8(&pair[middle + 1..]).ok()?))
-        })
+        pairs(&self.0).filter_map(|(name, value)| Some((std::str::from_utf8(name).ok()?, std::str::from_utf8(value).ok()?)))
     }
 
     /// The value under a name; of several the last, as a Java map would keep it.
@@ -73,6 +70,22 @@ impl Properties {
     pub fn len(&self) -> usize {
         self.0.len()
     }
+}
+
+/// Name and value of each property of a wire form, in order, as bytes. A part without [`NAME_VALUE_SEPARATOR`] is no property.
+pub fn pairs(wire: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> + use<'_> {
+    let mut rest = wire;
+    std::iter::from_fn(move || {
+        while !rest.is_empty() {
+            let end = memchr::memchr(PROPERTY_SEPARATOR, rest).unwrap_or(rest.len());
+            let part = &rest[..end];
+            rest = rest.get(end + 1..).unwrap_or_default();
+            if let Some(middle) = memchr::memchr(NAME_VALUE_SEPARATOR, part) {
+                return Some((&part[..middle], &part[middle + 1..]));
+            }
+        }
+        None
+    })
 }
 
 impl fmt::Debug for Properties {
@@ -106,6 +119,17 @@ mod tests {
     fn a_missing_last_separator_is_accepted() {
         let properties = Properties::from_wire(Bytes::from_static(b"a\x011\x02b\x012"));
         assert_eq!(properties.get("b"), Some("2"));
+    }
+
+    /// *Scenario*: parts that are no properties, empty names and values, bytes that are not UTF-8, a separator inside a value, no end mark.
+    /// *Guarantees*: every property, and nothing else.
+    #[test]
+    fn wire_text_is_taken_apart() {
+        let wire = b"KEYS\x01k 1\x02broken\x02empty\x01\x02\x02\x01x\x02bad\xff\x01v\xff\x02last\x01a\x01b";
+        let expected: [(&[u8], &[u8]); 5] = [(b"KEYS", b"k 1"), (b"empty", b""), (b"", b"x"), (b"bad\xff", b"v\xff"), (b"last", b"a\x01b")];
+        assert_eq!(pairs(wire).collect::<Vec<_>>(), expected);
+        assert_eq!(pairs(b"").count(), 0);
+        assert_eq!(Properties::from_wire(Bytes::from_static(wire)).iter().count(), 4);
     }
 
     #[test]

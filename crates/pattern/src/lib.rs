@@ -41,5 +41,6 @@ pub use options::{Dialect, Limits, Options};
 pub use paths::{Node, Paths};
 pub use pattern::Pattern;
 pub use portability::{Difference, differences};
-pub use properties::{Properties, is_system};
+pub use properties::Properties;
+pub use rocketbridge_model::property::is_system;
 pub use view::{EventError, View};

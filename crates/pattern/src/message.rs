@@ -2,9 +2,11 @@
 
 use std::borrow::Cow;
 
+use rocketbridge_model::property::is_system;
+
 use crate::leaves::{Leaves, Value};
 use crate::paths::{Node, Paths};
-use crate::properties::{Properties, is_system};
+use crate::properties::Properties;
 use crate::view::{EventError, View};
 
 /// The message, borrowed. What must be formatted or looked up stands behind [`Envelope`] and is asked for only if read.

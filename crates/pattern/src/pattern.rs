@@ -88,6 +88,13 @@ impl Pattern {
         self.logic.fields.is_empty()
     }
 
+    /// Whether matching looks at the value at a path of the event, or at anything in it: a view can spare itself what nothing reads.
+    #[must_use]
+    pub fn reads(&self, path: &[&str]) -> bool {
+        let node = path.iter().try_fold(Paths::ROOT, |node, name| self.paths.descend(node, name));
+        node.is_some_and(|node| self.paths.is_wanted(node) || self.paths.wants_composites(node) || self.paths.has_children(node))
+    }
+
     pub(crate) fn paths(&self) -> &Paths {
         &self.paths
     }

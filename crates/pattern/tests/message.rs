@@ -75,6 +75,20 @@ fn everything_has_its_place() {
     assert!(matches(r#"{"data":{"queueId":["3"]}}"#, b"", Dialect::Alibaba));
 }
 
+/// *Scenario*: patterns on the body, on something in it, on what holds it, and on other things. *Guarantees*: it is said whether the body is
+/// read.
+#[test]
+fn what_a_pattern_reads_is_known() {
+    let reads = |pattern: &str| Pattern::compile(pattern, &Options::default()).expect("a pattern").reads(&["data", "body"]);
+    assert!(
+        reads(r#"{"data":{"body":["x"]}}"#)
+            && reads(r#"{"data":{"body":{"a":{"b":[1]}}}}"#)
+            && reads(r#"{"data":{"body":[{"exists":true}]}}"#)
+    );
+    assert!(reads(r#"{"$or":[{"id":["x"]},{"data":{"body":{"a":[1]}}}]}"#));
+    assert!(!reads(r#"{"data":{"topic":["x"]},"body":["x"]}"#) && !reads("{}") && !reads(r#"{"data":[{"exists":true}]}"#));
+}
+
 /// *Scenario*: a pattern on a property. *Guarantees*: nothing that must be computed was asked for.
 #[test]
 fn what_no_pattern_reads_is_not_computed() {

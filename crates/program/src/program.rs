@@ -1,6 +1,9 @@
 //! A stream's pattern and transforms, compiled.
 
+use std::borrow::Cow;
+
 use bytes::Bytes;
+use rocketbridge_compression as compression;
 use rocketbridge_model::resolved::{RocketMqTarget, Stream};
 use rocketbridge_model::session::{Parameter, ParameterKey};
 use rocketbridge_model::{Event, Origin};
@@ -9,6 +12,9 @@ use rocketbridge_transform::Transform;
 
 use crate::compiler::Compiler;
 use crate::view::View;
+
+/// Where the body stands in an event.
+const BODY: [&str; 2] = ["data", "body"];
 
 /// Compiled once per revision; evaluated for every event.
 pub struct Program {
@@ -72,19 +78,33 @@ impl Program {
         Ok(Self { pattern, transforms })
     }
 
-    /// Evaluates one event.
+    fn reads_body(&self) -> bool {
+        self.pattern.as_ref().is_some_and(|pattern| pattern.reads(&BODY))
+            || self.transforms.iter().any(|(_, transform)| transform.reads(&BODY))
+    }
+
+    /// Evaluates one event. A body that is compressed and read takes time in proportion to its plain length.
     pub fn evaluate(&self, event: &Event, origin: &Origin) -> Verdict {
         if self.pattern.is_none() && self.transforms.is_empty() {
             return Verdict::Matched(Vec::new());
         }
-        let view = View { event, origin };
+        // What its producer compressed travels so, and is made plain only for whoever reads it.
+        let body = if self.reads_body() {
+            match compression::plain(&event.envelope) {
+                Ok(body) => body,
+                Err(error) => return Verdict::Rejected(error.to_string()),
+            }
+        } else {
+            Cow::Borrowed(&event.envelope.body)
+        };
+        let view = View { event, origin, body: &body };
         let message = view.message();
         match self.pattern.as_ref().map_or(Ok(true), |pattern| pattern.matches(&message)) {
             Ok(false) => return Verdict::Filtered,
             Ok(true) => {}
             Err(error) => return Verdict::Rejected(format!("the pattern cannot be evaluated: {error}")),
         }
-        let source = rocketbridge_transform::Event::new(message, &event.envelope.body);
+        let source = rocketbridge_transform::Event::new(message, &body);
         let mut parameters = Vec::with_capacity(self.transforms.len());
         for (key, transform) in &self.transforms {
             match transform.apply(&source) {

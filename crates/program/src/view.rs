@@ -32,6 +32,8 @@ pub struct View<'a> {
     pub event: &'a Event,
     /// Where it was read.
     pub origin: &'a Origin,
+    /// The event's body, plain if anything reads it.
+    pub body: &'a [u8],
 }
 
 impl View<'_> {
@@ -40,7 +42,7 @@ impl View<'_> {
         Message {
             topic: &self.origin.topic,
             properties: Properties::new(self.event.envelope.properties.as_wire()),
-            body: &self.event.envelope.body,
+            body: self.body,
             envelope: self,
         }
     }

@@ -53,6 +53,12 @@ impl Path {
         Ok(Self { text: text.to_owned(), steps })
     }
 
+    /// Whether it leads to the value at a path of names, into it, or to something that holds it.
+    #[must_use]
+    pub fn meets(&self, names: &[&str]) -> bool {
+        self.steps.iter().zip(names).all(|(step, name)| matches!(step, Step::Name(own) if own == name))
+    }
+
     /// As it was written.
     #[must_use]
     pub fn as_str(&self) -> &str {

@@ -16,6 +16,7 @@ use bytes::Bytes;
 
 use crate::error::{ApplyError, Error, Part};
 use crate::output::{Output, Writer};
+use crate::path::Path;
 use crate::source::{Found, Source};
 use parse::{Layout, Segment};
 use rocketbridge_pattern::json::Reader;
@@ -57,6 +58,13 @@ impl Template {
             Layout::Object(members) => rendering.object(members, &mut out)?,
         }
         Ok(Output::Value(Bytes::from(out.into_bytes())))
+    }
+}
+
+impl Template {
+    /// The paths of its variables.
+    pub(crate) fn paths(&self) -> impl Iterator<Item = &Path> {
+        self.variables.iter().filter_map(Variable::path)
     }
 }
 

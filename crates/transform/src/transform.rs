@@ -69,6 +69,17 @@ impl Transform {
         }
     }
 
+    /// Whether applying it reads the value at a path of the event, or anything in it: a source can spare itself what nothing reads.
+    #[must_use]
+    pub fn reads(&self, path: &[&str]) -> bool {
+        match &self.kind {
+            Kind::Constant(_) => false,
+            Kind::Original(read) | Kind::JsonPath(read) => read.meets(path),
+            Kind::Template(template) => template.paths().any(|read| read.meets(path)),
+            Kind::Expression(_) => true,
+        }
+    }
+
     /// The form.
     #[must_use]
     pub fn form(&self) -> Form {
@@ -146,6 +157,26 @@ mod tests {
         ] {
             assert_eq!(text(apply("JSONPATH", path, &body)).as_deref(), expected, "{path}");
         }
+    }
+
+    /// *Scenario*: each form, reading the body, what holds it, and other things. *Guarantees*: it is said whether the body is read.
+    #[test]
+    fn what_is_read_is_known() {
+        let reads = |form: &str, value: &str, template: Option<&str>| {
+            let value = (!value.is_empty()).then_some(value);
+            Transform::compile(form, value, template).expect("the transform is well formed").reads(&["data", "body"])
+        };
+        for path in ["$", "$.data", "$.data.body", "$['data']['body'][0].x"] {
+            assert!(reads("JSONPATH", path, None), "{path}");
+        }
+        for path in ["$.id", "$.data.topic", "$.data.bodyX", "$.body"] {
+            assert!(!reads("JSONPATH", path, None), "{path}");
+        }
+        assert!(reads("ORIGINAL", "", None) && reads("EXPRESSION", ".id", None) && !reads("CONSTANT", "x", None));
+        assert!(
+            reads("TEMPLATE", r#"{"a":"$.id","b":"$.data.body.x"}"#, Some("${a} ${b}"))
+                && !reads("TEMPLATE", r#"{"a":"$.id"}"#, Some("${a}"))
+        );
     }
 
     /// *Scenario*: `$.data.body` of a body that is not even text. *Guarantees*: the same bytes, at the same address.

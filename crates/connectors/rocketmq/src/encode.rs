@@ -1,23 +1,22 @@
 //! From deliveries to the bodies of send requests. Pure: no network, no clock.
 //!
-//! Guarantees: every delivery ends up in exactly one part or is refused; within a queue the parts hold the deliveries in order. Body
-//! and properties are copied once, from the event into the part.
+//! Guarantees: every delivery ends up in exactly one part or is refused; within a queue the parts hold the deliveries in order; what a broker
+//! could lose of a batch goes alone. Body and properties are copied once, from the event into the part.
+
+use std::borrow::Cow;
 
 use bytes::{BufMut, Bytes, BytesMut};
 use rocketbridge_connector::{Code, Error};
-use rocketbridge_model::properties::{NAME_VALUE_SEPARATOR, PROPERTY_SEPARATOR};
-use rocketbridge_model::session::{Delivery, ParameterKey};
+use rocketbridge_model::properties::{NAME_VALUE_SEPARATOR, PROPERTY_SEPARATOR, pairs};
+use rocketbridge_model::property;
+use rocketbridge_model::session::Delivery;
 
-use crate::message::system_flag;
-use crate::property::{self, Kind};
-use crate::provenance::{self, ORIGIN_PROPERTY, REASON_PROPERTY};
+use crate::limit;
+use crate::outgoing::{self, Outgoing};
+use crate::placement::key_queue;
 
-/// A batch is closed when it would become longer. Brokers take 4 MiB.
-pub(crate) const BATCH_BYTES: usize = 1024 * 1024;
-/// Longest properties of a message: their length has 16 bits and a sign.
-const PROPERTIES_BYTES: usize = i16::MAX as usize;
-/// Longest body that is tried: a frame beyond 16 MiB makes a broker close the connection without a word.
-const BODY_BYTES: usize = 15 * 1024 * 1024;
+/// Bytes of a message in a batch before its body.
+const BEFORE_BODY: usize = 4 * 5;
 
 /// What is sent with one request.
 #[derive(Debug)]
@@ -31,7 +30,7 @@ pub(crate) struct Part {
 pub(crate) enum Content {
     /// Messages in RocketMQ's batch form.
     Batch(Batch),
-    /// A message that a batch cannot carry.
+    /// A message that must not be in a batch.
     Single(Single),
 }
 
@@ -39,16 +38,27 @@ pub(crate) enum Content {
 #[derive(Debug, Default)]
 pub(crate) struct Batch {
     pub(crate) body: Bytes,
-    /// Index of each delivery and where its message ends in `body`.
-    pub(crate) messages: Vec<(usize, usize)>,
+    /// How the bodies of its messages are compressed: a batch has one flag for all.
+    pub(crate) system_flag: i32,
+    pub(crate) messages: Vec<Batched>,
 }
 
-/// A delayed or timed message, or one whose body is still compressed.
+/// A message of a batch.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Batched {
+    /// Index of its delivery.
+    pub(crate) index: usize,
+    /// Where it ends in the batch's body.
+    pub(crate) end: usize,
+}
+
+/// A message that is sent alone.
 #[derive(Debug)]
 pub(crate) struct Single {
     pub(crate) index: usize,
     pub(crate) body: Bytes,
-    pub(crate) properties: String,
+    /// In RocketMQ's form.
+    pub(crate) properties: Bytes,
     pub(crate) flag: i32,
     pub(crate) system_flag: i32,
 }
@@ -59,9 +69,11 @@ pub(crate) struct Plan {
     /// In the order of their first deliveries; per queue in order.
     pub(crate) parts: Vec<Part>,
     pub(crate) refused: Vec<(usize, Error)>,
+    /// How many of RocketBridge's own properties did not fit.
+    pub(crate) left_out: usize,
 }
 
-/// How deliveries are placed.
+/// How deliveries are placed and put together.
 pub(crate) struct Placement<'a> {
     /// The queue of the lane, and of messages without a sharding key.
     pub(crate) queue: usize,
@@ -71,21 +83,43 @@ pub(crate) struct Placement<'a> {
     pub(crate) orderly: bool,
     /// The shared part of the provenance; `None` for messages that come from nowhere else.
     pub(crate) provenance: Option<&'a str>,
+    /// What the target takes.
+    pub(crate) taste: Taste,
     /// What is attempted, for errors.
     pub(crate) attempt: &'a str,
 }
 
-/// A batch that still takes messages: its body so far, and what `Batch` notes of each message in it.
-type OpenBatch = (BytesMut, Vec<(usize, usize)>);
+/// What a target takes in batches, as far as is known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Taste {
+    /// Longest batch; 0 for none at all.
+    pub(crate) batch: usize,
+    /// Whether messages with a sharding key may be in one: a proxy that checks the types of topics takes a batch for messages without.
+    pub(crate) keyed: bool,
+}
+
+impl Taste {
+    /// What brokers take by default. A retry topic takes no batches (`SendMessageProcessor`).
+    pub(crate) fn of(wire_topic: &str) -> Self {
+        let retry = wire_topic.contains("%RETRY%");
+        Self { batch: if retry { 0 } else { limit::BATCH }, keyed: true }
+    }
+}
+
+/// Batches that still take messages, by queue.
+struct Open {
+    batches: Vec<Option<(BytesMut, Batch)>>,
+}
 
 /// Encodes deliveries.
 pub(crate) fn plan(deliveries: &[Delivery], placement: &Placement<'_>) -> Plan {
     let mut plan = Plan::default();
-    let mut open: Vec<Option<OpenBatch>> = Vec::new();
-    open.resize_with(placement.queues.max(1), || None);
+    let mut open = Open { batches: Vec::new() };
+    open.batches.resize_with(placement.queues.max(1), || None);
     let mut properties = Vec::with_capacity(1024);
     for (index, delivery) in deliveries.iter().enumerate() {
-        let message = match Message::of(delivery, placement.provenance, &mut properties) {
+        let made = Outgoing::of(delivery, placement.provenance, &mut properties);
+        let message = match made.and_then(|message| carried(message, &properties)) {
             Ok(message) => message,
             Err(reason) => {
                 let attempt = format!("{} the event at offset {}", placement.attempt, delivery.event.offset);
@@ -93,32 +127,47 @@ pub(crate) fn plan(deliveries: &[Delivery], placement: &Placement<'_>) -> Plan {
                 continue;
             }
         };
-        let queue = match message.sharding_key(&properties) {
-            Some(key) if placement.orderly => java_hash(key) as usize % placement.queues,
+        plan.left_out += message.left_out.len();
+        let queue = match outgoing::sharding_key(&properties) {
+            Some(key) if placement.orderly => key_queue(key, placement.queues),
             _ => placement.queue,
         };
-        if message.timed || message.system_flag & system_flag::COMPRESSED != 0 {
-            close(&mut plan, queue, open[queue].take());
-            let Some(single) = message.single(index, &properties) else {
-                let attempt = format!("{} the event at offset {}", placement.attempt, delivery.event.offset);
-                plan.refused.push((index, Error::new(Code::Rejected, attempt, "its properties are not UTF-8")));
-                continue;
-            };
-            plan.parts.push(Part { queue, content: Content::Single(single) });
+        let taste = placement.taste;
+        let length = message.batched_length(&properties);
+        let alone = message.goes_alone(&properties) || length > taste.batch || message.keyed && !taste.keyed;
+        // Brokers take a message without a body in a batch only.
+        if alone && !message.body.is_empty() {
+            open.close(&mut plan, queue);
+            plan.parts.push(Part { queue, content: Content::Single(message.single(index, &properties)) });
             continue;
         }
-        let length = 4 * 5 + 2 + message.body.len() + properties.len();
-        if open[queue].as_ref().is_some_and(|(body, _)| body.len() + length > BATCH_BYTES) {
-            close(&mut plan, queue, open[queue].take());
+        if !open.takes(queue, &message, length, taste.batch) {
+            open.close(&mut plan, queue);
         }
-        let (body, messages) = open[queue].get_or_insert_with(|| (BytesMut::with_capacity(room(&deliveries[index..])), Vec::new()));
+        let (body, batch) = open.batches[queue].get_or_insert_with(|| {
+            let batch = Batch { system_flag: message.system_flag, ..Batch::default() };
+            (BytesMut::with_capacity(room(&deliveries[index..])), batch)
+        });
         message.batched(&properties, length, body);
-        messages.push((index, body.len()));
+        batch.messages.push(Batched { index, end: body.len() });
     }
-    for (queue, batch) in open.into_iter().enumerate() {
-        close(&mut plan, queue, batch);
+    for queue in 0..open.batches.len() {
+        open.close(&mut plan, queue);
     }
     plan
+}
+
+/// Refuses what has no form: without a body it must go in a batch, where it must not go.
+fn carried(message: Outgoing, properties: &[u8]) -> Result<Outgoing, String> {
+    if message.timed && (message.body.is_empty() || !outgoing::fits_a_batch(properties)) {
+        let most = limit::PROPERTIES - limit::BROKER_ADDS;
+        return Err(format!("brokers delay only messages that have a body and at most {most} bytes of properties"));
+    }
+    if message.body.is_empty() && !outgoing::fits_a_batch(properties) {
+        let most = limit::PROPERTIES - limit::BROKER_ADDS;
+        return Err(format!("its body is empty and its properties are {} bytes long; without a body {most} are safe", properties.len()));
+    }
+    Ok(message)
 }
 
 /// Room for a batch of deliveries.
@@ -126,75 +175,28 @@ fn room(deliveries: &[Delivery]) -> usize {
     let mut room = 0;
     for delivery in deliveries {
         room += delivery.size() + 128;
-        if room > BATCH_BYTES {
-            return BATCH_BYTES;
+        if room > limit::BATCH {
+            return limit::BATCH;
         }
     }
     room
 }
 
-fn close(plan: &mut Plan, queue: usize, open: Option<OpenBatch>) {
-    if let Some((body, messages)) = open {
-        plan.parts.push(Part { queue, content: Content::Batch(Batch { body: body.freeze(), messages }) });
+impl Open {
+    /// Whether the open batch of a queue, if any, takes one more message.
+    fn takes(&self, queue: usize, message: &Outgoing, length: usize, most: usize) -> bool {
+        self.batches[queue].as_ref().is_none_or(|(body, batch)| body.len() + length <= most && batch.system_flag == message.system_flag)
+    }
+
+    fn close(&mut self, plan: &mut Plan, queue: usize) {
+        if let Some((body, mut batch)) = self.batches[queue].take() {
+            batch.body = body.freeze();
+            plan.parts.push(Part { queue, content: Content::Batch(batch) });
+        }
     }
 }
 
-/// A message about to be written; its properties are beside it.
-struct Message {
-    body: Bytes,
-    flag: i32,
-    system_flag: i32,
-    timed: bool,
-}
-
-impl Message {
-    /// Puts together what the event has and what the parameters replace. The reason of the error is for people.
-    fn of(delivery: &Delivery, provenance: Option<&str>, properties: &mut Vec<u8>) -> Result<Self, String> {
-        properties.clear();
-        let envelope = &delivery.event.envelope;
-        let mut message = Self { body: envelope.body.clone(), flag: envelope.flag, system_flag: envelope.system_flag, timed: false };
-        let mut replaced = Replaced::default();
-        for parameter in &delivery.parameters {
-            match parameter.key {
-                ParameterKey::Body => {
-                    message.body = parameter.value.clone().unwrap_or_default();
-                    message.system_flag &= !(system_flag::COMPRESSED | system_flag::COMPRESSION_KIND);
-                }
-                ParameterKey::Properties => replaced.user = Some(parameter.value.as_deref()),
-                ParameterKey::Keys => replaced.keys = Some(parameter.value.as_deref()),
-                ParameterKey::Tags => replaced.tags = Some(parameter.value.as_deref()),
-                ParameterKey::ShardingKey => replaced.sharding_key = Some(parameter.value.as_deref()),
-            }
-        }
-        message.timed = replaced.copy(envelope.properties.as_wire(), properties);
-        replaced.write(properties)?;
-        if let Some(provenance) = provenance
-            && !has_origin(envelope.properties.as_wire())
-        {
-            let mut digits = [0; 20];
-            pair(properties, ORIGIN_PROPERTY.as_bytes(), &[provenance.as_bytes(), decimal(delivery.event.offset, &mut digits)]);
-        }
-        if let Some(reason) = &delivery.rejected {
-            let reason = provenance::reason(reason);
-            // A dead letter that is too long with its reason is stored without it.
-            if properties.len() + REASON_PROPERTY.len() + 2 + reason.len() <= PROPERTIES_BYTES {
-                pair(properties, REASON_PROPERTY.as_bytes(), &[reason.as_bytes()]);
-            }
-        }
-        if properties.len() > PROPERTIES_BYTES {
-            return Err(format!("its properties are {} bytes long, RocketMQ carries {PROPERTIES_BYTES}", properties.len()));
-        }
-        if message.body.len() > BODY_BYTES {
-            return Err(format!("its body is {} bytes long, no broker takes more than {BODY_BYTES}", message.body.len()));
-        }
-        Ok(message)
-    }
-
-    fn sharding_key<'a>(&self, properties: &'a [u8]) -> Option<&'a str> {
-        let (_, value) = pairs(properties).filter(|(name, _)| *name == property::SHARDING_KEY.as_bytes()).last()?;
-        std::str::from_utf8(value).ok()
-    }
-
+impl Outgoing {
     /// `MessageDecoder.encodeMessage` of Apache RocketMQ.
     fn batched(&self, properties: &[u8], length: usize, batch: &mut BytesMut) {
         batch.reserve(length);
@@ -208,139 +210,85 @@ impl Message {
         batch.put_slice(properties);
     }
 
-    fn single(self, index: usize, properties: &[u8]) -> Option<Single> {
-        // `WAIT=false` would have the broker answer before the message is as durable as the broker makes messages.
-        let mut kept = Vec::with_capacity(properties.len());
-        for (name, value) in pairs(properties).filter(|(name, _)| *name != property::WAIT.as_bytes()) {
-            pair(&mut kept, name, &[value]);
-        }
-        let properties = String::from_utf8(kept).ok()?;
-        let system_flag = self.system_flag & (system_flag::COMPRESSED | system_flag::COMPRESSION_KIND);
-        Some(Single { index, body: self.body, properties, flag: self.flag, system_flag })
+    fn single(self, index: usize, properties: &[u8]) -> Single {
+        let properties = Bytes::copy_from_slice(properties);
+        Single { index, body: self.body, properties, flag: self.flag, system_flag: self.system_flag }
     }
 }
 
-/// What parameters replace: `None` keeps the original's, `Some(None)` takes it away.
-#[derive(Default)]
-struct Replaced<'a> {
-    user: Option<Option<&'a [u8]>>,
-    keys: Option<Option<&'a [u8]>>,
-    tags: Option<Option<&'a [u8]>>,
-    sharding_key: Option<Option<&'a [u8]>>,
+impl Batch {
+    /// Its messages, each to be sent alone. Nothing is copied.
+    pub(crate) fn singles(&self) -> impl Iterator<Item = Single> + '_ {
+        let mut start = 0;
+        self.messages.iter().map(move |message| {
+            let encoded = self.body.slice(start..message.end);
+            start = message.end;
+            let number = |at: usize| u32::from_be_bytes([encoded[at], encoded[at + 1], encoded[at + 2], encoded[at + 3]]);
+            let properties = BEFORE_BODY + number(16) as usize + 2;
+            Single {
+                index: message.index,
+                flag: number(12) as i32,
+                system_flag: self.system_flag,
+                body: encoded.slice(BEFORE_BODY..properties - 2),
+                properties: encoded.slice(properties..),
+            }
+        })
+    }
+
+    /// Whether a message in it has a sharding key.
+    pub(crate) fn has_sharding_key(&self) -> bool {
+        self.singles().any(|single| outgoing::sharding_key(&single.properties).is_some())
+    }
 }
 
-impl Replaced<'_> {
-    /// Copies the original's properties that stay; answers whether they ask for a later delivery.
-    fn copy(&self, original: &[u8], properties: &mut Vec<u8>) -> bool {
-        let (mut timed, mut waited) = (false, false);
-        for (name, value) in pairs(original) {
-            let kind = property::kind(name);
-            let stays = match kind {
-                Kind::Broker => false,
-                Kind::User => self.user.is_none(),
-                Kind::Timed => {
-                    timed |= name != property::DELAY.as_bytes() || !matches!(value, b"" | b"0");
-                    true
-                }
-                Kind::System if name == property::KEYS.as_bytes() => self.keys.is_none(),
-                Kind::System if name == property::TAGS.as_bytes() => self.tags.is_none(),
-                Kind::System if name == property::SHARDING_KEY.as_bytes() => self.sharding_key.is_none(),
-                Kind::System => {
-                    waited |= name == property::TIMER_OUT.as_bytes();
-                    true
-                }
-            };
-            if stays {
-                pair(properties, name, &[value]);
+impl Single {
+    /// A batch of this one message.
+    pub(crate) fn as_batch(&self) -> Batch {
+        let length = BEFORE_BODY + 2 + self.body.len() + self.properties.len();
+        let mut body = BytesMut::with_capacity(length);
+        let message = Outgoing {
+            body: self.body.clone(),
+            flag: self.flag,
+            system_flag: self.system_flag,
+            timed: false,
+            singular: false,
+            keyed: false,
+            left_out: Vec::new(),
+        };
+        message.batched(&self.properties, length, &mut body);
+        Batch { body: body.freeze(), system_flag: self.system_flag, messages: vec![Batched { index: self.index, end: length }] }
+    }
+
+    /// The properties as text, which is what the header of a request holds. Bytes that are not UTF-8 become U+FFFD, as in every Java client
+    /// that reads the message. `WAIT` is left out: `WAIT=false` would have the broker answer before the message is as durable as the broker
+    /// makes messages.
+    pub(crate) fn properties_text(&self) -> String {
+        let wait = |name: &[u8]| name == property::WAIT.as_bytes();
+        if !pairs(&self.properties).any(|(name, _)| wait(name)) {
+            return String::from_utf8_lossy(&self.properties).into_owned();
+        }
+        let mut text = String::with_capacity(self.properties.len());
+        for (name, value) in pairs(&self.properties).filter(|(name, _)| !wait(name)) {
+            for (part, end) in [(name, NAME_VALUE_SEPARATOR), (value, PROPERTY_SEPARATOR)] {
+                let part: Cow<'_, str> = String::from_utf8_lossy(part);
+                text.push_str(&part);
+                text.push(char::from(end));
             }
         }
-        timed && !waited
+        text
     }
-
-    fn write(&self, properties: &mut Vec<u8>) -> Result<(), String> {
-        let named = [(property::KEYS, self.keys), (property::TAGS, self.tags), (property::SHARDING_KEY, self.sharding_key)];
-        for (name, value) in named {
-            if let Some(Some(value)) = value {
-                checked_pair(properties, name, value)?;
-            }
-        }
-        let Some(Some(user)) = self.user else { return Ok(()) };
-        let user: serde_json::Value = serde_json::from_slice(user).map_err(|error| format!("its user properties are not JSON: {error}"))?;
-        let serde_json::Value::Object(user) = user else { return Err("its user properties are not a JSON object".to_owned()) };
-        for (name, value) in user {
-            if property::kind(name.as_bytes()) != Kind::User {
-                return Err(format!("its user properties name {name}, which is RocketMQ's or RocketBridge's own"));
-            }
-            match value {
-                serde_json::Value::Null => {}
-                serde_json::Value::String(text) => checked_pair(properties, &name, text.as_bytes())?,
-                other => checked_pair(properties, &name, other.to_string().as_bytes())?,
-            }
-        }
-        Ok(())
-    }
-}
-
-fn checked_pair(properties: &mut Vec<u8>, name: &str, value: &[u8]) -> Result<(), String> {
-    let separator = |byte: &u8| matches!(*byte, NAME_VALUE_SEPARATOR | PROPERTY_SEPARATOR);
-    if name.is_empty() || name.as_bytes().iter().any(separator) || value.iter().any(separator) {
-        return Err(format!("its property {name:?} has an empty name or holds U+0001 or U+0002, which separate RocketMQ properties"));
-    }
-    if std::str::from_utf8(value).is_err() {
-        return Err(format!("its property {name:?} is not UTF-8"));
-    }
-    pair(properties, name.as_bytes(), &[value]);
-    Ok(())
-}
-
-fn pair(properties: &mut Vec<u8>, name: &[u8], value: &[&[u8]]) {
-    properties.extend_from_slice(name);
-    properties.push(NAME_VALUE_SEPARATOR);
-    for part in value {
-        properties.extend_from_slice(part);
-    }
-    properties.push(PROPERTY_SEPARATOR);
-}
-
-/// Names and values of properties in wire form; what has no name is passed over, as Java does.
-fn pairs(wire: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
-    wire.split(|byte| *byte == PROPERTY_SEPARATOR).filter_map(|pair| {
-        let middle = pair.iter().position(|byte| *byte == NAME_VALUE_SEPARATOR)?;
-        Some((&pair[..middle], &pair[middle + 1..]))
-    })
-}
-
-fn has_origin(wire: &[u8]) -> bool {
-    pairs(wire).any(|(name, _)| name == ORIGIN_PROPERTY.as_bytes())
-}
-
-fn decimal(mut number: u64, digits: &mut [u8; 20]) -> &[u8] {
-    let mut position = digits.len();
-    loop {
-        position -= 1;
-        digits[position] = b'0' + (number % 10) as u8;
-        number /= 10;
-        if number == 0 {
-            return &digits[position..];
-        }
-    }
-}
-
-/// `String.hashCode` of Java without its sign, so that RocketMQ's own `SelectMessageQueueByHash` and this choose alike.
-fn java_hash(text: &str) -> u32 {
-    let hash = text.encode_utf16().fold(0_i32, |hash, unit| hash.wrapping_mul(31).wrapping_add(i32::from(unit)));
-    hash.unsigned_abs()
 }
 
 #[cfg(test)]
 mod tests {
-    use rocketbridge_model::session::Parameter;
+    use rocketbridge_model::event::system_flag;
     use rocketbridge_model::{Envelope, Event, Properties};
 
     use super::*;
 
+    const TASTE: Taste = Taste { batch: limit::BATCH, keyed: true };
     const PLACEMENT: Placement<'static> =
-        Placement { queue: 1, queues: 4, orderly: false, provenance: Some("q/i/t/b/0/"), attempt: "send" };
+        Placement { queue: 1, queues: 4, orderly: false, provenance: Some("q/i/t/b/0/"), taste: TASTE, attempt: "send" };
 
     fn delivery(offset: u64, body: &[u8], pairs: &[(&str, &str)]) -> Delivery {
         let properties = Properties::from_pairs(pairs.iter().copied()).expect("no separators");
@@ -348,135 +296,92 @@ mod tests {
         Delivery { receipt: offset, event: Event { offset, envelope, attributes: None }, parameters: Vec::new(), rejected: None }
     }
 
-    fn with(mut delivery: Delivery, key: ParameterKey, value: Option<&str>) -> Delivery {
-        delivery.parameters.push(Parameter { key, value: value.map(|value| Bytes::copy_from_slice(value.as_bytes())) });
-        delivery
+    /// Indices of each part, and whether it is a batch.
+    fn order(plan: &Plan) -> Vec<(bool, Vec<usize>)> {
+        let of = |part: &Part| match &part.content {
+            Content::Batch(batch) => (true, batch.messages.iter().map(|message| message.index).collect()),
+            Content::Single(single) => (false, vec![single.index]),
+        };
+        plan.parts.iter().map(of).collect()
     }
 
-    /// Bodies and properties of a batch, read back by the layout.
-    fn read(batch: &Batch) -> Vec<(Bytes, Properties)> {
-        let mut messages = Vec::new();
-        let mut start = 0;
-        for (_, end) in &batch.messages {
-            let message = batch.body.slice(start..*end);
-            assert_eq!(u32::from_be_bytes(message[..4].try_into().expect("four")) as usize, message.len());
-            let body = u32::from_be_bytes(message[16..20].try_into().expect("four")) as usize;
-            messages.push((message.slice(20..20 + body), Properties::from_wire(message.slice(22 + body..))));
-            start = *end;
-        }
-        assert_eq!(start, batch.body.len());
-        messages
-    }
-
-    fn one(delivery: Delivery) -> (Bytes, Vec<(String, String)>) {
-        let plan = plan(&[delivery], &PLACEMENT);
-        assert!(plan.refused.is_empty(), "{:?}", plan.refused);
-        let [Part { content: Content::Batch(batch), .. }] = &plan.parts[..] else { panic!("one batch") };
-        let (body, properties) = read(batch).remove(0);
-        let properties = properties.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
-        (body, properties)
-    }
-
-    fn names(properties: &[(String, String)]) -> Vec<&str> {
-        properties.iter().map(|(name, _)| name.as_str()).collect()
-    }
-
-    /// *Scenario*: a message with every kind of property. *Guarantees*: its own are kept in order, the broker's go, the origin is added.
+    /// *Scenario*: messages near the limit of properties, of a light queue, and too long for a batch, among others. *Guarantees*: these go
+    /// alone, in order; the others in batches.
     #[test]
-    fn properties_are_kept_and_the_origin_is_added() {
-        let original =
-            [("KEYS", "k"), ("CLUSTER", "c"), ("user", ""), ("UNIQ_KEY", "id"), ("TRAN_MSG", "true"), ("TAGS", "t"), ("WAIT", "false")];
-        let (body, properties) = one(delivery(12, b"\x00\xff", &original));
-        assert_eq!(body, &b"\x00\xff"[..]);
-        assert_eq!(names(&properties), ["KEYS", "user", "UNIQ_KEY", "TAGS", "WAIT", "RB_ORIGIN"]);
-        assert_eq!(properties.last(), Some(&("RB_ORIGIN".into(), "q/i/t/b/0/12".into())));
-    }
-
-    /// *Scenario*: a message that was routed before. *Guarantees*: the first origin stays alone.
-    #[test]
-    fn the_first_origin_stays() {
-        let (_, properties) = one(delivery(12, b"", &[("RB_ORIGIN", "first")]));
-        assert_eq!(properties, [("RB_ORIGIN".to_owned(), "first".to_owned())]);
-    }
-
-    /// *Scenario*: parameters for everything; a user property object with numbers, null and nested values. *Guarantees*: replaced; what is
-    /// RocketMQ's own and not asked for stays.
-    #[test]
-    fn parameters_replace() {
-        let mut delivery = delivery(1, b"old", &[("KEYS", "k"), ("TAGS", "t"), ("user", "u"), ("UNIQ_KEY", "id")]);
-        delivery = with(delivery, ParameterKey::Body, Some("new"));
-        delivery = with(delivery, ParameterKey::Keys, None);
-        delivery = with(delivery, ParameterKey::Tags, Some("b"));
-        delivery = with(delivery, ParameterKey::ShardingKey, Some("s"));
-        delivery = with(delivery, ParameterKey::Properties, Some(r#"{"x":"y","n":1.50,"z":null,"o":{"a":[1]}}"#));
-        let (body, properties) = one(delivery);
-        assert_eq!(body, &b"new"[..]);
-        let expected = [("UNIQ_KEY", "id"), ("TAGS", "b"), ("__SHARDINGKEY", "s"), ("x", "y"), ("n", "1.5"), ("o", r#"{"a":[1]}"#)];
-        let found: Vec<_> = properties.iter().map(|(name, value)| (name.as_str(), value.as_str())).take(6).collect();
-        assert_eq!(found, expected);
-        let (body, _) = one(with(super::tests::delivery(1, b"old", &[]), ParameterKey::Body, None));
-        assert!(body.is_empty());
-    }
-
-    /// *Scenario*: a dead letter, and one that has no room for its reason. *Guarantees*: the reason is a property of its own; without room the message
-    /// is stored all the same.
-    #[test]
-    fn a_dead_letter_says_why() {
-        let reason = Some("cannot apply .id + 1".to_owned());
-        let (body, properties) = one(Delivery { rejected: reason.clone(), ..delivery(1, b"raw", &[("a", "x")]) });
-        assert_eq!((&body[..], names(&properties).as_slice()), (&b"raw"[..], &["a", "RB_ORIGIN", "RB_REASON"][..]));
-        assert_eq!(properties.last(), Some(&("RB_REASON".into(), "cannot apply .id + 1".into())));
-        let (_, properties) = one(Delivery { rejected: reason, ..delivery(1, b"raw", &[("a", &"x".repeat(PROPERTIES_BYTES - 40))]) });
-        assert_eq!(names(&properties), ["a", "RB_ORIGIN"]);
-    }
-
-    /// *Scenario*: parameters and messages that RocketMQ cannot carry. *Guarantees*: refused one by one, with a reason; the rest is sent.
-    #[test]
-    fn what_cannot_be_carried_is_refused_alone() {
+    fn what_a_batch_would_lose_goes_alone_and_in_order() {
         let deliveries = [
             delivery(0, b"", &[]),
-            with(delivery(1, b"", &[]), ParameterKey::Properties, Some("[1]")),
-            with(delivery(2, b"", &[]), ParameterKey::Properties, Some(r#"{"KEYS":"x"}"#)),
-            with(delivery(3, b"", &[]), ParameterKey::Tags, Some("a\u{1}b")),
-            with(delivery(4, b"", &[]), ParameterKey::Keys, Some(&"k".repeat(40_000))),
-            delivery(5, &vec![0; BODY_BYTES + 1], &[]),
-            delivery(6, b"", &[]),
+            delivery(1, b"x", &[("big", &"x".repeat(32_690))]),
+            delivery(2, b"x", &[]),
+            delivery(3, b"", &[("DELAY", "3")]),
+            delivery(4, b"x", &[("INNER_MULTI_DISPATCH", "%LMQ%a")]),
+            delivery(5, &vec![0; 4 * 1024 * 1024], &[]),
+            delivery(6, b"x", &[("__SHARDINGKEY", "s")]),
         ];
-        let plan = plan(&deliveries, &PLACEMENT);
-        assert_eq!(plan.refused.iter().map(|(index, _)| *index).collect::<Vec<_>>(), [1, 2, 3, 4, 5]);
-        assert!(plan.refused.iter().all(|(_, error)| error.code() == Code::Rejected));
-        let [Part { queue: 1, content: Content::Batch(batch) }] = &plan.parts[..] else { panic!("one batch") };
-        assert_eq!(batch.messages.iter().map(|(index, _)| *index).collect::<Vec<_>>(), [0, 6]);
+        let made = plan(&deliveries, &PLACEMENT);
+        let expected = [(true, vec![0]), (false, vec![1]), (true, vec![2, 3]), (false, vec![4]), (false, vec![5]), (true, vec![6])];
+        assert_eq!(order(&made), expected);
+        assert_eq!((made.refused.len(), made.left_out), (0, 1));
+        let picky = Placement { taste: Taste { keyed: false, ..TASTE }, ..PLACEMENT };
+        assert_eq!(order(&plan(&deliveries[5..], &picky)), [(false, vec![0]), (false, vec![1])]);
+        let none = Placement { taste: Taste::of("%RETRY%group"), ..PLACEMENT };
+        assert_eq!(order(&plan(&deliveries[2..4], &none)), [(false, vec![0]), (true, vec![1])]);
     }
 
-    /// *Scenario*: delayed messages among others, one timed message that has waited already, one still compressed. *Guarantees*: the
-    /// delayed and compressed go alone and in order; what has waited is not delayed again.
+    /// *Scenario*: bodies compressed in two ways and not at all. *Guarantees*: batches of one kind each, in order, with the kind's flag.
     #[test]
-    fn delayed_messages_go_alone_and_in_order() {
-        let mut compressed = delivery(4, b"z", &[]);
-        compressed.event.envelope.system_flag = system_flag::COMPRESSED | 2 << 8 | 8;
-        let deliveries = [
-            delivery(0, b"", &[]),
-            delivery(1, b"late", &[("DELAY", "3"), ("WAIT", "false")]),
-            delivery(2, b"", &[("TIMER_DELIVER_MS", "5"), ("TIMER_OUT_MS", "6")]),
-            delivery(3, b"", &[("DELAY", "0")]),
-            compressed,
-        ];
-        let plan = plan(&deliveries, &PLACEMENT);
-        let order: Vec<_> = plan
+    fn compressed_bodies_travel_in_batches_of_their_kind() {
+        let flags = [0, 1, 1, 1 | 2 << 8, 0];
+        let deliveries = (0..).zip(flags).map(|(offset, flag)| {
+            let mut delivery = delivery(offset, b"z", &[]);
+            // The transaction flag was the source's broker's.
+            delivery.event.envelope.system_flag = flag | 8;
+            delivery
+        });
+        let plan = plan(&deliveries.collect::<Vec<_>>(), &PLACEMENT);
+        assert_eq!(order(&plan), [(true, vec![0]), (true, vec![1, 2]), (true, vec![3]), (true, vec![4])]);
+        let flags: Vec<_> = plan
             .parts
             .iter()
             .map(|part| match &part.content {
-                Content::Batch(batch) => batch.messages.iter().map(|(index, _)| *index).collect(),
-                Content::Single(single) => vec![single.index],
+                Content::Batch(batch) => batch.system_flag,
+                Content::Single(single) => single.system_flag,
             })
             .collect();
-        assert_eq!(order, [vec![0], vec![1], vec![2, 3], vec![4]]);
-        let (Content::Single(late), Content::Single(compressed)) = (&plan.parts[1].content, &plan.parts[3].content) else {
-            panic!("alone")
-        };
-        assert_eq!((late.properties.as_str(), late.flag), ("DELAY\u{1}3\u{2}RB_ORIGIN\u{1}q/i/t/b/0/1\u{2}", 3));
-        assert_eq!(compressed.system_flag, system_flag::COMPRESSED | 2 << 8);
+        assert_eq!(flags, [0, system_flag::COMPRESSED, system_flag::COMPRESSED | 2 << 8, 0]);
+    }
+
+    /// *Scenario*: an empty body with properties near the limit, a delayed message near it, among others. *Guarantees*: refused one by one, the
+    /// others are sent.
+    #[test]
+    fn what_has_no_form_is_refused_alone() {
+        let big = "x".repeat(32_000);
+        let deliveries = [delivery(0, b"", &[]), delivery(1, b"", &[("big", &big)]), delivery(2, b"", &[])];
+        let made = plan(&deliveries, &PLACEMENT);
+        assert_eq!((order(&made), made.refused[0].0, made.refused[0].1.code()), (vec![(true, vec![0, 2])], 1, Code::Rejected));
+        let produced = Placement { provenance: None, ..PLACEMENT };
+        let deliveries = [delivery(0, b"x", &[("DELAY", "1"), ("big", &big)]), delivery(1, b"x", &[("DELAY", "1"), ("WAIT", "false")])];
+        let made = plan(&deliveries, &produced);
+        assert_eq!((order(&made), made.refused.len()), (vec![(false, vec![1])], 1));
+        let Content::Single(single) = &made.parts[0].content else { panic!("alone") };
+        assert_eq!((single.properties_text().as_str(), single.flag), ("DELAY\u{1}1\u{2}", 3));
+    }
+
+    /// *Scenario*: a batch is taken apart, and one of its messages made a batch again. *Guarantees*: the same bodies, properties, flags; bytes
+    /// that are not UTF-8 stay in a batch and are replaced in a header.
+    #[test]
+    fn a_batch_falls_apart_into_its_messages() {
+        let mut deliveries = [delivery(0, b"one", &[("a", "x")]), delivery(1, b"", &[]), delivery(2, b"three", &[("__SHARDINGKEY", "s")])];
+        deliveries[0].event.envelope.properties = Properties::from_wire(Bytes::from_static(b"a\x01\xff\x02WAIT\x01false\x02"));
+        let plan = plan(&deliveries, &PLACEMENT);
+        let [Part { queue: 1, content: Content::Batch(batch) }] = &plan.parts[..] else { panic!("one batch") };
+        let singles: Vec<_> = batch.singles().collect();
+        assert_eq!(singles.iter().map(|single| (single.index, single.flag)).collect::<Vec<_>>(), [(0, 3), (1, 3), (2, 3)]);
+        assert_eq!(singles.iter().map(|single| &single.body[..]).collect::<Vec<_>>(), [&b"one"[..], b"", b"three"]);
+        assert_eq!(singles[0].properties, &b"a\x01\xff\x02WAIT\x01false\x02RB_ORIGIN\x01q/i/t/b/0/0\x02"[..]);
+        assert_eq!(singles[0].properties_text(), "a\u{1}\u{fffd}\u{2}RB_ORIGIN\u{1}q/i/t/b/0/0\u{2}");
+        assert!(batch.has_sharding_key() && !singles[0].as_batch().has_sharding_key());
+        assert_eq!(singles[0].as_batch().body, batch.body.slice(..batch.messages[0].end));
     }
 
     /// *Scenario*: an orderly target; keys and a message without. *Guarantees*: one queue per key, as Java's hash chooses; else the lane's.
@@ -489,25 +394,20 @@ mod tests {
         let mut queues = [9; 5];
         for part in &plan.parts {
             let Content::Batch(batch) = &part.content else { panic!("batches") };
-            batch.messages.iter().for_each(|(index, _)| queues[*index] = part.queue);
+            batch.messages.iter().for_each(|message| queues[message.index] = part.queue);
         }
-        // "a" is 97, "b" 98; "polygenelubricants" is the smallest i32.
         assert_eq!(queues, [1, 2, 1, 0, 1]);
     }
 
-    /// *Scenario*: more than a batch. *Guarantees*: batches of at most 1 MiB in order; a message longer than that is a batch of its own.
+    /// *Scenario*: more than a batch, for targets of ordinary and of small batches. *Guarantees*: batches of at most that length, in order.
     #[test]
     fn batches_are_bounded() {
-        let mut deliveries: Vec<_> = (0..30).map(|offset| delivery(offset, &vec![7; 100_000], &[])).collect();
-        deliveries.push(delivery(30, &vec![7; 2 * BATCH_BYTES], &[]));
-        let plan = plan(&deliveries, &PLACEMENT);
-        let mut indices = Vec::new();
-        for part in &plan.parts {
-            let Content::Batch(batch) = &part.content else { panic!("batches") };
-            assert!(batch.body.len() <= BATCH_BYTES || batch.messages.len() == 1);
-            indices.extend(batch.messages.iter().map(|(index, _)| *index));
+        let deliveries: Vec<_> = (0..30).map(|offset| delivery(offset, &vec![7; 100_000], &[])).collect();
+        for (most, parts) in [(limit::BATCH, 3), (250_000, 15), (50_000, 30)] {
+            let plan = plan(&deliveries, &Placement { taste: Taste { batch: most, keyed: true }, ..PLACEMENT });
+            assert_eq!(plan.parts.len(), parts);
+            let indices: Vec<_> = order(&plan).into_iter().flat_map(|(_, indices)| indices).collect();
+            assert_eq!(indices, (0..30).collect::<Vec<_>>());
         }
-        assert_eq!(indices, (0..31).collect::<Vec<_>>());
-        assert_eq!(plan.parts.len(), 4);
     }
 }

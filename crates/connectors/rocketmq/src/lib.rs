@@ -2,7 +2,8 @@
 //!
 //! - [`Connectors`]: makes sources and targets from definitions; equal connections share one client;
 //! - [`Admin`]: topics, offsets, progress; [`Producer`] and [`Tail`]: send and follow messages by hand and in tests;
-//! - [`ORIGIN_PROPERTY`], [`origin_of`]: the provenance that a routed message carries; [`REASON_PROPERTY`]: why a dead letter is one.
+//! - [`ORIGIN_PROPERTY`], [`TIMED_PROPERTY`], [`origin_of`]: the provenance that a routed message carries; [`REASON_PROPERTY`]: why a dead letter
+//!   is one.
 //!
 //! Guarantees: a message arrives with the same body and properties, plus its origin, less what only the source's broker could say of
 //! it; offsets are always explicit and never moved quietly; a send is confirmed by the broker; a broker that is back is used again at
@@ -13,13 +14,14 @@ mod acl;
 mod admin;
 mod client;
 mod committer;
-mod compression;
 mod encode;
 mod error;
+mod limit;
 mod message;
+mod outgoing;
+mod placement;
 mod presence;
 mod producer;
-mod property;
 mod provenance;
 mod registry;
 mod remoting;
@@ -30,7 +32,7 @@ mod target;
 
 pub use admin::{Admin, QueueOffsets, QueueProgress};
 pub use producer::{Message, Producer};
-pub use provenance::{ORIGIN_PROPERTY, REASON_PROPERTY, origin_of};
+pub use provenance::{ORIGIN_PROPERTY, REASON_PROPERTY, TIMED_PROPERTY, origin_of};
 pub use registry::Connectors;
 pub use route::Queue;
 pub use tail::{Tail, Tailed};

@@ -1,30 +1,22 @@
 //! Messages as brokers store them and send them: from the body of a pull response to [`Event`]s.
 //!
 //! The layout is that of `MessageDecoder` of Apache RocketMQ. Body and properties of an event are slices of the response: nothing is
-//! copied unless the body was compressed. The memory of a response is let go with the last of its events.
+//! copied, and a body that its producer compressed stays so. The memory of a response is let go with the last of its events.
+//!
+//! A batch that its broker stored as one message (a topic with `queue.type=BatchCQ`) is taken apart, as Java's client does it.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use bytes::{Buf, Bytes};
-use rocketbridge_model::{Envelope, Event, Properties};
-
-use crate::{compression, property};
-
-/// Flags in a message's system flag (`MessageSysFlag` of Apache RocketMQ).
-pub(crate) mod system_flag {
-    /// The body is compressed.
-    pub(crate) const COMPRESSED: i32 = 1;
-    /// The address of the producer is IPv6.
-    pub(crate) const BORN_HOST_V6: i32 = 1 << 4;
-    /// The address of the broker is IPv6.
-    pub(crate) const STORE_HOST_V6: i32 = 1 << 5;
-    /// How the body is compressed.
-    pub(crate) const COMPRESSION_KIND: i32 = 7 << 8;
-}
+use rocketbridge_compression as compression;
+use rocketbridge_model::event::system_flag;
+use rocketbridge_model::{Envelope, Event, Properties, property};
 
 /// The stored form, and the one for topics of more than 127 bytes.
 const MAGIC: u32 = 0xDAA3_20A7;
 const MAGIC_LONG_TOPIC: u32 = 0xDAA3_20AB;
+/// What both must be set for a message to be a batch that its consumer takes apart.
+const INNER_BATCH: i32 = system_flag::INNER_BATCH | system_flag::NEED_UNWRAP;
 /// Bytes of a message without addresses, body, topic and properties.
 const FIXED: usize = 4 * 6 + 8 * 5 + 4 * 2;
 
@@ -33,8 +25,14 @@ const FIXED: usize = 4 * 6 + 8 * 5 + 4 * 2;
 pub(crate) struct Malformed(pub(crate) &'static str);
 
 /// Reads all messages of a response. Those whose tag is not wanted are left out: brokers compare hashes of tags, which collide.
-/// `offset_delta` is what the broker says must be added to queue offsets (topics that moved between brokers); else 0.
-pub(crate) fn read(mut body: Bytes, offset_delta: i64, wanted: &[String], events: &mut Vec<Event>) -> Result<(), Malformed> {
+/// `offset_delta` is what the broker says must be added to queue offsets (topics that moved between brokers); else 0. Of a batch that was
+/// stored as one message, what is before the offset `from` is left out: a pull from its middle brings all of it.
+pub(crate) fn read(mut body: Bytes, offset_delta: i64, from: u64, wanted: &[String], events: &mut Vec<Event>) -> Result<(), Malformed> {
+    let mut push = |event: Event| {
+        if wanted.is_empty() || event.envelope.properties.get(property::TAGS).is_some_and(|tag| wanted.iter().any(|wanted| wanted == tag)) {
+            events.push(event);
+        }
+    };
     while !body.is_empty() {
         if body.len() < 4 {
             return Err(Malformed("a message without a length"));
@@ -44,11 +42,61 @@ pub(crate) fn read(mut body: Bytes, offset_delta: i64, wanted: &[String], events
             return Err(Malformed("a message longer than its response"));
         }
         let event = read_one(body.split_to(length), offset_delta)?;
-        if wanted.is_empty() || event.envelope.properties.get(property::TAGS).is_some_and(|tag| wanted.iter().any(|wanted| wanted == tag)) {
-            events.push(event);
+        if event.envelope.system_flag & INNER_BATCH != INNER_BATCH {
+            push(event);
+            continue;
+        }
+        match unfold(&event) {
+            Ok(inner) => inner.into_iter().filter(|event| event.offset >= from).for_each(&mut push),
+            Err(error) => {
+                tracing::warn!(
+                    offset = event.offset,
+                    error,
+                    "a batch that was stored as one message is routed as it is, as it cannot be read"
+                );
+                push(event);
+            }
         }
     }
     Ok(())
+}
+
+/// The messages of a batch that was stored as one: `MessageDecoder.decodeMessage` of Apache RocketMQ. What a batch has in common (hosts,
+/// times, place) is each message's; body, flag and properties are its own.
+fn unfold(batch: &Event) -> Result<Vec<Event>, String> {
+    let mut body = compression::plain(&batch.envelope).map_err(|error| error.to_string())?.into_owned();
+    let mut events = Vec::new();
+    while !body.is_empty() {
+        let (event, length) = unfold_one(batch, &body, events.len() as u64).map_err(|malformed| malformed.0.to_owned())?;
+        events.push(event);
+        body.advance(length);
+    }
+    if events.is_empty() { Err("it holds no message".to_owned()) } else { Ok(events) }
+}
+
+/// The message at the start of a batch's body, and how long it is there.
+fn unfold_one(batch: &Event, body: &Bytes, index: u64) -> Result<(Event, usize), Malformed> {
+    let mut message = body.clone();
+    need(&message, 4 * 5)?;
+    let length = message.get_u32() as usize;
+    message.advance(4 + 4); // Magic number, checksum.
+    let flag = message.get_i32();
+    let body_length = message.get_u32() as usize;
+    let inner = part(&mut message, body_length)?;
+    need(&message, 2)?;
+    let properties_length = usize::from(message.get_u16());
+    let properties = part(&mut message, properties_length)?;
+    if length != body.len() - message.len() {
+        return Err(Malformed("a message of a batch whose length is not that of its parts"));
+    }
+    let envelope = Envelope {
+        body: inner,
+        properties: Properties::from_wire(properties),
+        flag,
+        system_flag: batch.envelope.system_flag & !(INNER_BATCH | system_flag::ANY_COMPRESSION),
+        ..batch.envelope.clone()
+    };
+    Ok((Event { offset: batch.offset + index, envelope, attributes: None }, length))
 }
 
 fn read_one(mut message: Bytes, offset_delta: i64) -> Result<Event, Malformed> {
@@ -83,7 +131,6 @@ fn read_one(mut message: Bytes, offset_delta: i64) -> Result<Event, Malformed> {
     message.advance(topic_length);
     let properties_length = usize::from(message.get_u16());
     let properties = part(&mut message, properties_length)?;
-    let (body, system_flag) = plain(body, system_flag);
     let offset = u64::try_from(queue_offset + offset_delta).map_err(|_| Malformed("a negative queue offset"))?;
     let envelope = Envelope {
         body,
@@ -98,21 +145,6 @@ fn read_one(mut message: Bytes, offset_delta: i64) -> Result<Event, Malformed> {
         reconsume_times,
     };
     Ok(Event { offset, envelope, attributes: None })
-}
-
-/// Decompresses a compressed body and clears its flag, so that the flag always describes the body. A body that cannot be decompressed
-/// stays as it is, flag and all: it can still be routed, and its consumer may know better.
-fn plain(body: Bytes, system_flag: i32) -> (Bytes, i32) {
-    if system_flag & system_flag::COMPRESSED == 0 {
-        return (body, system_flag);
-    }
-    match compression::decompress(&body, system_flag) {
-        Ok(plain) => (plain, system_flag & !(system_flag::COMPRESSED | system_flag::COMPRESSION_KIND)),
-        Err(error) => {
-            tracing::warn!(%error, length = body.len(), "a message body is routed compressed, as it cannot be decompressed");
-            (body, system_flag)
-        }
-    }
 }
 
 fn host(message: &mut Bytes, version_6: bool) -> Result<Option<SocketAddr>, Malformed> {
@@ -186,7 +218,7 @@ pub(crate) mod tests {
         let messages = [stored(5, &body, "KEYS\u{1}k\u{2}a\u{1}b\u{2}", 0), stored(6, b"", "", system_flag::BORN_HOST_V6)];
         let response = response(&messages);
         let mut events = Vec::new();
-        read(response.clone(), 0, &[], &mut events).expect("whole messages");
+        read(response.clone(), 0, 0, &[], &mut events).expect("whole messages");
         assert_eq!(events.iter().map(|event| event.offset).collect::<Vec<_>>(), [5, 6]);
         let envelope = &events[0].envelope;
         assert_eq!(envelope.body, body);
@@ -206,7 +238,7 @@ pub(crate) mod tests {
         let messages = ["TAGS\u{1}a\u{2}", "TAGS\u{1}ab\u{2}", "x\u{1}a\u{2}", "TAGS\u{1}b\u{2}"];
         let messages: Vec<_> = (0..).zip(messages).map(|(offset, properties)| stored(offset, b"", properties, 0)).collect();
         let mut events = Vec::new();
-        read(response(&messages), 0, &["a".into(), "b".into()], &mut events).expect("whole messages");
+        read(response(&messages), 0, 0, &["a".into(), "b".into()], &mut events).expect("whole messages");
         assert_eq!(events.iter().map(|event| event.offset).collect::<Vec<_>>(), [0, 3]);
     }
 
@@ -215,20 +247,91 @@ pub(crate) mod tests {
     fn nonsense_is_an_error() {
         let message = stored(1, b"body", "a\u{1}b\u{2}", 0);
         for length in 1..message.len() {
-            assert!(read(message.slice(..length), 0, &[], &mut Vec::new()).is_err(), "{length}");
+            assert!(read(message.slice(..length), 0, 0, &[], &mut Vec::new()).is_err(), "{length}");
         }
         for position in 0..message.len() {
             let mut wrong = message.to_vec();
             wrong[position] = 0xFF;
-            read(wrong.into(), 0, &[], &mut Vec::new()).ok();
+            read(wrong.into(), 0, 0, &[], &mut Vec::new()).ok();
         }
     }
 
-    /// *Scenario*: a body that claims to be compressed and is not. *Guarantees*: routed as it is, with its flag.
+    /// *Scenario*: a compressed body. *Guarantees*: it stays as it was stored, with its flag, without a copy.
     #[test]
-    fn a_body_that_does_not_decompress_stays() {
+    fn a_compressed_body_stays_as_it_was_stored() {
         let mut events = Vec::new();
-        read(stored(1, b"not zlib", "", system_flag::COMPRESSED), 0, &[], &mut events).expect("a whole message");
-        assert_eq!((events[0].envelope.body.as_ref(), events[0].envelope.system_flag), (&b"not zlib"[..], system_flag::COMPRESSED));
+        let response = stored(1, b"zlib or not", "", system_flag::COMPRESSED);
+        read(response.clone(), 0, 0, &[], &mut events).expect("a whole message");
+        assert_eq!((events[0].envelope.body.as_ref(), events[0].envelope.system_flag), (&b"zlib or not"[..], system_flag::COMPRESSED));
+        assert!(response.as_ptr_range().contains(&events[0].envelope.body.as_ptr()));
+    }
+
+    /// A batch in the form in which `MessageDecoder.encodeMessages` of Java makes it.
+    fn batch(messages: &[(&[u8], &str)]) -> Vec<u8> {
+        let mut batch = BytesMut::new();
+        for (body, properties) in messages {
+            batch.put_u32(u32::try_from(22 + body.len() + properties.len()).expect("short"));
+            batch.put_slice(&[0; 8]);
+            batch.put_i32(7);
+            batch.put_u32(u32::try_from(body.len()).expect("short"));
+            batch.put_slice(body);
+            batch.put_u16(u16::try_from(properties.len()).expect("short"));
+            batch.put_slice(properties.as_bytes());
+        }
+        batch.to_vec()
+    }
+
+    /// *Scenario*: three bodies that their broker stored as one message, plain and compressed, pulled from the start and from their middle, among
+    /// other messages, with and without wanted tags. *Guarantees*: each body is an event with an offset of its own; what is before the asked
+    /// offset is left out.
+    #[test]
+    fn a_batch_stored_as_one_message_is_taken_apart() {
+        use std::io::Write;
+        let inner: [(&[u8], &str); 3] = [(b"one", "TAGS\u{1}a\u{2}UNIQ_KEY\u{1}1\u{2}"), (b"", ""), (b"three", "TAGS\u{1}b\u{2}")];
+        let batch = batch(&inner);
+        let mut zlib = flate2::write::ZlibEncoder::new(Vec::new(), flate2::Compression::fast());
+        zlib.write_all(&batch).expect("to memory");
+        let zlib = zlib.finish().expect("to memory");
+        for (body, flag) in [(&batch, INNER_BATCH), (&zlib, INNER_BATCH | system_flag::COMPRESSED)] {
+            let messages = [
+                stored(4, b"before", "", 0),
+                stored(5, body, "INNER_NUM\u{1}3\u{2}INNER_BASE\u{1}5\u{2}", flag),
+                stored(8, b"behind", "", 0),
+            ];
+            let read = |from: u64, wanted: &[String]| {
+                let mut events = Vec::new();
+                read(response(&messages), 0, from, wanted, &mut events).expect("whole messages");
+                events
+            };
+            let events = read(4, &[]);
+            assert_eq!(events.iter().map(|event| event.offset).collect::<Vec<_>>(), [4, 5, 6, 7, 8]);
+            assert_eq!(
+                events.iter().map(|event| &event.envelope.body[..]).collect::<Vec<_>>(),
+                [&b"before"[..], b"one", b"", b"three", b"behind"]
+            );
+            let envelope = &events[1].envelope;
+            assert_eq!(
+                (envelope.flag, envelope.system_flag, envelope.store_timestamp, envelope.properties.get("UNIQ_KEY")),
+                (7, 0, 2000, Some("1"))
+            );
+            assert_eq!(read(6, &[]).iter().map(|event| event.offset).collect::<Vec<_>>(), [4, 6, 7, 8]);
+            assert_eq!(read(4, &["b".into()]).iter().map(|event| event.offset).collect::<Vec<_>>(), [7]);
+        }
+    }
+
+    /// *Scenario*: every truncation of such a batch, and lengths in it that lie. *Guarantees*: it is routed as it is, never a panic.
+    #[test]
+    fn a_batch_that_cannot_be_read_stays_whole() {
+        let batch = batch(&[(b"one", "a\u{1}b\u{2}"), (b"two", "")]);
+        for position in 0..batch.len() {
+            let mut wrong = batch.clone();
+            wrong[position] = 0xFF;
+            for body in [&batch[..position], &wrong] {
+                read(stored(5, body, "", INNER_BATCH), 0, 0, &[], &mut Vec::new()).expect("a whole message");
+            }
+        }
+        let mut events = Vec::new();
+        read(stored(5, &batch[..30], "", INNER_BATCH), 0, 0, &[], &mut events).expect("a whole message");
+        assert_eq!((events.len(), events[0].envelope.body.as_ref()), (1, &batch[..30]));
     }
 }

@@ -8,11 +8,10 @@ use bytes::Bytes;
 use futures::future::join_all;
 use rocketbridge_connector::{Code, Error};
 use rocketbridge_model::session::Delivery;
-use rocketbridge_model::{Envelope, Event, Properties};
+use rocketbridge_model::{Envelope, Event, Properties, property};
 
 use crate::client::Client;
 use crate::encode::{self, Placement};
-use crate::property;
 use crate::target::Sender;
 
 /// Most messages of one batch; batches go round the queues.
@@ -88,7 +87,8 @@ impl Producer {
         }
         let (route, attempt) = (&route, &attempt);
         let sent = join_all(by_queue.into_iter().enumerate().map(|(queue, (indices, deliveries))| async move {
-            let placement = Placement { queue, queues, orderly: false, provenance: None, attempt };
+            let taste = self.sender.taste();
+            let placement = Placement { queue, queues, orderly: false, provenance: None, taste, attempt };
             let plan = encode::plan(&deliveries, &placement);
             drop(deliveries);
             let mut failures = plan.refused;

@@ -242,7 +242,7 @@ fn read(response: Response, address: &str, names: &Names, offset: u64) -> Result
     match response.code {
         response::SUCCESS => {
             let delta = response.number("offsetDelta").unwrap_or_default();
-            message::read(response.body, delta, &names.tags, &mut pulled.events)
+            message::read(response.body, delta, offset, &names.tags, &mut pulled.events)
                 .map_err(|malformed| Failure::nonsense(address, malformed.0))?;
             if let Some(last) = pulled.events.last() {
                 pulled.next_offset = pulled.next_offset.max(last.offset + 1);

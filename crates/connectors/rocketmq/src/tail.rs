@@ -4,8 +4,10 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
+use rocketbridge_compression as compression;
 use rocketbridge_connector::{Error, Partition, PartitionReader, PullLimits, Source};
 use rocketbridge_model::Event;
+use rocketbridge_model::event::system_flag;
 use rocketbridge_model::resolved::{RocketMqSource, StartPosition};
 use rocketbridge_runtime::{Backoff, TaskHandle, TaskKind};
 use tokio::sync::mpsc;
@@ -30,7 +32,7 @@ pub struct Tail {
 pub struct Tailed {
     /// Its partition.
     pub partition: Partition,
-    /// The message.
+    /// The message; its body is plain, whether its producer compressed it or not.
     pub event: Event,
 }
 
@@ -84,6 +86,7 @@ async fn follow(
                 backoff.reset();
                 offset = pulled.next_offset;
                 for event in pulled.events {
+                    let event = plain(event).await;
                     if messages.send(Ok(Tailed { partition: partition.clone(), event })).await.is_err() {
                         return Ok(());
                     }
@@ -97,4 +100,21 @@ async fn follow(
             }
         }
     }
+}
+
+/// The event with its body as its producer had it. A body that cannot be decompressed is shown as it is.
+async fn plain(mut event: Event) -> Event {
+    if !compression::is_compressed(&event.envelope) {
+        return event;
+    }
+    let (body, flag) = (event.envelope.body.clone(), event.envelope.system_flag);
+    match tokio::task::spawn_blocking(move || compression::decompress(&body, flag)).await {
+        Ok(Ok(plain)) => {
+            event.envelope.body = plain;
+            event.envelope.system_flag &= !system_flag::ANY_COMPRESSION;
+        }
+        Ok(Err(error)) => tracing::warn!(%error, offset = event.offset, "a body is shown compressed"),
+        Err(error) => tracing::warn!(%error, offset = event.offset, "a body is shown compressed"),
+    }
+    event
 }

@@ -2,17 +2,21 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use futures::FutureExt;
 use futures::future::{BoxFuture, join_all};
+use parking_lot::Mutex;
 use rocketbridge_connector::{Code, Error, LaneKey, Target};
 use rocketbridge_model::Origin;
 use rocketbridge_model::session::Delivery;
 
 use crate::client::Client;
-use crate::encode::{self, Batch, Content, Part, Placement, Single};
+use crate::encode::{self, Batch, Content, Part, Placement, Single, Taste};
 use crate::error::Failure;
+use crate::limit;
+use crate::placement::lane_queue;
 use crate::provenance;
 use crate::remoting::Request;
 use crate::remoting::code::{request, response};
@@ -29,6 +33,8 @@ pub(crate) struct TopicTarget {
     topic: String,
     sender: Sender,
     orderly: bool,
+    /// Whether it was said that provenance did not fit.
+    left_out: AtomicBool,
 }
 
 /// Sends parts to the queues of a topic.
@@ -37,6 +43,8 @@ pub(crate) struct Sender {
     /// Wire name of the topic.
     topic: String,
     group: String,
+    /// What the topic's brokers have turned out to take.
+    taste: Mutex<Taste>,
 }
 
 /// What became of the deliveries of some parts: those that failed, by index.
@@ -44,7 +52,8 @@ type Failures = Vec<(usize, Error)>;
 
 impl TopicTarget {
     pub(crate) fn new(client: Arc<Client>, topic: &str, orderly: bool) -> Self {
-        Self { sender: Sender::new(Arc::clone(&client), topic), client, topic: topic.to_owned(), orderly }
+        let sender = Sender::new(Arc::clone(&client), topic);
+        Self { sender, client, topic: topic.to_owned(), orderly, left_out: AtomicBool::new(false) }
     }
 
     async fn deliver_all(&self, origin: &Origin, deliveries: &[Delivery]) -> Vec<Result<(), Error>> {
@@ -53,15 +62,22 @@ impl TopicTarget {
             Ok(route) => route,
             Err(error) => return vec![Err(error); deliveries.len()],
         };
-        let queues = route.writable().len();
         let placement = Placement {
-            queue: origin.queue as usize % queues,
-            queues,
+            queue: lane_queue(&origin.broker, origin.queue, route.writable()),
+            queues: route.writable().len(),
             orderly: self.orderly,
             provenance: Some(&provenance::prefix(origin)),
+            taste: self.sender.taste(),
             attempt: &attempt,
         };
         let plan = encode::plan(deliveries, &placement);
+        if plan.left_out > 0 && !self.left_out.swap(true, Ordering::Relaxed) {
+            tracing::warn!(
+                topic = self.topic,
+                properties = plan.left_out,
+                "messages go without some of RB_ORIGIN, RB_TIMED and RB_REASON, for which their properties leave no room"
+            );
+        }
         let mut by_queue: BTreeMap<usize, Vec<Part>> = BTreeMap::new();
         for part in plan.parts {
             by_queue.entry(part.queue).or_default().push(part);
@@ -101,7 +117,13 @@ fn results(count: usize, failures: impl Iterator<Item = (usize, Error)>) -> Vec<
 
 impl Sender {
     pub(crate) fn new(client: Arc<Client>, topic: &str) -> Self {
-        Self { topic: client.wire_name(topic), group: client.wire_name(GROUP), client }
+        let topic = client.wire_name(topic);
+        Self { taste: Mutex::new(Taste::of(&topic)), topic, group: client.wire_name(GROUP), client }
+    }
+
+    /// What the topic's brokers take in batches, as far as is known.
+    pub(crate) fn taste(&self) -> Taste {
+        *self.taste.lock()
     }
 
     /// The topic's route, if it has a queue to write to.
@@ -125,7 +147,10 @@ impl Sender {
             }
             let failed = match part.content {
                 Content::Batch(batch) => self.send_batch(route, queue, &batch).await,
-                Content::Single(single) => self.send_single(route, queue, single).await,
+                Content::Single(single) => match self.send_single(route, queue, &single).await {
+                    Ok(()) => continue,
+                    Err(error) => vec![(single.index, error)],
+                },
             };
             stopped = failed.iter().map(|(_, error)| error).find(|error| error.code() != Code::Rejected).cloned();
             failures.extend(failed);
@@ -133,50 +158,83 @@ impl Sender {
         failures
     }
 
+    /// Sends a batch. What a broker refuses as a batch it may take message by message, so a refused batch falls apart.
     async fn send_batch(&self, route: &Route, queue: &Queue, batch: &Batch) -> Failures {
-        let Err(error) = self.confirmed(route, queue, self.batch(queue, batch.body.clone())).await else { return Failures::new() };
-        if error.code() != Code::Rejected || batch.messages.len() == 1 {
-            return batch.messages.iter().map(|(index, _)| (*index, error.clone())).collect();
+        let Err(failure) = self.confirmed(route, queue, self.batch(queue, batch)).await else { return Failures::new() };
+        let refused = failure.may_be_of_the_batch();
+        let error = self.failed(queue, failure);
+        if !refused {
+            return batch.messages.iter().map(|message| (message.index, error.clone())).collect();
         }
-        // Something in the batch is refused for good: alone, each message shows whether it is the one.
         let mut failures = Failures::new();
-        let mut start = 0;
-        let mut messages = batch.messages.iter();
-        while let Some((index, end)) = messages.next() {
-            if let Err(error) = self.confirmed(route, queue, self.batch(queue, batch.body.slice(start..*end))).await {
+        let mut singles = batch.singles();
+        while let Some(single) = singles.next() {
+            let sent = if single.body.is_empty() && batch.messages.len() == 1 {
+                Err(error.clone())
+            } else {
+                self.send_single(route, queue, &single).await
+            };
+            if let Err(error) = sent {
                 let stop = error.code() != Code::Rejected;
-                failures.push((*index, error.clone()));
+                failures.push((single.index, error.clone()));
                 if stop {
-                    failures.extend(messages.map(|(index, _)| (*index, error.clone())));
+                    failures.extend(singles.map(|single| (single.index, error.clone())));
                     return failures;
                 }
             }
-            start = *end;
+        }
+        if failures.is_empty() && error.code() == Code::Rejected {
+            self.learn(batch, &error);
         }
         failures
     }
 
-    async fn send_single(&self, route: &Route, queue: &Queue, single: Single) -> Failures {
-        let request = self
-            .message(Request::new(request::SEND_MESSAGE_V2), queue)
-            .number("f", single.system_flag)
-            .number("h", single.flag)
-            .field("i", single.properties)
-            .field("m", "false")
-            .body(single.body);
-        match self.confirmed(route, queue, request).await {
-            Ok(()) => Failures::new(),
-            Err(error) => vec![(single.index, error)],
+    /// A batch was refused and each of its messages was taken: the next batches are made so that they are taken.
+    fn learn(&self, batch: &Batch, error: &Error) {
+        let mut taste = self.taste.lock();
+        let before = *taste;
+        if error.reason.contains("TopicMessageType") && batch.has_sharding_key() {
+            taste.keyed = false;
+        } else if batch.body.len() > limit::SMALLEST_BATCH {
+            taste.batch = taste.batch.min(batch.body.len() / 2).max(limit::SMALLEST_BATCH);
+        }
+        if *taste != before {
+            tracing::info!(topic = self.topic, ?taste, %error, "a batch was refused whose messages were taken one by one; batches change");
         }
     }
 
-    fn batch(&self, queue: &Queue, body: bytes::Bytes) -> Request {
+    async fn send_single(&self, route: &Route, queue: &Queue, single: &Single) -> Result<(), Error> {
+        // A broker fails at a request without a body unless it is a batch.
+        let request = if single.body.is_empty() {
+            self.batch(queue, &single.as_batch())
+        } else {
+            self.message(Request::new(request::SEND_MESSAGE_V2), queue)
+                .number("f", single.system_flag)
+                .number("h", single.flag)
+                .field("i", single.properties_text())
+                .field("m", "false")
+                .body(single.body.clone())
+        };
+        let sent = self.confirmed(route, queue, request).await;
+        sent.map_err(|failure| {
+            let mut error = self.failed(queue, failure);
+            if error.code() == Code::Rejected {
+                let (body, properties) = (single.body.len(), single.properties.len());
+                error.reason += &format!(
+                    "; the message has a body of {body} bytes, and properties of {properties} bytes before the broker adds its own"
+                );
+            }
+            error
+        })
+    }
+
+    fn batch(&self, queue: &Queue, batch: &Batch) -> Request {
         self.message(Request::new(request::SEND_BATCH_MESSAGE), queue)
-            .field("f", "0")
+            .number("f", batch.system_flag)
             .field("h", "0")
             .field("i", "")
             .field("m", "true")
-            .body(body)
+            .body(batch.body.clone())
     }
 
     /// The fields that all sends share (`SendMessageRequestHeaderV2`).
@@ -194,23 +252,25 @@ impl Sender {
             .field("n", queue.broker.clone())
     }
 
+    fn failed(&self, queue: &Queue, failure: Failure) -> Error {
+        self.client.doubt_route(&self.topic);
+        failure.during(format!("send to topic {}, broker {}, queue {}", self.topic, queue.broker, queue.id))
+    }
+
     /// Sends and waits until the broker has stored it as durably as it is set up to.
     ///
-    /// A synchronous broker that could not flush, or not reach its replica, in time has it in memory only: that is a failure, and the
-    /// repeat may duplicate. A master that merely has no replica now has stored it, and repeating would mend nothing.
-    async fn confirmed(&self, route: &Route, queue: &Queue, request: Request) -> Result<(), Error> {
-        let failed = |failure: Failure| {
-            self.client.doubt_route(&self.topic);
-            failure.during(format!("send to topic {}, broker {}, queue {}", self.topic, queue.broker, queue.id))
-        };
+    /// A synchronous broker that could not flush, or not reach its replica, in time has it in memory only. RocketMQ's own client returns such a
+    /// send as done, with a status; here it is a failure, and the repeat may duplicate. A master that merely has no replica now has stored it,
+    /// and repeating would mend nothing.
+    async fn confirmed(&self, route: &Route, queue: &Queue, request: Request) -> Result<(), Failure> {
         let Some(address) = route.master(&queue.broker) else {
             let reason = format!("broker {} has no master now", queue.broker);
-            return Err(failed(Failure::Lost { address: self.client.name_servers(), reason }));
+            return Err(Failure::Lost { address: self.client.name_servers(), reason });
         };
-        let response = self.client.exchange(address, request, SEND_ANSWER).await.map_err(failed)?;
+        let response = self.client.exchange(address, request, SEND_ANSWER).await?;
         match response.code {
             response::SUCCESS | response::SLAVE_NOT_AVAILABLE => Ok(()),
-            _ => Err(failed(Failure::refused(address, &response))),
+            _ => Err(Failure::refused(address, &response)),
         }
     }
 }
@@ -221,7 +281,7 @@ impl Content {
             Self::Batch(batch) => (&batch.messages[..], None),
             Self::Single(single) => (&[][..], Some(single.index)),
         };
-        batch.iter().map(|(index, _)| *index).chain(single)
+        batch.iter().map(|message| message.index).chain(single)
     }
 }
 

@@ -73,6 +73,14 @@ impl Variable {
         Ok(Self { name, origin })
     }
 
+    /// The path that it is read from, if it is no constant.
+    pub(crate) fn path(&self) -> Option<&Path> {
+        match &self.origin {
+            Origin::Path(path) => Some(path),
+            Origin::Constant(_) => None,
+        }
+    }
+
     pub(crate) fn name(&self) -> &str {
         &self.name
     }

@@ -36,4 +36,8 @@ pub(crate) mod response {
     pub(crate) const PULL_OFFSET_MOVED: i32 = 21;
     pub(crate) const QUERY_NOT_FOUND: i32 = 22;
     pub(crate) const SUBSCRIPTION_GROUP_NOT_EXIST: i32 = 26;
+    pub(crate) const INVALID_PARAMETER: i32 = 29;
+    pub(crate) const FLOW_CONTROL: i32 = 215;
+    pub(crate) const NOT_LEADER_FOR_QUEUE: i32 = 501;
+    pub(crate) const GO_AWAY: i32 = 1500;
 }

@@ -5,8 +5,9 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use anyhow::{Context, Result, ensure};
 use bytes::Bytes;
 use rocketbridge_connector::{Code, Registry};
-use rocketbridge_connector_rocketmq::{Message, ORIGIN_PROPERTY, origin_of};
+use rocketbridge_connector_rocketmq::{Message, ORIGIN_PROPERTY, TIMED_PROPERTY, origin_of};
 use rocketbridge_model::resolved::{RocketMqConnection, StartPosition};
+use rocketbridge_model::{Event, Properties};
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::cluster::Cluster;
@@ -57,23 +58,191 @@ pub(crate) async fn messages_keep_everything(cluster: &mut Cluster) -> Result<()
     Ok(())
 }
 
-/// *Scenario*: bodies compressed by their producer, by zlib and Zstandard. *Guarantees*: read as they were before compression.
-pub(crate) async fn compressed_bodies_arrive_plain(cluster: &mut Cluster) -> Result<()> {
+/// *Scenario*: bodies compressed by their producer, by zlib and Zstandard, one of 12 MiB before; among bodies that are not. *Guarantees*: each
+/// is stored at the target as it was stored at the source, the large one too, although the broker would not take it plain; a tail shows
+/// them plain.
+pub(crate) async fn compressed_bodies_travel_as_they_are_stored(cluster: &mut Cluster) -> Result<()> {
     use std::io::Write;
     let session = Session::new(cluster.connection());
     let topic = session.topic("compressed", 1).await?;
-    let plain = b"the same words again and again, ".repeat(1000);
-    let mut zlib = flate2::write::ZlibEncoder::new(Vec::new(), flate2::Compression::default());
-    zlib.write_all(&plain)?;
-    let mut compressed = [event(0, zlib.finish()?, &[("x", "y")]), event(1, zstd::encode_all(&plain[..], 3)?, &[])];
-    // Compressed; and by Zstandard.
-    compressed[0].envelope.system_flag = 1;
-    compressed[1].envelope.system_flag = 1 | 2 << 8;
-    delivered(&session.target(&topic, false), compressed).await?;
-    for event in stored(&session, &topic, 2).await? {
-        ensure!(event.envelope.body == plain, "{} bytes", event.envelope.body.len());
-        ensure!(event.envelope.system_flag & 1 == 0);
+    let plain = [b"the same words again and again, ".repeat(1000), vec![7; 12 * 1024 * 1024], b"not compressed".to_vec()];
+    let zlib = |body: &[u8]| {
+        let mut zlib = flate2::write::ZlibEncoder::new(Vec::new(), flate2::Compression::default());
+        zlib.write_all(body).and_then(|()| zlib.finish())
+    };
+    let mut events = [
+        event(0, zlib(&plain[0])?, &[("x", "y")]),
+        event(1, zlib(&plain[1])?, &[]),
+        event(2, plain[2].clone(), &[]),
+        event(3, zstd::encode_all(&plain[0][..], 3)?, &[]),
+    ];
+    // Compressed; and by Zstandard. The fourth bit says that a transaction was committed, which is over.
+    events[0].envelope.system_flag = 1 | 8;
+    events[1].envelope.system_flag = 1;
+    events[3].envelope.system_flag = 1 | 2 << 8;
+    delivered(&session.target(&topic, false), events.clone()).await?;
+    let arrived = stored(&session, &topic, 4).await?;
+    for (arrived, sent) in arrived.iter().zip(&events) {
+        ensure!(arrived.envelope.body == sent.envelope.body, "{} bytes", arrived.envelope.body.len());
+        ensure!(arrived.envelope.system_flag & 0x70D == sent.envelope.system_flag & 0x701, "{:x}", arrived.envelope.system_flag);
     }
+    let mut tail = session.admin.tail(&topic, &[], StartPosition::Earliest).await?;
+    for expected in [&plain[0], &plain[1], &plain[2], &plain[0]] {
+        let shown = timeout(Duration::from_secs(20), tail.next()).await.context("a message")??.event;
+        ensure!(shown.envelope.body == *expected && shown.envelope.system_flag & 1 == 0, "{} bytes", shown.envelope.body.len());
+    }
+    Ok(())
+}
+
+/// *Scenario*: properties of every length near the limit of 32,767 bytes, which brokers add to, between small messages; by a target and by
+/// a producer, in batches as far as they may. *Guarantees*: what is acknowledged can be read, in order, and so can every small one; what is
+/// not is `Rejected` and says how long its properties are.
+pub(crate) async fn what_is_acknowledged_can_be_read(cluster: &mut Cluster) -> Result<()> {
+    let session = Session::new(cluster.connection());
+    let (topic, produced) = (session.topic("near", 1).await?, session.topic("near-produced", 1).await?);
+    let lengths = [
+        30_000, 31_700, 31_740, 31_750, 32_000, 32_600, 32_660, 32_680, 32_690, 32_700, 32_710, 32_720, 32_730, 32_740, 32_750, 32_760,
+        32_767,
+    ];
+    let mut events = Vec::new();
+    for length in lengths {
+        let number = events.len() as u64;
+        events.push(event(number, format!("before {length}"), &[]));
+        // `big`, its value, and two separators.
+        events.push(event(number + 1, format!("{length}"), &[("big", &"x".repeat(length - 5))]));
+    }
+    let results = deliver(&session.target(&topic, false), events.clone()).await;
+    let expected = acknowledged(&events, &results)?;
+    let arrived = stored(&session, &topic, expected.len()).await?;
+    ensure!(arrived.iter().map(|event| &event.envelope.body).eq(&expected), "{} of {}", arrived.len(), expected.len());
+    ensure!(expected.len() > lengths.len() + 4 && expected.len() < events.len(), "{} of {}", expected.len(), events.len());
+    println!("{}: {} of {} lengths of properties are stored", cluster.name(), expected.len() - lengths.len(), lengths.len());
+
+    let messages: Vec<_> = lengths
+        .iter()
+        .flat_map(|length| {
+            // The producer adds its unique key, 42 bytes.
+            let big = Message { properties: vec![("big".to_owned(), "x".repeat(length - 47))], ..body(&length.to_string()) };
+            [body("before"), big].map(|message| Message { queue: Some(0), ..message })
+        })
+        .collect();
+    let results = session.admin.producer(&produced).send(&messages).await;
+    let stored_now = results.iter().filter(|result| result.is_ok()).count();
+    ensure!(stored_now < messages.len() && stored(&session, &produced, stored_now).await?.len() == stored_now);
+    Ok(())
+}
+
+/// Bodies of the events that were acknowledged. Those that were not must have been refused for good.
+fn acknowledged(events: &[Event], results: &[Result<(), rocketbridge_connector::Error>]) -> Result<Vec<Bytes>> {
+    let mut bodies = Vec::new();
+    for (event, result) in events.iter().zip(results) {
+        match result {
+            Ok(()) => bodies.push(event.envelope.body.clone()),
+            Err(error) => {
+                let length = event.envelope.properties.len();
+                ensure!(error.code() == Code::Rejected, "{error}");
+                ensure!(length > 31_000 && error.to_string().contains(&format!("properties of {length} bytes")), "{error}");
+            }
+        }
+    }
+    Ok(bodies)
+}
+
+/// *Scenario*: property values and names that are not UTF-8, in a batch and alone. *Guarantees*: a batch carries the very bytes; alone they
+/// are what every Java client makes of them.
+pub(crate) async fn property_bytes_are_kept(cluster: &mut Cluster) -> Result<()> {
+    let session = Session::new(cluster.connection());
+    let topic = session.topic("bytes", 1).await?;
+    let odd = |body: &str, more: &[(&str, &str)]| {
+        let mut odd = event(0, body.to_owned(), more);
+        let mut wire = b"latin\x01caf\xe9\x02n\xff\x01v\x02".to_vec();
+        wire.extend_from_slice(odd.envelope.properties.as_wire());
+        odd.envelope.properties = Properties::from_wire(wire.into());
+        odd
+    };
+    delivered(&session.target(&topic, false), [odd("batch", &[]), odd("alone", &[("INNER_MULTI_DISPATCH", "%LMQ%x")])]).await?;
+    let arrived = stored(&session, &topic, 2).await?;
+    let has = |event: &Event, part: &[u8]| event.envelope.properties.as_wire().windows(part.len()).any(|window| window == part);
+    // The embedded broker reads properties as text.
+    let kept = has(&arrived[0], b"latin\x01caf\xe9\x02") && has(&arrived[0], b"n\xff\x01v\x02");
+    ensure!(kept || !cluster.is_java(), "{:?}", arrived[0].envelope.properties.as_wire());
+    ensure!(has(&arrived[1], "latin\u{1}caf\u{fffd}\u{2}".as_bytes()), "{:?}", arrived[1].envelope.properties.as_wire());
+    Ok(())
+}
+
+/// *Scenario*: four batches of 25 bodies, sent by Java's client to a topic whose broker stores a batch as one message; read from the start, from
+/// the middle of a batch, and followed. *Guarantees*: each body is an event, with an offset of its own and the properties that it was sent with.
+pub(crate) async fn batches_stored_as_one_message_are_taken_apart(cluster: &mut Cluster) -> Result<()> {
+    let session = Session::new(cluster.connection());
+    let Some(java) = cluster.java_5() else { return Ok(()) };
+    cluster.mqadmin(&["updateTopic", "-c", java.name(), "-t", "batched", "-r", "1", "-w", "1", "-a", "+queue.type=BatchCQ"])?;
+    java.run(SEND_BATCHES, &["batched"])?;
+    let arrived = stored(&session, "batched", 100).await?;
+    for (number, event) in (0..).zip(&arrived) {
+        let text = number.to_string();
+        ensure!(event.offset == number && event.envelope.body == text && event.envelope.system_flag & 0xC0 == 0, "{event:?}");
+        let properties = &event.envelope.properties;
+        ensure!(properties.get("TAGS") == Some("paid") && properties.get("number") == Some(&text) && properties.get("UNIQ_KEY").is_some());
+    }
+    let mut queue = open(&session.source("batched", &[])).await?;
+    ensure!(read(&mut queue, 30, 70).await?.iter().map(|event| event.offset).eq(30..100));
+    let mut tail = session.admin.tail("batched", &[], StartPosition::Earliest).await?;
+    for number in 0..100 {
+        let shown = timeout(Duration::from_secs(20), tail.next()).await.context("a message")??.event;
+        ensure!(shown.envelope.body == number.to_string(), "{shown:?}");
+    }
+    let copy = session.topic("batched-copy", 1).await?;
+    delivered(&session.target(&copy, false), arrived).await?;
+    ensure!(
+        stored(&session, &copy, 100).await?.iter().map(|event| event.envelope.body.clone()).eq((0..100).map(|number| number.to_string()))
+    );
+    Ok(())
+}
+
+const SEND_BATCHES: &str = r#"
+import java.util.ArrayList;
+import java.util.List;
+import org.apache.rocketmq.client.producer.DefaultMQProducer;
+import org.apache.rocketmq.common.message.Message;
+
+public class Program {
+    public static void main(String[] arguments) throws Exception {
+        DefaultMQProducer producer = new DefaultMQProducer("batches");
+        producer.setNamesrvAddr(arguments[0]);
+        producer.setSendMsgTimeout(20000);
+        producer.start();
+        for (int start = 0; start < 100; start += 25) {
+            List<Message> batch = new ArrayList<>();
+            for (int number = start; number < start + 25; number++) {
+                Message message = new Message(arguments[1], "paid", Integer.toString(number).getBytes());
+                message.putUserProperty("number", Integer.toString(number));
+                batch.add(message);
+            }
+            producer.send(batch);
+        }
+        producer.shutdown();
+    }
+}
+"#;
+
+/// *Scenario*: a retry topic as the target. *Guarantees*: brokers refuse batches for it; the messages arrive all the same, in order.
+pub(crate) async fn retry_topics_take_messages(cluster: &mut Cluster) -> Result<()> {
+    // The embedded broker takes all that is sent to a retry topic for dead letters.
+    if !cluster.is_java() {
+        return Ok(());
+    }
+    let session = Session::new(cluster.connection());
+    let topic = session.topic("%RETRY%group-again", 1).await?;
+    // The group must be known, and it is by its heartbeat.
+    let other = session.topic("again", 1).await?;
+    let mut definition = session.definition(&other, &[]);
+    definition.group = "group-again".to_owned();
+    let source = session.connectors.source(&definition);
+    let mut queue = open(&source).await?;
+    queue.committer.commit(0).await?;
+    delivered(&session.target(&topic, false), (0..5).map(|number| event(number, number.to_string(), &[("a", "b")]))).await?;
+    let arrived = stored(&session, &topic, 5).await?;
+    ensure!(arrived.iter().map(|event| &event.envelope.body[..]).eq([b"0", b"1", b"2", b"3", b"4"]));
     Ok(())
 }
 
@@ -222,25 +391,31 @@ pub(crate) async fn refused_messages_stand_alone(cluster: &mut Cluster) -> Resul
     Ok(())
 }
 
-/// *Scenario*: a message with a delay level between two without. *Guarantees*: the two arrive now, it a second later.
-pub(crate) async fn delayed_messages_are_delayed(cluster: &mut Cluster) -> Result<()> {
+/// *Scenario*: messages that a producer delays, by level and, where the broker knows timers, until a time; when they can be read, they are
+/// delivered to another topic, with a timed message that is ten days ahead and was read from a broker without timers. *Guarantees*: they are
+/// delayed once; the copies are there at once and say how their originals were delayed.
+pub(crate) async fn delays_do_not_begin_again(cluster: &mut Cluster) -> Result<()> {
     let session = Session::new(cluster.connection());
-    let topic = session.topic("delayed", 1).await?;
+    let (topic, copy) = (session.topic("delayed", 1).await?, session.topic("delayed-copy", 1).await?);
     let sent = Instant::now();
-    let events = [event(0, "now", &[]), event(1, "later", &[("DELAY", "1"), ("x", "y")]), event(2, "too", &[])];
-    delivered(&session.target(&topic, false), events).await?;
-    let mut queue = open(&session.source(&topic, &[])).await?;
-    let mut arrived = Vec::new();
-    let mut offset = 0;
-    while arrived.len() < 3 {
-        ensure!(sent.elapsed() < Duration::from_secs(30), "{arrived:?}");
-        let pulled = queue.reader.pull(offset, LIMITS).await?;
-        offset = pulled.next_offset;
-        arrived.extend(pulled.events.into_iter().map(|event| (event, sent.elapsed())));
-    }
-    ensure!(arrived.iter().map(|(event, _)| &event.envelope.body[..]).eq([&b"now"[..], b"too", b"later"]));
-    ensure!(arrived[2].1 > Duration::from_millis(700), "{:?}", arrived[2].1);
-    ensure!(arrived[2].0.envelope.properties.get("x") == Some("y") && origin_of(&arrived[2].0.envelope.properties).is_some());
+    let timer = Message { properties: vec![("TIMER_DELAY_MS".into(), "1500".into())], ..body("timer") };
+    session.send(&topic, &[body("now"), Message { delay_level: 1, ..body("later") }, timer]).await?;
+    let mut originals = stored(&session, &topic, 3).await?;
+    ensure!(sent.elapsed() > Duration::from_millis(700), "{:?}", sent.elapsed());
+    let ahead = (SystemTime::now() + Duration::from_secs(10 * 86_400)).duration_since(UNIX_EPOCH)?.as_millis().to_string();
+    originals.push(event(9, "ahead", &[("TIMER_DELIVER_MS", &ahead), ("__STARTDELIVERTIME", &ahead), ("DELAY", "5"), ("x", "y")]));
+    // As in a broker that keeps the property when the delay is over.
+    originals.push(event(10, "level", &[("DELAY", "18")]));
+    delivered(&session.target(&copy, false), originals).await?;
+    let delivered = Instant::now();
+    let copies = stored(&session, &copy, 5).await?;
+    ensure!(delivered.elapsed() < Duration::from_secs(1), "{:?}", delivered.elapsed());
+    let of = |body: &str| copies.iter().find(|event| event.envelope.body == body).map(|event| &event.envelope.properties);
+    let told = format!("TIMER_DELIVER_MS={ahead} __STARTDELIVERTIME={ahead} DELAY=5");
+    let ahead = of("ahead").context("it is there")?;
+    ensure!(ahead.get(TIMED_PROPERTY) == Some(&told) && ahead.get("x") == Some("y") && origin_of(ahead).is_some(), "{ahead:?}");
+    ensure!(of("level").context("it is there")?.get(TIMED_PROPERTY) == Some("DELAY=18"));
+    ensure!(of("now").context("it is there")?.get(TIMED_PROPERTY).is_none());
     Ok(())
 }
 

@@ -48,6 +48,11 @@ impl Cluster {
         }
     }
 
+    /// Whether it is Apache RocketMQ.
+    pub(crate) fn is_java(&self) -> bool {
+        matches!(self, Self::Java(_))
+    }
+
     pub(crate) fn connection(&self) -> RocketMqConnection {
         let name_server = match self {
             Self::Embedded { name_server, .. } => name_server.clone(),
@@ -99,6 +104,14 @@ impl Cluster {
         Ok(Some(String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr)))
     }
 
+    /// Apache RocketMQ 5, if it is.
+    pub(crate) fn java_5(&self) -> Option<&Java> {
+        match self {
+            Self::Java(java) if java.version.starts_with("5.") => Some(java),
+            _ => None,
+        }
+    }
+
     pub(crate) async fn stop(self) {
         if let Self::Embedded { running: Some(running), .. } = self {
             running.stop().await;
@@ -124,6 +137,24 @@ impl Java {
         Ok(java)
     }
 
+    /// The cluster's name.
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Runs a Java program on RocketMQ's own client; its arguments are the name server's address and `more`.
+    pub(crate) fn run(&self, program: &str, more: &[&str]) -> Result<()> {
+        let folder = tempfile::tempdir()?;
+        let source = folder.path().join("Program.java");
+        std::fs::write(&source, program)?;
+        let libraries = kit_home().join(format!("rocketmq-{}/lib/*", self.version));
+        let output = Command::new("java").arg("-cp").arg(libraries).arg(source).arg(&self.name_server).args(more).output()?;
+        if !output.status.success() {
+            bail!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+        }
+        Ok(())
+    }
+
     fn kit(&self, arguments: &[&str]) -> Result<()> {
         let output = Command::new(kit()).args(arguments).output().context("run rocketmq.sh")?;
         if !output.status.success() {
@@ -147,11 +178,16 @@ fn kit() -> PathBuf {
 }
 
 fn run_directory(name: &str) -> PathBuf {
+    kit_home().join("run").join(name)
+}
+
+/// Where the kit keeps what it installs and runs.
+fn kit_home() -> PathBuf {
     let variable = |name: &str| std::env::var_os(name).map(PathBuf::from);
-    let root = variable("ROCKETMQ_KIT_HOME")
+    variable("ROCKETMQ_KIT_HOME")
         .or_else(|| Some(variable("XDG_CACHE_HOME")?.join("rocketbridge")))
-        .or_else(|| Some(variable("HOME")?.join(".cache/rocketbridge")));
-    root.unwrap_or_default().join("run").join(name)
+        .or_else(|| Some(variable("HOME")?.join(".cache/rocketbridge")))
+        .unwrap_or_default()
 }
 
 /// Free ports for a name server and a broker, which also takes those two below and one above.

@@ -41,7 +41,11 @@ macro_rules! contract {
 
 contract![
     messages_keep_everything,
-    compressed_bodies_arrive_plain,
+    compressed_bodies_travel_as_they_are_stored,
+    what_is_acknowledged_can_be_read,
+    property_bytes_are_kept,
+    batches_stored_as_one_message_are_taken_apart,
+    retry_topics_take_messages,
     positions_are_found,
     commits_are_kept_by_the_broker,
     tags_are_filtered,
@@ -49,7 +53,7 @@ contract![
     unreachable_name_servers_are_said,
     offsets_out_of_range_are_said,
     refused_messages_stand_alone,
-    delayed_messages_are_delayed,
+    delays_do_not_begin_again,
     sharding_keys_keep_their_order,
     namespaces_are_prefixes,
     a_waiting_pull_sees_the_next_message,

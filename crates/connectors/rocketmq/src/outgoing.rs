@@ -1,0 +1,423 @@
+//! One message on its way to a target: what the event has, what parameters replace, and what RocketBridge adds.
+//!
+//! Guarantees: body and properties are the original's unless a parameter replaces them; what only the source's broker could say of the message
+//! is left out; a delay that is over does not begin again, it is told in `RB_TIMED`. What RocketBridge adds never makes a message too long: it is
+//! left out, or cut, where it does not fit.
+
+use bytes::Bytes;
+use rocketbridge_model::event::system_flag;
+use rocketbridge_model::properties::{NAME_VALUE_SEPARATOR, PROPERTY_SEPARATOR, pairs};
+use rocketbridge_model::property::{self, Kind};
+use rocketbridge_model::session::{Delivery, ParameterKey};
+
+use crate::limit;
+use crate::provenance;
+
+/// A message about to be written; its properties are beside it.
+pub(crate) struct Outgoing {
+    pub(crate) body: Bytes,
+    pub(crate) flag: i32,
+    /// How the body is compressed.
+    pub(crate) system_flag: i32,
+    /// Whether it asks to be delivered later; never a routed message.
+    pub(crate) timed: bool,
+    /// Whether a broker does with it, alone, what it does not do with a message of a batch.
+    pub(crate) singular: bool,
+    /// Whether it has a sharding key.
+    pub(crate) keyed: bool,
+    /// Names of RocketBridge's own properties that did not fit.
+    pub(crate) left_out: Vec<&'static str>,
+}
+
+/// What a broker heeds in a message that is sent alone only: light queues (`SendMessageProcessor`, `MultiDispatch`) and priorities.
+const SINGULAR: [&str; 3] = [property::MULTI_DISPATCH, "__LITE_TOPIC", "_SYS_MSG_PRIORITY_"];
+
+impl Outgoing {
+    /// Puts a message together; its properties are written to `properties`. With `provenance`, the part of it that all messages of a
+    /// partition share, the message is routed; without, its producer made it just now. The reason of the error is for people.
+    pub(crate) fn of(delivery: &Delivery, provenance: Option<&str>, properties: &mut Vec<u8>) -> Result<Self, String> {
+        properties.clear();
+        let envelope = &delivery.event.envelope;
+        let mut message = Self {
+            body: envelope.body.clone(),
+            flag: envelope.flag,
+            system_flag: envelope.system_flag & system_flag::ANY_COMPRESSION,
+            timed: false,
+            singular: false,
+            keyed: false,
+            left_out: Vec::new(),
+        };
+        let mut replaced = Replaced { reason: delivery.rejected.is_some(), ..Replaced::default() };
+        for parameter in &delivery.parameters {
+            match parameter.key {
+                ParameterKey::Body => {
+                    message.body = parameter.value.clone().unwrap_or_default();
+                    message.system_flag = 0;
+                }
+                ParameterKey::Properties => replaced.user = Some(parameter.value.as_deref()),
+                ParameterKey::Keys => replaced.keys = Some(parameter.value.as_deref()),
+                ParameterKey::Tags => replaced.tags = Some(parameter.value.as_deref()),
+                ParameterKey::ShardingKey => replaced.sharding_key = Some(parameter.value.as_deref()),
+            }
+        }
+        let copied = replaced.copy(envelope.properties.as_wire(), provenance.is_some(), properties);
+        (message.timed, message.singular) = (copied.timed, copied.singular);
+        replaced.write(properties)?;
+        if let Some(provenance) = provenance {
+            message.add_provenance(delivery, provenance, &copied, properties);
+        }
+        if let Some(reason) = &delivery.rejected {
+            message.add_reason(reason, properties);
+        }
+        message.keyed = sharding_key(properties).is_some();
+        if properties.len() > limit::PROPERTIES {
+            return Err(format!(
+                "its properties are {} bytes long; RocketMQ stores {} at most, among them 26 or more that the broker adds",
+                properties.len(),
+                limit::PROPERTIES
+            ));
+        }
+        if message.body.len() > limit::BODY {
+            return Err(format!("its body is {} bytes long, and no broker takes more than {}", message.body.len(), limit::BODY));
+        }
+        Ok(message)
+    }
+
+    fn add_provenance(&mut self, delivery: &Delivery, provenance: &str, copied: &Copied, properties: &mut Vec<u8>) {
+        if !copied.has_origin {
+            let mut digits = [0; 20];
+            let offset = decimal(delivery.event.offset, &mut digits);
+            self.add(property::ORIGIN, &[provenance.as_bytes(), offset], properties);
+        }
+        if !copied.has_timed && !copied.asked.is_empty() {
+            self.add(property::TIMED, &[&copied.asked], properties);
+        }
+    }
+
+    /// Adds why a dead letter is one, as far as it fits: a letter without its reason is better than none.
+    fn add_reason(&mut self, reason: &str, properties: &mut Vec<u8>) {
+        let room = room(properties).saturating_sub(property::REASON.len() + 2).min(provenance::REASON_BYTES);
+        let reason = provenance::reason(reason, room);
+        self.add(property::REASON, &[reason.as_bytes()], properties);
+    }
+
+    fn add(&mut self, name: &'static str, value: &[&[u8]], properties: &mut Vec<u8>) {
+        let length = name.len() + 2 + value.iter().map(|part| part.len()).sum::<usize>();
+        if length <= room(properties) && value.iter().any(|part| !part.is_empty()) {
+            pair(properties, name.as_bytes(), value);
+        } else {
+            self.left_out.push(name);
+        }
+    }
+
+    /// Whether it must not go into a batch, by itself and whatever the target.
+    pub(crate) fn goes_alone(&self, properties: &[u8]) -> bool {
+        self.timed || self.singular || !fits_a_batch(properties) || self.batched_length(properties) > limit::BATCH
+    }
+
+    /// Its length in a batch.
+    pub(crate) fn batched_length(&self, properties: &[u8]) -> usize {
+        4 * 5 + 2 + self.body.len() + properties.len()
+    }
+}
+
+/// Whether a broker can add its own to these properties without comparing their length afterwards.
+pub(crate) fn fits_a_batch(properties: &[u8]) -> bool {
+    properties.len() + limit::BROKER_ADDS <= limit::PROPERTIES
+}
+
+/// The sharding key among properties.
+pub(crate) fn sharding_key(properties: &[u8]) -> Option<&str> {
+    let (_, value) = pairs(properties).filter(|(name, _)| *name == property::SHARDING_KEY.as_bytes()).last()?;
+    std::str::from_utf8(value).ok()
+}
+
+/// What may be added without keeping the message out of a batch.
+fn room(properties: &[u8]) -> usize {
+    (limit::PROPERTIES - limit::BROKER_ADDS).saturating_sub(properties.len())
+}
+
+/// What parameters replace: `None` keeps the original's, `Some(None)` takes it away.
+#[derive(Default)]
+struct Replaced<'a> {
+    user: Option<Option<&'a [u8]>>,
+    keys: Option<Option<&'a [u8]>>,
+    tags: Option<Option<&'a [u8]>>,
+    sharding_key: Option<Option<&'a [u8]>>,
+    /// Whether a new reason takes the place of the original's.
+    reason: bool,
+}
+
+/// What was found among the original's properties.
+#[derive(Default)]
+struct Copied {
+    has_origin: bool,
+    has_timed: bool,
+    /// How the original was delayed: `NAME=value`, separated by spaces.
+    asked: Vec<u8>,
+    timed: bool,
+    singular: bool,
+}
+
+impl Replaced<'_> {
+    /// Copies the original's properties that stay.
+    fn copy(&self, original: &[u8], routed: bool, properties: &mut Vec<u8>) -> Copied {
+        let mut copied = Copied::default();
+        for (name, value) in pairs(original) {
+            let is = |known: &str| name == known.as_bytes();
+            let stays = match property::kind(name) {
+                Kind::Broker => false,
+                Kind::User => self.user.is_none(),
+                Kind::Timed if routed => {
+                    copied.note(name, value);
+                    false
+                }
+                Kind::Timed => {
+                    copied.timed |= !is(property::DELAY) || !matches!(value, b"" | b"0");
+                    true
+                }
+                Kind::Bridge => {
+                    copied.has_origin |= is(property::ORIGIN);
+                    copied.has_timed |= is(property::TIMED);
+                    !(is(property::REASON) && self.reason)
+                }
+                Kind::Message if is(property::KEYS) => self.keys.is_none(),
+                Kind::Message if is(property::TAGS) => self.tags.is_none(),
+                Kind::Message if is(property::SHARDING_KEY) => self.sharding_key.is_none(),
+                Kind::Message => {
+                    copied.singular |= SINGULAR.iter().any(|known| is(known));
+                    true
+                }
+            };
+            if stays {
+                pair(properties, name, &[value]);
+            }
+        }
+        copied
+    }
+
+    fn write(&self, properties: &mut Vec<u8>) -> Result<(), String> {
+        let named = [(property::KEYS, self.keys), (property::TAGS, self.tags), (property::SHARDING_KEY, self.sharding_key)];
+        for (name, value) in named {
+            if let Some(Some(value)) = value {
+                checked_pair(properties, name, value)?;
+            }
+        }
+        let Some(Some(user)) = self.user else { return Ok(()) };
+        let user: serde_json::Value = serde_json::from_slice(user).map_err(|error| format!("its user properties are not JSON: {error}"))?;
+        let serde_json::Value::Object(user) = user else { return Err("its user properties are not a JSON object".to_owned()) };
+        for (name, value) in user {
+            if property::kind(name.as_bytes()) != Kind::User {
+                return Err(format!("its user properties name {name}, which is RocketMQ's or RocketBridge's own"));
+            }
+            match value {
+                serde_json::Value::Null => {}
+                serde_json::Value::String(text) => checked_pair(properties, &name, text.as_bytes())?,
+                other => checked_pair(properties, &name, other.to_string().as_bytes())?,
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Copied {
+    fn note(&mut self, name: &[u8], value: &[u8]) {
+        if !self.asked.is_empty() {
+            self.asked.push(b' ');
+        }
+        self.asked.extend_from_slice(name);
+        self.asked.push(b'=');
+        self.asked.extend_from_slice(value);
+    }
+}
+
+fn checked_pair(properties: &mut Vec<u8>, name: &str, value: &[u8]) -> Result<(), String> {
+    let separator = |byte: &u8| matches!(*byte, NAME_VALUE_SEPARATOR | PROPERTY_SEPARATOR);
+    if name.is_empty() || name.as_bytes().iter().any(separator) || value.iter().any(separator) {
+        return Err(format!("its property {name:?} has an empty name or holds U+0001 or U+0002, which separate RocketMQ properties"));
+    }
+    if std::str::from_utf8(value).is_err() {
+        return Err(format!("its property {name:?} is not UTF-8"));
+    }
+    pair(properties, name.as_bytes(), &[value]);
+    Ok(())
+}
+
+fn pair(properties: &mut Vec<u8>, name: &[u8], value: &[&[u8]]) {
+    properties.extend_from_slice(name);
+    properties.push(NAME_VALUE_SEPARATOR);
+    for part in value {
+        properties.extend_from_slice(part);
+    }
+    properties.push(PROPERTY_SEPARATOR);
+}
+
+fn decimal(mut number: u64, digits: &mut [u8; 20]) -> &[u8] {
+    let mut position = digits.len();
+    loop {
+        position -= 1;
+        digits[position] = b'0' + (number % 10) as u8;
+        number /= 10;
+        if number == 0 {
+            return &digits[position..];
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rocketbridge_model::session::Parameter;
+    use rocketbridge_model::{Envelope, Event, Properties};
+
+    use super::*;
+
+    const PROVENANCE: Option<&str> = Some("q/i/t/b/0/");
+
+    pub(crate) fn delivery(offset: u64, body: &[u8], pairs: &[(&str, &str)]) -> Delivery {
+        let properties = Properties::from_pairs(pairs.iter().copied()).expect("no separators");
+        let envelope = Envelope { body: body.to_vec().into(), properties, flag: 3, ..Envelope::default() };
+        Delivery { receipt: offset, event: Event { offset, envelope, attributes: None }, parameters: Vec::new(), rejected: None }
+    }
+
+    fn with(mut delivery: Delivery, key: ParameterKey, value: Option<&str>) -> Delivery {
+        delivery.parameters.push(Parameter { key, value: value.map(|value| Bytes::copy_from_slice(value.as_bytes())) });
+        delivery
+    }
+
+    fn made(delivery: &Delivery, provenance: Option<&str>) -> (Outgoing, Vec<(String, String)>) {
+        let mut properties = Vec::new();
+        let message = Outgoing::of(delivery, provenance, &mut properties).expect("it can be carried");
+        let properties = Properties::from_wire(properties.into());
+        (message, properties.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect())
+    }
+
+    fn names(properties: &[(String, String)]) -> Vec<&str> {
+        properties.iter().map(|(name, _)| name.as_str()).collect()
+    }
+
+    /// *Scenario*: a message with every kind of property. *Guarantees*: its own are kept in order, the broker's go, the origin is added.
+    #[test]
+    fn properties_are_kept_and_the_origin_is_added() {
+        let original =
+            [("KEYS", "k"), ("CLUSTER", "c"), ("user", ""), ("UNIQ_KEY", "id"), ("TRAN_MSG", "true"), ("TAGS", "t"), ("WAIT", "false")];
+        let (message, properties) = made(&delivery(12, b"\x00\xff", &original), PROVENANCE);
+        assert_eq!(message.body, &b"\x00\xff"[..]);
+        assert_eq!(names(&properties), ["KEYS", "user", "UNIQ_KEY", "TAGS", "WAIT", "RB_ORIGIN"]);
+        assert_eq!(properties.last(), Some(&("RB_ORIGIN".into(), "q/i/t/b/0/12".into())));
+    }
+
+    /// *Scenario*: a message that was routed before. *Guarantees*: the first origin and the first delay stay alone.
+    #[test]
+    fn the_first_provenance_stays() {
+        let routed = [("RB_ORIGIN", "first"), ("RB_TIMED", "DELAY=1"), ("DELAY", "2")];
+        let (_, properties) = made(&delivery(12, b"", &routed), PROVENANCE);
+        assert_eq!(properties, [("RB_ORIGIN".to_owned(), "first".to_owned()), ("RB_TIMED".to_owned(), "DELAY=1".to_owned())]);
+    }
+
+    /// *Scenario*: parameters for everything; a user property object with numbers, null and nested values. *Guarantees*: replaced; what is
+    /// RocketMQ's own and not asked for stays.
+    #[test]
+    fn parameters_replace() {
+        let mut changed = delivery(1, b"old", &[("KEYS", "k"), ("TAGS", "t"), ("user", "u"), ("UNIQ_KEY", "id")]);
+        changed.event.envelope.system_flag = system_flag::COMPRESSED | 8;
+        assert_eq!(made(&changed, PROVENANCE).0.system_flag, system_flag::COMPRESSED);
+        changed = with(changed, ParameterKey::Body, Some("new"));
+        changed = with(changed, ParameterKey::Keys, None);
+        changed = with(changed, ParameterKey::Tags, Some("b"));
+        changed = with(changed, ParameterKey::ShardingKey, Some("s"));
+        changed = with(changed, ParameterKey::Properties, Some(r#"{"x":"y","n":1.50,"z":null,"o":{"a":[1]}}"#));
+        let (message, properties) = made(&changed, PROVENANCE);
+        assert_eq!((message.body.as_ref(), message.system_flag, message.keyed), (&b"new"[..], 0, true));
+        let expected = [("UNIQ_KEY", "id"), ("TAGS", "b"), ("__SHARDINGKEY", "s"), ("x", "y"), ("n", "1.5"), ("o", r#"{"a":[1]}"#)];
+        let found: Vec<_> = properties.iter().map(|(name, value)| (name.as_str(), value.as_str())).take(6).collect();
+        assert_eq!(found, expected);
+        assert!(made(&with(delivery(1, b"old", &[]), ParameterKey::Body, None), PROVENANCE).0.body.is_empty());
+    }
+
+    /// *Scenario*: messages that were delayed by level, by a timer of 5.x and by a time of the cloud product; a dead letter too.
+    /// *Guarantees*: nothing delays the copy; it says how the original was delayed.
+    #[test]
+    fn a_delay_that_is_over_does_not_begin_again() {
+        let cases: [(&[(&str, &str)], &str); 4] = [
+            (&[("DELAY", "4"), ("REAL_TOPIC", "t"), ("REAL_QID", "0")], "DELAY=4"),
+            (&[("TIMER_DELAY_SEC", "3600")], "TIMER_DELAY_SEC=3600"),
+            (
+                &[("TIMER_DELIVER_MS", "5"), ("TIMER_OUT_MS", "6"), ("TIMER_ENQUEUE_MS", "1"), ("TIMER_ROLL_TIMES", "2")],
+                "TIMER_DELIVER_MS=5",
+            ),
+            (&[("__STARTDELIVERTIME", "9"), ("DELAY", "0")], "__STARTDELIVERTIME=9 DELAY=0"),
+        ];
+        for (original, told) in cases {
+            let letter = Delivery { rejected: Some("why".into()), ..delivery(1, b"x", original) };
+            for delivery in [delivery(1, b"x", original), letter] {
+                let (message, properties) = made(&delivery, PROVENANCE);
+                assert!(!message.timed && !properties.iter().any(|(name, _)| property::kind(name.as_bytes()) == Kind::Timed));
+                assert!(properties.contains(&("RB_TIMED".into(), told.into())), "{properties:?}");
+            }
+        }
+    }
+
+    /// *Scenario*: what a producer sends, delayed and with a delay of nothing. *Guarantees*: it is delayed as asked, and nothing is added.
+    #[test]
+    fn what_is_produced_is_delayed_as_asked() {
+        let (message, properties) = made(&delivery(1, b"x", &[("DELAY", "3"), ("a", "b")]), None);
+        assert_eq!((message.timed, names(&properties).as_slice()), (true, &["DELAY", "a"][..]));
+        assert!(!made(&delivery(1, b"x", &[("DELAY", "0")]), None).0.timed);
+        assert!(made(&delivery(1, b"x", &[("TIMER_DELAY_MS", "1000")]), None).0.timed);
+    }
+
+    /// *Scenario*: a dead letter, one that was a dead letter before, and letters with little and no room. *Guarantees*: the reason is a
+    /// property of its own, once, cut to what fits; without room the letter is made all the same, and what was left out is said.
+    #[test]
+    fn a_dead_letter_says_why() {
+        let letter = |pairs: &[(&str, &str)]| {
+            let reason = Some("cannot apply .id + 1".to_owned());
+            made(&Delivery { rejected: reason, ..delivery(1, b"raw", pairs) }, PROVENANCE)
+        };
+        let (message, properties) = letter(&[("a", "x"), ("RB_REASON", "an older one")]);
+        assert_eq!((&message.body[..], names(&properties).as_slice()), (&b"raw"[..], &["a", "RB_ORIGIN", "RB_REASON"][..]));
+        assert_eq!(properties.last(), Some(&("RB_REASON".into(), "cannot apply .id + 1".into())));
+        let limit = limit::PROPERTIES - limit::BROKER_ADDS;
+        let (message, properties) = letter(&[("a", &"x".repeat(limit - 45))]);
+        assert_eq!((properties.last(), message.left_out.len()), (Some(&("RB_REASON".into(), "cannot ap".into())), 0));
+        let (message, properties) = letter(&[("a", &"x".repeat(limit - 10))]);
+        assert_eq!((names(&properties).as_slice(), message.left_out.as_slice()), (&["a"][..], &["RB_ORIGIN", "RB_REASON"][..]));
+    }
+
+    /// *Scenario*: parameters and messages that RocketMQ cannot carry. *Guarantees*: refused, with the limit and the length.
+    #[test]
+    fn what_cannot_be_carried_is_refused() {
+        let long = "k".repeat(40_000);
+        let refused = [
+            with(delivery(1, b"", &[]), ParameterKey::Properties, Some("[1]")),
+            with(delivery(2, b"", &[]), ParameterKey::Properties, Some(r#"{"KEYS":"x"}"#)),
+            with(delivery(3, b"", &[]), ParameterKey::Properties, Some(r#"{"TIMER_DEQUEUE_MS":"x"}"#)),
+            with(delivery(4, b"", &[]), ParameterKey::Tags, Some("a\u{1}b")),
+            with(delivery(5, b"", &[]), ParameterKey::Keys, Some(&long)),
+            delivery(6, &vec![0; limit::BODY + 1], &[]),
+        ];
+        let mut properties = Vec::new();
+        let reasons = refused.iter().map(|delivery| Outgoing::of(delivery, PROVENANCE, &mut properties).err().expect("refused"));
+        let reasons: Vec<_> = reasons.collect();
+        assert_eq!(
+            reasons[4],
+            "its properties are 40006 bytes long; RocketMQ stores 32767 at most, among them 26 or more that the broker adds"
+        );
+    }
+
+    /// *Scenario*: light queues, properties near their limit, a long body, and none of these. *Guarantees*: the first three go alone.
+    #[test]
+    fn what_a_batch_would_lose_goes_alone() {
+        let alone = |pairs: &[(&str, &str)], body: &[u8]| {
+            let mut properties = Vec::new();
+            let message = Outgoing::of(&delivery(1, body, pairs), PROVENANCE, &mut properties).expect("it can be carried");
+            message.goes_alone(&properties)
+        };
+        assert!(!alone(&[("KEYS", "k"), ("__SHARDINGKEY", "s")], b"x"));
+        assert!(alone(&[("INNER_MULTI_DISPATCH", "%LMQ%a")], b"x"));
+        assert!(alone(&[("big", &"x".repeat(32_690))], b"x"));
+        assert!(!alone(&[("big", &"x".repeat(31_700))], b"x"));
+        assert!(alone(&[], &vec![0; limit::BATCH]));
+        assert!(!alone(&[], &vec![0; limit::BATCH - 100]));
+    }
+}

@@ -1,0 +1,79 @@
+//! Bodies that their producer compressed.
+
+use std::io::Write;
+
+use bytes::Bytes;
+use rocketbridge_model::event::system_flag::COMPRESSED;
+use rocketbridge_model::resolved::{
+    RetrySettings, RetryStrategy, RocketMqConnection, RocketMqSource, RocketMqTarget, RunSettings, StartPosition, Stream,
+};
+use rocketbridge_model::session::{Parameter, ParameterKey};
+use rocketbridge_model::stream::TargetParameter;
+use rocketbridge_model::{Envelope, Event, Origin, PatternDialect, Revision};
+use rocketbridge_program::{Compiler, Program, Verdict};
+
+fn stream(pattern: &str, body: Option<(&str, &str)>) -> Stream {
+    let parameter = |(form, value): (&str, &str)| TargetParameter { form: form.into(), value: value.into(), template: String::new() };
+    Stream {
+        name: "s".into(),
+        uid: "u".into(),
+        revision: Revision::default(),
+        pattern: pattern.into(),
+        dialect: PatternDialect::Default,
+        source: RocketMqSource {
+            connection: RocketMqConnection::default(),
+            topic: "t".into(),
+            tags: Vec::new(),
+            group: "g".into(),
+            start: StartPosition::Latest,
+        },
+        target: RocketMqTarget {
+            connection: RocketMqConnection::default(),
+            topic: "t".into(),
+            body: body.map(parameter),
+            properties: None,
+            keys: None,
+            tags: None,
+            sharding_key: None,
+            orderly: false,
+        },
+        run: RunSettings {
+            shards: 1,
+            throttling: None,
+            tolerate_errors: false,
+            batch_count: 1,
+            batch_linger: std::time::Duration::ZERO,
+            retry: RetrySettings { strategy: RetryStrategy::Backoff, attempts: 3, maximum_age: None },
+            dead_letter: None,
+        },
+    }
+}
+
+fn evaluate(stream: &Stream, body: Bytes) -> Verdict {
+    let program = Program::compile(stream, &Compiler::default()).expect("the stream is well formed");
+    let envelope = Envelope { body, system_flag: COMPRESSED, ..Envelope::default() };
+    program.evaluate(&Event { offset: 0, envelope, attributes: None }, &Origin::default())
+}
+
+/// *Scenario*: a compressed body and patterns and transforms that read it, or do not; one that is not what its flag says. *Guarantees*: whoever
+/// reads a body reads it plain; where nothing reads it, it goes on as it is; one that cannot be read is rejected, with the reason, only where it
+/// is read.
+#[test]
+fn a_compressed_body_is_read_plain_and_travels_as_it_is() {
+    let mut zlib = flate2::write::ZlibEncoder::new(Vec::new(), flate2::Compression::default());
+    zlib.write_all(br#"{"price": 7, "name": "x"}"#).expect("to memory");
+    let zlib = Bytes::from(zlib.finish().expect("to memory"));
+    let dear = stream(r#"{"data":{"body":{"price":[{"numeric":[">",5]}]}}}"#, None);
+    assert_eq!(evaluate(&dear, zlib.clone()), Verdict::Matched(Vec::new()));
+    let cheap = stream(r#"{"data":{"body":{"price":[{"numeric":["<",5]}]}}}"#, None);
+    assert_eq!(evaluate(&cheap, zlib.clone()), Verdict::Filtered);
+    let named = stream("{}", Some(("JSONPATH", "$.data.body.name")));
+    let name = Parameter { key: ParameterKey::Body, value: Some(Bytes::from_static(b"x")) };
+    assert_eq!(evaluate(&named, zlib), Verdict::Matched(vec![name]));
+    let damaged = Bytes::from_static(b"no zlib");
+    assert_eq!(evaluate(&stream(r#"{"data":{"topic":[{"exists":true}]}}"#, None), damaged.clone()), Verdict::Matched(Vec::new()));
+    for reading in [&dear, &named] {
+        let Verdict::Rejected(reason) = evaluate(reading, damaged.clone()) else { panic!("it cannot be read") };
+        assert!(reason.starts_with("cannot decompress a body of 7 bytes by zlib: "), "{reason}");
+    }
+}
