@@ -45,12 +45,12 @@ pub enum Content {
     /// A list.
     List(Vec<Node>),
     /// An object. No two members have the same name.
-    Object(Vec<Member>),
+    Object(Vec<NodeMember>),
 }
 
 /// A member of an object.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Member {
+pub struct NodeMember {
     /// Where its name stands.
     pub mark: Mark,
     /// Its name.
@@ -113,7 +113,7 @@ pub struct NotJson {
 
 impl Node {
     /// The members, if it is an object.
-    pub fn members(&self) -> Option<&[Member]> {
+    pub fn members(&self) -> Option<&[NodeMember]> {
         match &self.content {
             Content::Object(members) => Some(members),
             _ => None,
@@ -195,7 +195,7 @@ impl Node {
                 one.len() == other.len() && one.iter().zip(other).all(|(one, other)| one.is_same(other))
             }
             (Content::Object(one), Content::Object(other)) => {
-                let is_same = |(one, other): (&Member, &Member)| one.name == other.name && one.value.is_same(&other.value);
+                let is_same = |(one, other): (&NodeMember, &NodeMember)| one.name == other.name && one.value.is_same(&other.value);
                 one.len() == other.len() && one.iter().zip(other).all(is_same)
             }
             (one, other) => one == other,

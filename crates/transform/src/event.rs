@@ -8,7 +8,7 @@ use rocketbridge_pattern::{Message, Scalar, Value, is_system, property_value};
 use crate::error::ApplyError;
 use crate::path::{self, Path, Step};
 use crate::render;
-use crate::source::{Found, Source};
+use crate::source::{Found, Readable};
 
 /// A message whose body can be handed on without a copy.
 #[derive(Debug, Clone)]
@@ -62,7 +62,7 @@ impl<'a> Event<'a> {
     }
 }
 
-impl Source for Event<'_> {
+impl Readable for Event<'_> {
     fn find(&self, path: &Path) -> Result<Option<Found<'_>>, ApplyError> {
         Ok(match path.steps() {
             [] => Some(Found::Json(render::event(&self.message).into())),

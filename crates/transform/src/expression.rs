@@ -28,7 +28,7 @@ use rocketbridge_pattern::json::mend_surrogates;
 use crate::error::{ApplyError, Error, Part};
 use crate::output::{Output, Writer};
 use crate::path::Path;
-use crate::source::Source;
+use crate::source::Readable;
 use budget::Budget;
 use value::Value;
 
@@ -77,7 +77,7 @@ impl Expression {
         Ok(Self { text: text.to_owned(), whole: Path::parse("$")?, filter: Arc::new(filter) })
     }
 
-    pub(crate) fn apply(&self, event: &impl Source) -> Result<Output, ApplyError> {
+    pub(crate) fn apply(&self, event: &impl Readable) -> Result<Output, ApplyError> {
         let whole = event.find(&self.whole)?;
         let bytes = whole.as_ref().map_or(&b"null"[..], |found| found.as_bytes());
         if has_long_number(bytes) {

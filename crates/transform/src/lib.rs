@@ -1,7 +1,7 @@
 //! Transforms: what a target gets of an event.
 //!
 //! A [`Transform`] is compiled once per definition revision from a parameter's `{Value, Form, Template}` and applied to events.
-//! An event is anything that implements [`Source`]: an [`Event`] is a RocketMQ message with its body as [`Bytes`](bytes::Bytes),
+//! An event is anything that implements [`Readable`]: an [`Event`] is a RocketMQ message with its body as [`Bytes`](bytes::Bytes),
 //! `rocketbridge_pattern::JsonEvent` the text of a whole event. [`Path`] is the JSONPath of all forms; `render` writes the whole event.
 //!
 //! Guarantees: a body that no form reads is passed on as the same bytes, without a copy; no text makes a transform panic; output
@@ -23,5 +23,5 @@ pub use event::Event;
 pub use form::Form;
 pub use output::Output;
 pub use path::{Path, Step};
-pub use source::{Found, Source};
+pub use source::{Found, Readable};
 pub use transform::Transform;

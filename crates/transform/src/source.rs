@@ -13,7 +13,7 @@ use crate::output::Writer;
 use crate::path::{self, Path};
 
 /// An event that transforms can read.
-pub trait Source {
+pub trait Readable {
     /// The value at `path`; `None` if the event has none there. The path `$` leads to the whole event as JSON.
     ///
     /// # Errors
@@ -91,7 +91,7 @@ impl Found<'_> {
     }
 }
 
-impl Source for JsonEvent<'_> {
+impl Readable for JsonEvent<'_> {
     fn find(&self, path: &Path) -> Result<Option<Found<'_>>, ApplyError> {
         path::find(self.text(), path.steps()).map(|found| found.map(Found::from_json)).map_err(|fault| ApplyError {
             expression: path.to_string(),

@@ -17,7 +17,7 @@ use bytes::Bytes;
 use crate::error::{ApplyError, Error, Part};
 use crate::output::{Output, Writer};
 use crate::path::Path;
-use crate::source::{Found, Source};
+use crate::source::{Found, Readable};
 use parse::{Layout, Segment};
 use rocketbridge_pattern::json::Reader;
 use variables::{Variable, parse_variables};
@@ -49,7 +49,7 @@ impl Template {
         Ok(Self { variables, layout })
     }
 
-    pub(crate) fn apply(&self, event: &impl Source) -> Result<Output, ApplyError> {
+    pub(crate) fn apply(&self, event: &impl Readable) -> Result<Output, ApplyError> {
         let values = self.variables.iter().map(|variable| variable.find(event)).collect::<Result<Vec<_>, _>>()?;
         let rendering = Rendering { variables: &self.variables, values };
         let mut out = Writer::default();
@@ -90,19 +90,19 @@ impl Rendering<'_, '_> {
         })
     }
 
-    fn object(&self, members: &[parse::Member], out: &mut Writer) -> Result<(), ApplyError> {
+    fn object(&self, members: &[parse::ObjectMember], out: &mut Writer) -> Result<(), ApplyError> {
         out.push(b"{");
         let mut written = 0;
         for member in members {
             match member {
-                parse::Member::Own { key, value } => {
+                parse::ObjectMember::Own { key, value } => {
                     out.push(if written == 0 { b"" } else { b"," });
                     out.string(key);
                     out.push(b":");
                     self.segments(value, out)?;
                     written += 1;
                 }
-                parse::Member::Embedded(variable) => written += self.embed(*variable, members, written, out)?,
+                parse::ObjectMember::Embedded(variable) => written += self.embed(*variable, members, written, out)?,
             }
         }
         out.push(b"}");
@@ -110,7 +110,7 @@ impl Rendering<'_, '_> {
     }
 
     /// Writes the members of a variable's object, but for those the template has itself, and says how many.
-    fn embed(&self, variable: usize, own: &[parse::Member], already: usize, out: &mut Writer) -> Result<usize, ApplyError> {
+    fn embed(&self, variable: usize, own: &[parse::ObjectMember], already: usize, out: &mut Writer) -> Result<usize, ApplyError> {
         let Some(found) = &self.values[variable] else {
             return Ok(0);
         };
@@ -129,7 +129,7 @@ impl Rendering<'_, '_> {
             reader.peek();
             let start = reader.position();
             reader.skip(1).map_err(malformed)?;
-            let is_own = own.iter().any(|member| matches!(member, parse::Member::Own { key: own, .. } if *own == key.decode()));
+            let is_own = own.iter().any(|member| matches!(member, parse::ObjectMember::Own { key: own, .. } if *own == key.decode()));
             if !is_own {
                 out.push(if already + written == 0 { b"" } else { b"," });
                 out.string(&key.decode());

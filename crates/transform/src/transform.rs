@@ -9,7 +9,7 @@ use crate::expression::Expression;
 use crate::form::Form;
 use crate::output::Output;
 use crate::path::Path;
-use crate::source::{Found, Source};
+use crate::source::{Found, Readable};
 use crate::template::Template;
 
 /// Makes a target's parameter of an event. It can be shared between threads.
@@ -49,7 +49,7 @@ impl Transform {
     ///
     /// # Errors
     /// The event cannot be read, or the form cannot be applied to what is in it.
-    pub fn apply(&self, event: &impl Source) -> Result<Output, ApplyError> {
+    pub fn apply(&self, event: &impl Readable) -> Result<Output, ApplyError> {
         match &self.kind {
             Kind::Constant(bytes) => Ok(Output::Value(bytes.clone())),
             Kind::Template(template) => template.apply(event),

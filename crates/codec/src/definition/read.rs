@@ -17,7 +17,7 @@ use serde_json::Value;
 
 use super::fields::{CONNECTION, Described, Field, NETWORK, STREAM};
 use super::{Definition, Kind};
-use crate::text::{Content, Member, Node};
+use crate::text::{Content, Node, NodeMember};
 use walk::{Style, Walk};
 
 /// A definition as it stood in a file.
@@ -129,7 +129,7 @@ fn document(node: Node) -> Result<(Definition, String), Vec<Violation>> {
     Ok((definition, etag))
 }
 
-fn take(members: &mut Vec<Member>, name: &str) -> Option<Node> {
+fn take(members: &mut Vec<NodeMember>, name: &str) -> Option<Node> {
     let place = members.iter().position(|member| member.name.as_str() == name)?;
     Some(members.remove(place).value)
 }
@@ -148,7 +148,11 @@ fn read_kind(node: &Node) -> Result<Kind, Vec<Violation>> {
     Err(vec![Violation::new("kind", found, "one of Stream, Connection, Network is allowed", fix)])
 }
 
-fn definition<D: Described + DeserializeOwned>(fields: &'static [Field], members: Vec<Member>, style: Style) -> Result<D, Vec<Violation>> {
+fn definition<D: Described + DeserializeOwned>(
+    fields: &'static [Field],
+    members: Vec<NodeMember>,
+    style: Style,
+) -> Result<D, Vec<Violation>> {
     let object = Walk::new(style).finish(fields, members)?;
     // The walk has left only what the model takes; a test holds the two together.
     serde_json::from_value(Value::Object(object))

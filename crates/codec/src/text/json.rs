@@ -2,7 +2,7 @@
 
 use rocketbridge_pattern::json::{Malformed, Reader};
 
-use super::{Characters, Content, Fault, MOST_NESTED, Mark, Marker, Member, Names, Node, below};
+use super::{Characters, Content, Fault, MOST_NESTED, Mark, Marker, Names, Node, NodeMember, below};
 
 /// Reads one value.
 ///
@@ -86,7 +86,7 @@ impl<'t> Parser<'t> {
         Ok(Node { mark, content })
     }
 
-    fn members(&mut self, path: &str, depth: usize) -> Result<Vec<Member>, Malformed> {
+    fn members(&mut self, path: &str, depth: usize) -> Result<Vec<NodeMember>, Malformed> {
         let mut members = Vec::new();
         let mut names = Names::default();
         loop {
@@ -98,7 +98,7 @@ impl<'t> Parser<'t> {
             }
             self.reader.expect(b':', "expected a colon")?;
             let value = self.node(&path, depth + 1)?;
-            members.push(Member { mark, name, value });
+            members.push(NodeMember { mark, name, value });
             if !self.reader.next_member()? {
                 return Ok(members);
             }

@@ -87,7 +87,7 @@ fn strings_keep_their_escapes_and_halves_of_surrogates() {
     assert_eq!(node.to_json().as_deref(), Ok(text));
     let Some([half, pair]) = node.members() else { panic!("two members") };
     assert_eq!((half.name.as_str(), half.value.as_str(), pair.value.as_str()), ("a/", Some("\u{fffd}"), Some("😀\0")));
-    let lone = |member: &Member| matches!(&member.value.content, Content::Text(text) if text.has_lone_surrogate());
+    let lone = |member: &NodeMember| matches!(&member.value.content, Content::Text(text) if text.has_lone_surrogate());
     assert!(lone(half) && !lone(pair));
 }
 

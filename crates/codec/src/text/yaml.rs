@@ -9,7 +9,7 @@ use std::collections::HashMap;
 use yaml_rust2::parser::{Event, Parser, Tag};
 use yaml_rust2::scanner::{Marker, ScanError, TScalarStyle};
 
-use super::{Characters, Content, Fault, MOST_COPIED, MOST_NESTED, Mark, Member, Names, Node, below};
+use super::{Characters, Content, Fault, MOST_COPIED, MOST_NESTED, Mark, Names, Node, NodeMember, below};
 
 /// A document's value, or where it begins, if it does, and what is wrong with it.
 pub type Document = Result<Node, (Option<Mark>, Vec<Fault>)>;
@@ -119,8 +119,8 @@ impl Builder<'_> {
         }
     }
 
-    fn members(&mut self, path: &str, depth: usize) -> Result<Vec<Member>, Fault> {
-        let mut members: Vec<Member> = Vec::new();
+    fn members(&mut self, path: &str, depth: usize) -> Result<Vec<NodeMember>, Fault> {
+        let mut members: Vec<NodeMember> = Vec::new();
         let mut merged = Vec::new();
         let mut names = Names::default();
         loop {
@@ -149,7 +149,7 @@ impl Builder<'_> {
             }
             let (event, place) = self.next()?;
             let value = self.node(event, place, &path, depth + 1)?;
-            if is_merge { merged.push(value) } else { members.push(Member { mark, name, value }) }
+            if is_merge { merged.push(value) } else { members.push(NodeMember { mark, name, value }) }
         }
         for value in merged {
             merge(&mut members, value)?;
@@ -159,7 +159,7 @@ impl Builder<'_> {
 }
 
 /// Adds the members of an object, or of each object of a list, whose names are not there yet.
-fn merge(members: &mut Vec<Member>, value: Node) -> Result<(), Fault> {
+fn merge(members: &mut Vec<NodeMember>, value: Node) -> Result<(), Fault> {
     match value.content {
         Content::Object(others) => {
             for other in others {

@@ -12,7 +12,7 @@ pub(crate) enum Layout {
     /// The template's text with values in it.
     Flat(Vec<Segment>),
     /// An object with embedded members.
-    Object(Vec<Member>),
+    Object(Vec<ObjectMember>),
 }
 
 /// A part of the text. Variables are indexes.
@@ -29,7 +29,7 @@ pub(crate) enum Segment {
 
 /// A member of an object with embedded members.
 #[derive(Debug, Clone)]
-pub(crate) enum Member {
+pub(crate) enum ObjectMember {
     Own { key: String, value: Vec<Segment> },
     Embedded(usize),
 }
@@ -183,9 +183,9 @@ fn object(template: &str, variables: &[Variable], unmentioned: Option<usize>) ->
         let value = member_value(reader.since(start), variables)?;
         members.push(if key == EMBED {
             match value.as_slice() {
-                [Segment::Value(variable)] => Member::Embedded(*variable),
+                [Segment::Value(variable)] => ObjectMember::Embedded(*variable),
                 [Segment::Literal(open), Segment::Escaped(variable), Segment::Literal(close)] if open == "\"" && close == "\"" => {
-                    Member::Embedded(*variable)
+                    ObjectMember::Embedded(*variable)
                 }
                 _ => {
                     return Err(Error::new(Part::Template, format!("{EMBED} with something other than one variable"), rule()));
@@ -196,12 +196,12 @@ fn object(template: &str, variables: &[Variable], unmentioned: Option<usize>) ->
                 let rule = format!("names without variables beside {EMBED}");
                 return Err(Error::new(Part::Template, format!("a variable in the name {key:?}"), rule));
             }
-            Member::Own { key, value }
+            ObjectMember::Own { key, value }
         });
         more = reader.next_member().map_err(fault)?;
     }
-    members.extend(unmentioned.map(Member::Embedded));
-    if !members.iter().any(|member| matches!(member, Member::Embedded(_))) {
+    members.extend(unmentioned.map(ObjectMember::Embedded));
+    if !members.iter().any(|member| matches!(member, ObjectMember::Embedded(_))) {
         return Err(Error::new(Part::Template, format!("{EMBED} elsewhere than as a member of the whole object"), rule()));
     }
     Ok(Layout::Object(members))

@@ -4,7 +4,7 @@ use rocketbridge_pattern::json::{Malformed, Reader};
 
 use crate::error::{ApplyError, Error, Part};
 use crate::path::Path;
-use crate::source::{Found, Source};
+use crate::source::{Found, Readable};
 
 /// A name and where its value comes from.
 #[derive(Debug, Clone)]
@@ -93,7 +93,7 @@ impl Variable {
         }
     }
 
-    pub(crate) fn find<'e>(&'e self, event: &'e impl Source) -> Result<Option<Found<'e>>, ApplyError> {
+    pub(crate) fn find<'e>(&'e self, event: &'e impl Readable) -> Result<Option<Found<'e>>, ApplyError> {
         match &self.origin {
             Origin::Path(path) => event.find(path),
             Origin::Constant(text) => Ok(Some(Found::Text(text.as_str().into()))),

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use bytes::Bytes;
-use rocketbridge_codec::text::{Content, Mark, Member, Node, json};
+use rocketbridge_codec::text::{Content, Mark, Node, NodeMember, json};
 use rocketbridge_model::Properties;
 use rocketbridge_pattern::{Envelope, Message, Scalar};
 use rocketbridge_transform::Event;
@@ -66,13 +66,13 @@ impl Envelope for Sample {
 }
 
 /// Takes a member out.
-fn take(members: &mut Vec<Member>, name: &str) -> Option<Node> {
+fn take(members: &mut Vec<NodeMember>, name: &str) -> Option<Node> {
     let place = members.iter().position(|member| member.name.as_str() == name)?;
     Some(members.remove(place).value)
 }
 
 /// The members of an object; none if it is absent.
-fn object(node: Option<Node>, place: &str) -> Result<Vec<Member>, String> {
+fn object(node: Option<Node>, place: &str) -> Result<Vec<NodeMember>, String> {
     match node.map(|node| node.content) {
         None | Some(Content::Null) => Ok(Vec::new()),
         Some(Content::Object(members)) => Ok(members),

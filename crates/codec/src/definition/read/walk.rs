@@ -6,7 +6,7 @@ use rocketbridge_model::validate::nearest;
 use serde_json::{Map, Number, Value};
 
 use crate::definition::fields::{Field, Shape, find};
-use crate::text::{self, Content, Fault, Mark, Member, Node};
+use crate::text::{self, Content, Fault, Mark, Node, NodeMember};
 
 /// Which names and liberties a document has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,15 +30,15 @@ impl Walk {
     }
 
     /// Walks a document of these fields.
-    pub(super) fn finish(mut self, fields: &'static [Field], members: Vec<Member>) -> Result<Map<String, Value>, Vec<Violation>> {
+    pub(super) fn finish(mut self, fields: &'static [Field], members: Vec<NodeMember>) -> Result<Map<String, Value>, Vec<Violation>> {
         let object = self.message(fields, members, "");
         if self.violations.is_empty() { Ok(object) } else { Err(self.violations) }
     }
 
-    fn message(&mut self, fields: &'static [Field], members: Vec<Member>, path: &str) -> Map<String, Value> {
+    fn message(&mut self, fields: &'static [Field], members: Vec<NodeMember>, path: &str) -> Map<String, Value> {
         let mut taken = Map::new();
         let mut places: Vec<(&'static str, String, Mark)> = Vec::new();
-        for Member { mark, name, value } in members {
+        for NodeMember { mark, name, value } in members {
             let name = name.into_string();
             let below = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
             let Some(field) = find(fields, &name) else {
