@@ -22,7 +22,8 @@ pub trait Target: Send + Sync {
     /// Delivers in order and answers one result per delivery, in the same order.
     ///
     /// It is called by one task per lane, one call at a time; the lanes of a target run side by side. After a failure that trying again
-    /// may mend, nothing behind it is attempted: those answer the same error, so that a repeat is a contiguous replay (invariant I4).
+    /// may mend, nothing behind it in its order (its queue) is attempted: those answer the same error, so that a repeat is a contiguous replay
+    /// there (invariant I4). What another queue took stays delivered.
     /// A delivery that the peer refuses for good (`Rejected`) does not stop the ones behind it.
     /// It answers only what the peer has confirmed as stored; a time-out is a failure, and then a repeat may duplicate.
     fn deliver<'a>(&'a self, lane: &'a LaneKey, origin: &'a Origin, deliveries: &'a [Delivery]) -> BoxFuture<'a, Vec<Result<(), Error>>>;

@@ -12,7 +12,7 @@ use rocketbridge_model::property;
 use rocketbridge_model::session::Delivery;
 
 use crate::limit;
-use crate::outgoing::{self, Outgoing};
+use crate::outgoing::{self, Making, Outgoing};
 use crate::placement::key_queue;
 
 /// Bytes of a message in a batch before its body.
@@ -81,8 +81,8 @@ pub(crate) struct Placement<'a> {
     pub(crate) queues: usize,
     /// Whether a sharding key decides.
     pub(crate) orderly: bool,
-    /// The shared part of the provenance; `None` for messages that come from nowhere else.
-    pub(crate) provenance: Option<&'a str>,
+    /// Where the messages come from, and what is added to them.
+    pub(crate) making: Making<'a>,
     /// What the target takes.
     pub(crate) taste: Taste,
     /// What is attempted, for errors.
@@ -118,7 +118,7 @@ pub(crate) fn plan(deliveries: &[Delivery], placement: &Placement<'_>) -> Plan {
     open.batches.resize_with(placement.queues.max(1), || None);
     let mut properties = Vec::with_capacity(1024);
     for (index, delivery) in deliveries.iter().enumerate() {
-        let made = Outgoing::of(delivery, placement.provenance, &mut properties);
+        let made = Outgoing::of(delivery, placement.making, &mut properties);
         let message = match made.and_then(|message| carried(message, &properties)) {
             Ok(message) => message,
             Err(reason) => {
@@ -288,7 +288,7 @@ mod tests {
 
     const TASTE: Taste = Taste { batch: limit::BATCH, keyed: true };
     const PLACEMENT: Placement<'static> =
-        Placement { queue: 1, queues: 4, orderly: false, provenance: Some("q/i/t/b/0/"), taste: TASTE, attempt: "send" };
+        Placement { queue: 1, queues: 4, orderly: false, making: Making::Routed("q/i/t/b/0/"), taste: TASTE, attempt: "send" };
 
     fn delivery(offset: u64, body: &[u8], pairs: &[(&str, &str)]) -> Delivery {
         let properties = Properties::from_pairs(pairs.iter().copied()).expect("no separators");
@@ -359,7 +359,7 @@ mod tests {
         let deliveries = [delivery(0, b"", &[]), delivery(1, b"", &[("big", &big)]), delivery(2, b"", &[])];
         let made = plan(&deliveries, &PLACEMENT);
         assert_eq!((order(&made), made.refused[0].0, made.refused[0].1.code()), (vec![(true, vec![0, 2])], 1, Code::Rejected));
-        let produced = Placement { provenance: None, ..PLACEMENT };
+        let produced = Placement { making: Making::Produced, ..PLACEMENT };
         let deliveries = [delivery(0, b"x", &[("DELAY", "1"), ("big", &big)]), delivery(1, b"x", &[("DELAY", "1"), ("WAIT", "false")])];
         let made = plan(&deliveries, &produced);
         assert_eq!((order(&made), made.refused.len()), (vec![(false, vec![1])], 1));

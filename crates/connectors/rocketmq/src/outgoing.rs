@@ -29,13 +29,23 @@ pub(crate) struct Outgoing {
     pub(crate) left_out: Vec<&'static str>,
 }
 
+/// Where a message comes from, and what is added to it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Making<'a> {
+    /// Its producer made it just now: nothing is added, and it is delayed as it asks.
+    Produced,
+    /// It was read from a topic. This is the part of its provenance that all messages of its partition share.
+    Routed(&'a str),
+    /// It was read from a topic, and nothing is added that can be left out.
+    Bare,
+}
+
 /// What a broker heeds in a message that is sent alone only: light queues (`SendMessageProcessor`, `MultiDispatch`) and priorities.
 const SINGULAR: [&str; 3] = [property::MULTI_DISPATCH, "__LITE_TOPIC", "_SYS_MSG_PRIORITY_"];
 
 impl Outgoing {
-    /// Puts a message together; its properties are written to `properties`. With `provenance`, the part of it that all messages of a
-    /// partition share, the message is routed; without, its producer made it just now. The reason of the error is for people.
-    pub(crate) fn of(delivery: &Delivery, provenance: Option<&str>, properties: &mut Vec<u8>) -> Result<Self, String> {
+    /// Puts a message together; its properties are written to `properties`. The reason of the error is for people.
+    pub(crate) fn of(delivery: &Delivery, making: Making<'_>, properties: &mut Vec<u8>) -> Result<Self, String> {
         properties.clear();
         let envelope = &delivery.event.envelope;
         let mut message = Self {
@@ -60,14 +70,15 @@ impl Outgoing {
                 ParameterKey::ShardingKey => replaced.sharding_key = Some(parameter.value.as_deref()),
             }
         }
-        let copied = replaced.copy(envelope.properties.as_wire(), provenance.is_some(), properties);
+        let routed = !matches!(making, Making::Produced);
+        let copied = replaced.copy(envelope.properties.as_wire(), routed, properties);
         (message.timed, message.singular) = (copied.timed, copied.singular);
         replaced.write(properties)?;
-        if let Some(provenance) = provenance {
+        if let Making::Routed(provenance) = making {
             message.add_provenance(delivery, provenance, &copied, properties);
-        }
-        if let Some(reason) = &delivery.rejected {
-            message.add_reason(reason, properties);
+            if let Some(reason) = &delivery.rejected {
+                message.add_reason(reason, properties);
+            }
         }
         message.keyed = sharding_key(properties).is_some();
         if properties.len() > limit::PROPERTIES {
@@ -271,7 +282,7 @@ mod tests {
 
     use super::*;
 
-    const PROVENANCE: Option<&str> = Some("q/i/t/b/0/");
+    const ROUTED: Making<'static> = Making::Routed("q/i/t/b/0/");
 
     pub(crate) fn delivery(offset: u64, body: &[u8], pairs: &[(&str, &str)]) -> Delivery {
         let properties = Properties::from_pairs(pairs.iter().copied()).expect("no separators");
@@ -284,9 +295,9 @@ mod tests {
         delivery
     }
 
-    fn made(delivery: &Delivery, provenance: Option<&str>) -> (Outgoing, Vec<(String, String)>) {
+    fn made(delivery: &Delivery, making: Making<'_>) -> (Outgoing, Vec<(String, String)>) {
         let mut properties = Vec::new();
-        let message = Outgoing::of(delivery, provenance, &mut properties).expect("it can be carried");
+        let message = Outgoing::of(delivery, making, &mut properties).expect("it can be carried");
         let properties = Properties::from_wire(properties.into());
         (message, properties.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect())
     }
@@ -300,7 +311,7 @@ mod tests {
     fn properties_are_kept_and_the_origin_is_added() {
         let original =
             [("KEYS", "k"), ("CLUSTER", "c"), ("user", ""), ("UNIQ_KEY", "id"), ("TRAN_MSG", "true"), ("TAGS", "t"), ("WAIT", "false")];
-        let (message, properties) = made(&delivery(12, b"\x00\xff", &original), PROVENANCE);
+        let (message, properties) = made(&delivery(12, b"\x00\xff", &original), ROUTED);
         assert_eq!(message.body, &b"\x00\xff"[..]);
         assert_eq!(names(&properties), ["KEYS", "user", "UNIQ_KEY", "TAGS", "WAIT", "RB_ORIGIN"]);
         assert_eq!(properties.last(), Some(&("RB_ORIGIN".into(), "q/i/t/b/0/12".into())));
@@ -310,7 +321,7 @@ mod tests {
     #[test]
     fn the_first_provenance_stays() {
         let routed = [("RB_ORIGIN", "first"), ("RB_TIMED", "DELAY=1"), ("DELAY", "2")];
-        let (_, properties) = made(&delivery(12, b"", &routed), PROVENANCE);
+        let (_, properties) = made(&delivery(12, b"", &routed), ROUTED);
         assert_eq!(properties, [("RB_ORIGIN".to_owned(), "first".to_owned()), ("RB_TIMED".to_owned(), "DELAY=1".to_owned())]);
     }
 
@@ -320,18 +331,18 @@ mod tests {
     fn parameters_replace() {
         let mut changed = delivery(1, b"old", &[("KEYS", "k"), ("TAGS", "t"), ("user", "u"), ("UNIQ_KEY", "id")]);
         changed.event.envelope.system_flag = system_flag::COMPRESSED | 8;
-        assert_eq!(made(&changed, PROVENANCE).0.system_flag, system_flag::COMPRESSED);
+        assert_eq!(made(&changed, ROUTED).0.system_flag, system_flag::COMPRESSED);
         changed = with(changed, ParameterKey::Body, Some("new"));
         changed = with(changed, ParameterKey::Keys, None);
         changed = with(changed, ParameterKey::Tags, Some("b"));
         changed = with(changed, ParameterKey::ShardingKey, Some("s"));
         changed = with(changed, ParameterKey::Properties, Some(r#"{"x":"y","n":1.50,"z":null,"o":{"a":[1]}}"#));
-        let (message, properties) = made(&changed, PROVENANCE);
+        let (message, properties) = made(&changed, ROUTED);
         assert_eq!((message.body.as_ref(), message.system_flag, message.keyed), (&b"new"[..], 0, true));
         let expected = [("UNIQ_KEY", "id"), ("TAGS", "b"), ("__SHARDINGKEY", "s"), ("x", "y"), ("n", "1.5"), ("o", r#"{"a":[1]}"#)];
         let found: Vec<_> = properties.iter().map(|(name, value)| (name.as_str(), value.as_str())).take(6).collect();
         assert_eq!(found, expected);
-        assert!(made(&with(delivery(1, b"old", &[]), ParameterKey::Body, None), PROVENANCE).0.body.is_empty());
+        assert!(made(&with(delivery(1, b"old", &[]), ParameterKey::Body, None), ROUTED).0.body.is_empty());
     }
 
     /// *Scenario*: messages that were delayed by level, by a timer of 5.x and by a time of the cloud product; a dead letter too.
@@ -350,7 +361,7 @@ mod tests {
         for (original, told) in cases {
             let letter = Delivery { rejected: Some("why".into()), ..delivery(1, b"x", original) };
             for delivery in [delivery(1, b"x", original), letter] {
-                let (message, properties) = made(&delivery, PROVENANCE);
+                let (message, properties) = made(&delivery, ROUTED);
                 assert!(!message.timed && !properties.iter().any(|(name, _)| property::kind(name.as_bytes()) == Kind::Timed));
                 assert!(properties.contains(&("RB_TIMED".into(), told.into())), "{properties:?}");
             }
@@ -360,10 +371,10 @@ mod tests {
     /// *Scenario*: what a producer sends, delayed and with a delay of nothing. *Guarantees*: it is delayed as asked, and nothing is added.
     #[test]
     fn what_is_produced_is_delayed_as_asked() {
-        let (message, properties) = made(&delivery(1, b"x", &[("DELAY", "3"), ("a", "b")]), None);
+        let (message, properties) = made(&delivery(1, b"x", &[("DELAY", "3"), ("a", "b")]), Making::Produced);
         assert_eq!((message.timed, names(&properties).as_slice()), (true, &["DELAY", "a"][..]));
-        assert!(!made(&delivery(1, b"x", &[("DELAY", "0")]), None).0.timed);
-        assert!(made(&delivery(1, b"x", &[("TIMER_DELAY_MS", "1000")]), None).0.timed);
+        assert!(!made(&delivery(1, b"x", &[("DELAY", "0")]), Making::Produced).0.timed);
+        assert!(made(&delivery(1, b"x", &[("TIMER_DELAY_MS", "1000")]), Making::Produced).0.timed);
     }
 
     /// *Scenario*: a dead letter, one that was a dead letter before, and letters with little and no room. *Guarantees*: the reason is a
@@ -372,7 +383,7 @@ mod tests {
     fn a_dead_letter_says_why() {
         let letter = |pairs: &[(&str, &str)]| {
             let reason = Some("cannot apply .id + 1".to_owned());
-            made(&Delivery { rejected: reason, ..delivery(1, b"raw", pairs) }, PROVENANCE)
+            made(&Delivery { rejected: reason, ..delivery(1, b"raw", pairs) }, ROUTED)
         };
         let (message, properties) = letter(&[("a", "x"), ("RB_REASON", "an older one")]);
         assert_eq!((&message.body[..], names(&properties).as_slice()), (&b"raw"[..], &["a", "RB_ORIGIN", "RB_REASON"][..]));
@@ -382,6 +393,14 @@ mod tests {
         assert_eq!((properties.last(), message.left_out.len()), (Some(&("RB_REASON".into(), "cannot ap".into())), 0));
         let (message, properties) = letter(&[("a", &"x".repeat(limit - 10))]);
         assert_eq!((names(&properties).as_slice(), message.left_out.as_slice()), (&["a"][..], &["RB_ORIGIN", "RB_REASON"][..]));
+    }
+
+    /// *Scenario*: a letter that must be as small as it can be, delayed once. *Guarantees*: nothing is added, and it is not delayed again.
+    #[test]
+    fn a_bare_message_is_only_what_was_read() {
+        let letter = Delivery { rejected: Some("why".into()), ..delivery(1, b"raw", &[("a", "x"), ("DELAY", "3"), ("CLUSTER", "c")]) };
+        let (message, properties) = made(&letter, Making::Bare);
+        assert_eq!((message.timed, names(&properties).as_slice()), (false, &["a"][..]));
     }
 
     /// *Scenario*: parameters and messages that RocketMQ cannot carry. *Guarantees*: refused, with the limit and the length.
@@ -397,7 +416,7 @@ mod tests {
             delivery(6, &vec![0; limit::BODY + 1], &[]),
         ];
         let mut properties = Vec::new();
-        let reasons = refused.iter().map(|delivery| Outgoing::of(delivery, PROVENANCE, &mut properties).err().expect("refused"));
+        let reasons = refused.iter().map(|delivery| Outgoing::of(delivery, ROUTED, &mut properties).err().expect("refused"));
         let reasons: Vec<_> = reasons.collect();
         assert_eq!(
             reasons[4],
@@ -410,7 +429,7 @@ mod tests {
     fn what_a_batch_would_lose_goes_alone() {
         let alone = |pairs: &[(&str, &str)], body: &[u8]| {
             let mut properties = Vec::new();
-            let message = Outgoing::of(&delivery(1, body, pairs), PROVENANCE, &mut properties).expect("it can be carried");
+            let message = Outgoing::of(&delivery(1, body, pairs), ROUTED, &mut properties).expect("it can be carried");
             message.goes_alone(&properties)
         };
         assert!(!alone(&[("KEYS", "k"), ("__SHARDINGKEY", "s")], b"x"));

@@ -12,6 +12,7 @@ use rocketbridge_model::{Envelope, Event, Properties, property};
 
 use crate::client::Client;
 use crate::encode::{self, Placement};
+use crate::outgoing::Making;
 use crate::target::Sender;
 
 /// Most messages of one batch; batches go round the queues.
@@ -88,7 +89,7 @@ impl Producer {
         let (route, attempt) = (&route, &attempt);
         let sent = join_all(by_queue.into_iter().enumerate().map(|(queue, (indices, deliveries))| async move {
             let taste = self.sender.taste();
-            let placement = Placement { queue, queues, orderly: false, provenance: None, taste, attempt };
+            let placement = Placement { queue, queues, orderly: false, making: Making::Produced, taste, attempt };
             let plan = encode::plan(&deliveries, &placement);
             drop(deliveries);
             let mut failures = plan.refused;

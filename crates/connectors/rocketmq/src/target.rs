@@ -16,6 +16,7 @@ use crate::client::Client;
 use crate::encode::{self, Batch, Content, Part, Placement, Single, Taste};
 use crate::error::Failure;
 use crate::limit;
+use crate::outgoing::Making;
 use crate::placement::lane_queue;
 use crate::provenance;
 use crate::remoting::Request;
@@ -33,6 +34,8 @@ pub(crate) struct TopicTarget {
     topic: String,
     sender: Sender,
     orderly: bool,
+    /// Whether nothing is added to a message.
+    bare: bool,
     /// Whether it was said that provenance did not fit.
     left_out: AtomicBool,
 }
@@ -53,7 +56,7 @@ type Failures = Vec<(usize, Error)>;
 impl TopicTarget {
     pub(crate) fn new(client: Arc<Client>, topic: &str, orderly: bool) -> Self {
         let sender = Sender::new(Arc::clone(&client), topic);
-        Self { sender, client, topic: topic.to_owned(), orderly, left_out: AtomicBool::new(false) }
+        Self { sender, client, topic: topic.to_owned(), orderly, bare: false, left_out: AtomicBool::new(false) }
     }
 
     async fn deliver_all(&self, origin: &Origin, deliveries: &[Delivery]) -> Vec<Result<(), Error>> {
@@ -62,11 +65,12 @@ impl TopicTarget {
             Ok(route) => route,
             Err(error) => return vec![Err(error); deliveries.len()],
         };
+        let prefix = provenance::prefix(origin);
         let placement = Placement {
             queue: lane_queue(&origin.broker, origin.queue, route.writable()),
             queues: route.writable().len(),
             orderly: self.orderly,
-            provenance: Some(&provenance::prefix(origin)),
+            making: if self.bare { Making::Bare } else { Making::Routed(&prefix) },
             taste: self.sender.taste(),
             attempt: &attempt,
         };
@@ -92,25 +96,19 @@ impl Target for TopicTarget {
     fn deliver<'a>(&'a self, _lane: &'a LaneKey, origin: &'a Origin, deliveries: &'a [Delivery]) -> BoxFuture<'a, Vec<Result<(), Error>>> {
         self.deliver_all(origin, deliveries).boxed()
     }
+
+    fn bare(&self) -> Option<Arc<dyn Target>> {
+        let bare = Self { bare: true, ..Self::new(Arc::clone(&self.client), &self.topic, self.orderly) };
+        (!self.bare).then(|| Arc::new(bare) as Arc<dyn Target>)
+    }
 }
 
-/// One result per delivery. From the first failure that trying again may mend everything counts as failed, also what another queue
-/// took: a repeat is then a contiguous replay.
+/// One result per delivery. What a queue took is delivered, whatever became of another queue's: within a queue nothing was attempted behind
+/// the first failure that trying again may mend.
 fn results(count: usize, failures: impl Iterator<Item = (usize, Error)>) -> Vec<Result<(), Error>> {
     let mut results = vec![Ok(()); count];
-    let mut first: Option<(usize, Error)> = None;
     for (index, error) in failures {
-        if error.code() != Code::Rejected && first.as_ref().is_none_or(|(earlier, _)| index < *earlier) {
-            first = Some((index, error.clone()));
-        }
         results[index] = Err(error);
-    }
-    if let Some((first, error)) = first {
-        for result in &mut results[first..] {
-            if !matches!(result, Err(refused) if refused.code() == Code::Rejected) {
-                *result = Err(error.clone());
-            }
-        }
     }
     results
 }
@@ -289,17 +287,14 @@ impl Content {
 mod tests {
     use super::*;
 
-    fn error(code: Code) -> Error {
-        Error::new(code, "send", "because")
-    }
-
-    /// *Scenario*: failures of both kinds at several queues. *Guarantees*: refusals stand alone; from the first other failure all fail.
+    /// *Scenario*: failures of both kinds at several queues. *Guarantees*: each delivery has its own result: what a broker took while another one
+    /// was down is not sent again.
     #[test]
-    fn results_are_a_contiguous_replay() {
-        let failures = [(5, error(Code::Unavailable)), (1, error(Code::Rejected)), (3, error(Code::Denied)), (4, error(Code::Rejected))];
-        let results = results(7, failures.into_iter());
-        let codes: Vec<_> = results.into_iter().map(|result| result.err().map(|error| error.code())).collect();
-        let (denied, rejected) = (Some(Code::Denied), Some(Code::Rejected));
-        assert_eq!(codes, [None, rejected, None, denied, rejected, denied, denied]);
+    fn each_delivery_has_its_own_result() {
+        let error = |code: Code| Error::new(code, "send", "because");
+        let failures = [(5, error(Code::Unavailable)), (1, error(Code::Rejected)), (3, error(Code::Unavailable))];
+        let codes: Vec<_> = results(7, failures.into_iter()).into_iter().map(|result| result.err().map(|error| error.code())).collect();
+        let down = Some(Code::Unavailable);
+        assert_eq!(codes, [None, Some(Code::Rejected), None, down, None, down, None]);
     }
 }

@@ -4,6 +4,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use rocketbridge_connector::{Error, Remedy};
 use rocketbridge_connector_rocketmq::{Connectors, Tail, Tailed};
+use rocketbridge_model::properties::pairs;
 use rocketbridge_model::resolved::StartPosition;
 use serde_json::{Map, Value, json};
 
@@ -86,7 +87,8 @@ fn show(topic: &str, message: &Tailed, format: Format) -> Result<String, Failure
         return Ok(format!("{partition}  {}  {named}{body}\n", event.offset));
     }
     let mut properties = Map::new();
-    properties.extend(envelope.properties.iter().map(|(name, value)| (name.to_owned(), Value::from(value))));
+    let lossy = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    properties.extend(pairs(envelope.properties.as_wire()).map(|(name, value)| (lossy(name), Value::from(lossy(value)))));
     let mut document = json!({
         "topic": topic,
         "partition": partition,
