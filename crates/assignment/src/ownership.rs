@@ -2,7 +2,8 @@
 //!
 //! Guarantees: a unit is started only after its owner key was created under this process's lease, with that key's epoch; it is released only
 //! after it was drained, or its drain ran out of time and was dropped; when the lease is lost, all units stop at once and are claimed
-//! again under the next lease with new epochs. A drain of the process drains and releases everything, then the loop ends.
+//! again under the next lease with new epochs. A drain of the process drains everything, then the loop ends; giving back the lease, which is
+//! its caller's next step, releases everything at once.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -91,7 +92,7 @@ pub struct Ownership {
 }
 
 impl Ownership {
-    /// Starts the loop. When `tasks` drain, it drains and releases all units and ends.
+    /// Starts the loop. When `tasks` drain, it drains all units and ends; the lease is to be given back then.
     pub fn start(parts: Parts, tasks: &Tasks) -> Self {
         let (sender, owned) = watch::channel(Arc::default());
         let claims = Claims::new(Arc::clone(&parts.store), parts.member.clone(), parts.address.clone());
@@ -123,7 +124,7 @@ impl Ownership {
         }
     }
 
-    /// Returns when a drain of the process has released everything. Cancel-safe.
+    /// Returns when a drain of the process has drained everything. Cancel-safe.
     pub async fn ended(&self) {
         self.task.ended().await;
     }
@@ -239,7 +240,9 @@ impl Reconciler {
             .collect();
         for (unit, epoch) in ended {
             self.units.insert(unit.clone(), Phase::Draining);
-            self.work.push(drain(self.parts.clone(), self.claims.clone(), unit, epoch).boxed());
+            // Ten thousand units are given back at once with the lease; one by one they would take longer than a drain may.
+            let claims = (!self.shutdown.is_draining()).then(|| self.claims.clone());
+            self.work.push(drain(self.parts.clone(), claims, unit, epoch).boxed());
         }
         self.retries.retain(|unit, _| planned.units.contains(unit));
     }
@@ -335,12 +338,15 @@ async fn start(handler: Arc<dyn Handler>, claims: Claims, term: Term, unit: Unit
     }
 }
 
-async fn drain(parts: Parts, claims: Claims, unit: UnitId, epoch: Epoch) -> Done {
+/// Drains a unit and releases it. Without claims it is not released: it stays until the lease is given back.
+async fn drain(parts: Parts, claims: Option<Claims>, unit: UnitId, epoch: Epoch) -> Done {
     if timeout(parts.drain_deadline, parts.handler.drain(&unit)).await.is_err() {
         tracing::warn!(%unit, %epoch, deadline = ?parts.drain_deadline, "the drain took too long, the unit was stopped");
     }
-    release(&claims, &unit, epoch).await;
-    tracing::info!(%unit, %epoch, "released");
+    if let Some(claims) = claims {
+        release(&claims, &unit, epoch).await;
+    }
+    tracing::info!(%unit, %epoch, "drained");
     Done::Drained(unit)
 }
 

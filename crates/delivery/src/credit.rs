@@ -5,6 +5,8 @@
 
 use rocketbridge_model::session::Credit;
 
+use crate::budget::Share;
+
 /// The sender's side: what it may still send.
 #[derive(Debug, Default)]
 pub struct Allowance {
@@ -33,21 +35,32 @@ impl Allowance {
 }
 
 /// The receiver's side: what it gives back as events end, in portions worth a message.
+///
+/// With a [`Share`] of a budget it grants no more bytes than that has room for: what is granted counts as held, because the sender may send
+/// it at any time. Then a session's window shrinks and grows with what others hold; it never closes.
 #[derive(Debug)]
 pub struct Grants {
     window: Credit,
+    share: Option<Share>,
     ended: Credit,
+    /// Bytes that the sender may still send or has sent and not seen end. Below nothing after an event larger than its credit.
+    outstanding: i64,
 }
 
 impl Grants {
-    /// For a window that is granted at first.
+    /// For a window.
     pub fn new(window: Credit) -> Self {
-        Self { window, ended: Credit::default() }
+        Self { window, share: None, ended: Credit::default(), outstanding: 0 }
+    }
+
+    /// For a window within a budget.
+    pub fn within(window: Credit, share: Share) -> Self {
+        Self { share: Some(share), ..Self::new(window) }
     }
 
     /// The first grant.
-    pub fn window(&self) -> Credit {
-        self.window
+    pub fn first(&mut self) -> Credit {
+        Credit { events: self.window.events, bytes: self.grow() }
     }
 
     /// Notes that an event of this size has ended.
@@ -56,16 +69,38 @@ impl Grants {
         self.ended.bytes = self.ended.bytes.saturating_add(bytes as u64);
     }
 
-    /// What to grant now: everything that ended, once that is an eighth of the window or more.
+    /// What to grant now: as much as ended, within the budget, once that is an eighth of the window or of what is out.
     pub fn take(&mut self) -> Option<Credit> {
-        let due = self.ended.events >= (self.window.events / 8).max(1) || self.ended.bytes >= (self.window.bytes / 8).max(1);
-        (due && self.ended != Credit::default()).then(|| std::mem::take(&mut self.ended))
+        let out = u64::try_from(self.outstanding).unwrap_or(0).min(self.window.bytes);
+        let due = self.ended.events >= (self.window.events / 8).max(1) || self.ended.bytes >= (out / 8).max(1);
+        if !due || self.ended == Credit::default() {
+            return None;
+        }
+        let Credit { events, bytes } = std::mem::take(&mut self.ended);
+        self.outstanding = self.outstanding.saturating_sub_unsigned(bytes);
+        Some(Credit { events, bytes: self.grow() })
+    }
+
+    /// Brings what is out up to the window, or to what the budget allows.
+    fn grow(&mut self) -> u64 {
+        let mut most = self.window.bytes;
+        if let Some(share) = &self.share {
+            share.set(u64::try_from(self.outstanding).unwrap_or(0));
+            most = most.min(share.held() + share.room());
+        }
+        let granted = u64::try_from(i64::try_from(most).unwrap_or(i64::MAX).saturating_sub(self.outstanding)).unwrap_or(0);
+        self.outstanding = self.outstanding.saturating_add_unsigned(granted);
+        if let Some(share) = &self.share {
+            share.set(u64::try_from(self.outstanding).unwrap_or(0));
+        }
+        granted
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::budget::Budget;
 
     #[test]
     fn an_event_larger_than_the_window_passes_alone() {
@@ -81,7 +116,8 @@ mod tests {
     fn what_is_spent_comes_back_whole() {
         let window = Credit { events: 16, bytes: 1_000 };
         let (mut allowance, mut grants) = (Allowance::default(), Grants::new(window));
-        allowance.grant(grants.window());
+        assert_eq!(grants.first(), window);
+        allowance.grant(window);
         for _ in 0..1_000 {
             assert!(allowance.is_open());
             allowance.spend(10);
@@ -91,5 +127,39 @@ mod tests {
             }
         }
         assert!(allowance.is_open());
+    }
+
+    /// *Scenario*: a thousand sessions within a budget of a tenth of their windows, each with an event far larger than its credit among small ones;
+    /// every event ends as soon as it is sent. *Guarantees*: together they are never granted more than the budget and the least part of each;
+    /// each session goes on for ever; and when the others are gone, one has its whole window.
+    #[test]
+    fn sessions_within_a_budget_shrink_and_never_stop() {
+        const SESSIONS: usize = 1_000;
+        let window = Credit { events: 16, bytes: 1_000 };
+        let budget = Budget::new(SESSIONS as u64 * 100, 10);
+        let mut sessions: Vec<_> = (0..SESSIONS).map(|_| (Grants::within(window, budget.share()), Allowance::default())).collect();
+        for (grants, allowance) in &mut sessions {
+            allowance.grant(grants.first());
+        }
+        for round in 0..50 {
+            for (grants, allowance) in &mut sessions {
+                assert!(allowance.is_open(), "it has stopped in round {round}");
+                let size = if round == 25 { 5_000 } else { 7 };
+                allowance.spend(size);
+                grants.end(size);
+                if let Some(credit) = grants.take() {
+                    allowance.grant(credit);
+                }
+                assert!(budget.used() <= budget.total() + 10 * SESSIONS as u64, "{} granted", budget.used());
+            }
+        }
+        sessions.truncate(1);
+        let (grants, allowance) = &mut sessions[0];
+        for _ in 0..4 {
+            allowance.spend(7);
+            grants.end(7);
+            grants.take().into_iter().for_each(|credit| allowance.grant(credit));
+        }
+        assert_eq!(budget.used(), window.bytes);
     }
 }

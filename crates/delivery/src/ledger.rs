@@ -8,7 +8,7 @@ use rocketbridge_model::session::Credit;
 use rocketbridge_model::{Event, OutcomeRange};
 
 use crate::credit::Allowance;
-use crate::outbox::{Ended, NotOpen, Outbox, Weight};
+use crate::outbox::{Ended, NotOpen, Outbox, Withdrawn};
 
 /// The ledger of one partition under one ownership.
 #[derive(Debug)]
@@ -38,10 +38,14 @@ impl Ledger {
         self.read_offset = self.read_offset.max(next_offset);
     }
 
-    /// Whether more should be read.
+    /// Whether more should be read: the window bounds events that are open, and all the memory that is held for them.
     pub fn has_room(&self) -> bool {
-        let Weight { items, bytes } = self.outbox.weight();
-        items < self.window.events as usize && (bytes as u64) < self.window.bytes
+        self.outbox.weight().items < self.window.events as usize && (self.outbox.held() as u64) < self.window.bytes
+    }
+
+    /// Bytes of memory that are held.
+    pub fn held(&self) -> usize {
+        self.outbox.held()
     }
 
     /// Where to read next.
@@ -70,13 +74,19 @@ impl Ledger {
     }
 
     /// The next events to send within the allowance, with the receipt of the first; their receipts are consecutive.
-    pub fn next_batch(&mut self, allowance: &mut Allowance, most: usize) -> Option<(u64, Vec<Event>)> {
+    ///
+    /// A batch closes before it has more than `bytes`, so that it travels in one message; an event larger than that goes alone.
+    pub fn next_batch(&mut self, allowance: &mut Allowance, most: usize, bytes: usize) -> Option<(u64, Vec<Event>)> {
         let first = self.outbox.next_receipt();
-        let mut events = Vec::new();
+        let (mut events, mut full) = (Vec::new(), 0);
         while events.len() < most && allowance.is_open() {
-            let Some((_, event)) = self.outbox.send_next(|bytes| {
-                allowance.spend(bytes);
-                true
+            let Some((_, event)) = self.outbox.send_next(|size| {
+                let fits = full == 0 || full + size <= bytes;
+                if fits {
+                    allowance.spend(size);
+                    full += size.max(1);
+                }
+                fits
             }) else {
                 break;
             };
@@ -87,7 +97,21 @@ impl Ledger {
 
     /// Takes an outcome; see [`Outbox::resolve`].
     pub fn resolve(&mut self, range: &OutcomeRange, ended: impl FnMut(Ended<'_, Event>)) -> Result<(), NotOpen> {
-        self.outbox.resolve(range, ended)
+        self.outbox.resolve(range, ended)?;
+        if self.outbox.is_thin() {
+            self.outbox.detach(Event::detach);
+        }
+        Ok(())
+    }
+
+    /// Takes the events at these offsets out, as far as they wait to be sent; see [`Outbox::withdraw`].
+    pub fn withdraw(&mut self, mut wanted: impl FnMut(u64) -> bool, withdrawn: impl FnMut(Withdrawn<Event>)) {
+        self.outbox.withdraw(|event| wanted(event.offset), withdrawn);
+    }
+
+    /// Whether the event at this offset is under way. For rare questions: it looks at every event.
+    pub fn holds(&self, offset: u64) -> bool {
+        self.outbox.items().any(|event| event.offset == offset)
     }
 
     /// A new session begins: everything without an acknowledgement is sent again. Answers how many events that repeats.
@@ -122,7 +146,7 @@ mod tests {
         let mut ledger = Ledger::new(5, WINDOW);
         ledger.admit(vec![event(7)], 20);
         assert_eq!(ledger.committable(), 7);
-        ledger.next_batch(&mut open_allowance(), 10).expect("one waits");
+        ledger.next_batch(&mut open_allowance(), 10, usize::MAX).expect("one waits");
         ledger.resolve(&OutcomeRange { first: 0, count: 1, outcome: Outcome::Delivered }, |_| {}).expect("open");
         assert_eq!(ledger.committable(), 20);
     }
@@ -133,6 +157,22 @@ mod tests {
         ledger.admit(vec![event(0), event(1)], 2);
         ledger.admit(vec![event(1), event(2)], 3);
         assert_eq!(ledger.in_flight(), 3);
+    }
+
+    /// *Scenario*: events of 1 MiB, one of 9 MiB among them. *Guarantees*: a batch of more than 4 MiB is one event; order stays.
+    #[test]
+    fn a_batch_closes_before_it_is_too_large_for_a_message() {
+        let mut ledger = Ledger::new(0, Credit { events: 64, bytes: 1 << 30 });
+        let sized = |offset, mib: usize| Event {
+            envelope: Envelope { body: bytes::Bytes::from(vec![0; mib << 20]), ..Envelope::default() },
+            ..event(offset)
+        };
+        ledger.admit([1, 1, 9, 3, 1, 1].into_iter().zip(0..).map(|(mib, offset)| sized(offset, mib)).collect(), 6);
+        let mut batches = Vec::new();
+        while let Some((first, events)) = ledger.next_batch(&mut open_allowance(), 256, 4 << 20) {
+            batches.push((first, events.iter().map(|event| event.offset).collect::<Vec<_>>()));
+        }
+        assert_eq!(batches, [(0, vec![0, 1]), (2, vec![2]), (3, vec![3, 4]), (5, vec![5])]);
     }
 
     /// What can happen to a partition.
@@ -171,7 +211,7 @@ mod tests {
                         ledger.admit((start..start + count).map(event).collect(), start + count);
                     }
                     Step::Send(most) => {
-                        if let Some((first, events)) = ledger.next_batch(&mut allowance, most) {
+                        if let Some((first, events)) = ledger.next_batch(&mut allowance, most, usize::MAX) {
                             for (receipt, event) in (first..).zip(events) {
                                 prop_assert!(!acknowledged.contains(&event.offset));
                                 prop_assert!(last_sent.is_none_or(|last| last < event.offset));

@@ -1,10 +1,25 @@
 //! What the stages have in common: where ownership meets sessions.
 //!
-//! - [`link`]: the opener's side: a session to whoever owns a shard now, opened again whenever it ends or the owner changes;
-//! - [`shards`]: the answering side: which shards this process owns, and the sessions that it serves for them.
+//! - [`downlink`]: the opener's side: a session to whoever owns a shard now, opened again whenever it ends or the owner changes;
+//! - [`reception`]: the answering side: units begin and drain, sessions are received, admitted and served;
+//! - [`shards`]: which shards this process owns, and the sessions that it serves for them;
+//! - [`carry`]: the requests of both kinds of session, seen alike.
+//!
+//! # How a session ends in good order
+//!
+//! Either side may want it: the opener calls [`Downlink::finish`], which closes its half of the stream; the other side sends `Drain`, upon which
+//! the opener does the same. Then the answering side forgets what it has not begun, finishes its own session to the next stage in the same
+//! way, passes on the outcomes of what was with the target, and closes. Lanes end in order, so what was forgotten is a suffix of what was sent:
+//! the opener sends exactly that again, to the next owner or after a restart, and nothing is repeated. Each stage waits a little longer
+//! than the one behind it ([`patience`]).
 
-pub mod link;
+pub mod carry;
+pub mod downlink;
+pub mod patience;
+pub mod reception;
 pub mod shards;
 
-pub use link::{Link, Locate, News};
+pub use carry::Carry;
+pub use downlink::{Downlink, Locate, News};
+pub use reception::{Admitted, Reception, Serve};
 pub use shards::{Shards, Ticket};

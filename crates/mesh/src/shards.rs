@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
-use rocketbridge_assignment::Authority;
+use rocketbridge_assignment::{Authority, Stage};
 use rocketbridge_delivery::Fence;
 use rocketbridge_delivery::fence::Admission;
 use rocketbridge_model::Epoch;
@@ -21,7 +21,7 @@ use tokio_util::task::TaskTracker;
 pub struct Shards(Arc<Inner>);
 
 struct Inner {
-    stage: &'static str,
+    stage: Stage,
     state: Mutex<State>,
 }
 
@@ -66,8 +66,8 @@ pub struct Ticket {
 }
 
 impl Shards {
-    /// None yet. `stage` names it in messages.
-    pub fn new(stage: &'static str) -> Self {
+    /// None yet. `stage` is named in messages.
+    pub fn new(stage: Stage) -> Self {
         Self(Arc::new(Inner { stage, state: Mutex::default() }))
     }
 
@@ -110,18 +110,22 @@ impl Shards {
         let state = &mut *state;
         let fenced = |text: String| Error::new(Code::Fenced, text);
         let Some(shard) = state.owned.get(&key) else {
-            return Err(fenced(format!("this {} does not own shard {} of stream {}", self.0.stage, open.shard, open.stream.name)));
+            return Err(fenced(format!("this {} does not own shard {} of stream {}", self.0.stage.name(), open.shard, open.stream.name)));
         };
         if shard.epoch != open.shard_epoch {
             return Err(fenced(format!(
                 "this {} owns shard {} of stream {} under epoch {}, not {}",
-                self.0.stage, open.shard, open.stream.name, shard.epoch, open.shard_epoch
+                self.0.stage.name(),
+                open.shard,
+                open.stream.name,
+                shard.epoch,
+                open.shard_epoch
             )));
         }
         if shard.draining.is_cancelled() || !shard.authority.is_valid() {
             return Err(Error::new(
                 Code::Unavailable,
-                format!("this {} is handing shard {} of stream {} over", self.0.stage, open.shard, open.stream.name),
+                format!("this {} is handing shard {} of stream {} over", self.0.stage.name(), open.shard, open.stream.name),
             ));
         }
         let partition = PartitionKey { shard: key, uid: open.stream.uid.clone(), partition: open.origin.partition.to_string() };
@@ -184,7 +188,7 @@ impl Ticket {
 
     /// What to tell the opener of a session that had to end.
     pub fn end_reason(&self) -> Error {
-        Error::new(Code::Fenced, format!("the session was succeeded by another, or the {} lost the shard", self.shards.0.stage))
+        Error::new(Code::Fenced, format!("the session was succeeded by another, or the {} lost the shard", self.shards.0.stage.name()))
     }
 }
 

@@ -27,6 +27,12 @@ impl Event {
     pub fn size(&self) -> usize {
         self.envelope.body.len() + self.envelope.properties.len()
     }
+
+    /// Copies body and properties out of the frame that they came in, so that this event does not keep the memory of its neighbours.
+    pub fn detach(&mut self) {
+        self.envelope.body = Bytes::copy_from_slice(&self.envelope.body);
+        self.envelope.properties = Properties::from_wire(Bytes::copy_from_slice(self.envelope.properties.as_wire()));
+    }
 }
 
 /// A RocketMQ message with everything the broker tells of it.

@@ -1,98 +1,47 @@
-//! The stage as the mesh sees it: shards begin, drain and are abandoned, sessions are accepted.
+//! The stage as the mesh sees it: what it does with the sessions of its shards.
 
 use std::sync::Arc;
-use std::time::Duration;
 
-use futures::StreamExt;
-use futures::future::BoxFuture;
-use rocketbridge_assignment::{Claim, Handler, UnitId, UnitKind};
 use rocketbridge_connector::{LaneKey, Registry};
-use rocketbridge_mesh::Shards;
+use rocketbridge_delivery::Budget;
+use rocketbridge_mesh::{Admitted, Serve};
 use rocketbridge_model::session::{DispatchRequest, Open};
-use rocketbridge_runtime::tasks::Failure;
-use rocketbridge_runtime::{TaskKind, Tasks};
-use rocketbridge_transport::{Accept, Code, Error, ServerSession};
+use rocketbridge_transport::Error;
 
 use crate::fate::Rules;
 use crate::lane::{Lane, Way};
 
-/// Longest wait for the first request of a session.
-const OPENING: Duration = Duration::from_secs(10);
-
-/// The dispatcher of a process. Cheap to clone.
-#[derive(Clone)]
-pub struct Dispatcher(Arc<Inner>);
-
-struct Inner {
-    shards: Shards,
+/// The dispatcher of a process; a `Reception` hands it its sessions.
+pub struct Dispatcher {
     registry: Arc<dyn Registry>,
-    tasks: Tasks,
+    budget: Budget,
 }
 
 impl Dispatcher {
-    /// A dispatcher that owns nothing yet. Sessions run as `tasks`.
-    pub fn new(registry: Arc<dyn Registry>, tasks: Tasks) -> Self {
-        Self(Arc::new(Inner { shards: Shards::new("dispatcher"), registry, tasks }))
+    /// A dispatcher that delivers to what `registry` makes. All sessions together are granted no more bytes than `budget`.
+    pub fn new(registry: Arc<dyn Registry>, budget: Budget) -> Self {
+        Self { registry, budget }
+    }
+}
+
+impl Serve for Dispatcher {
+    type Request = DispatchRequest;
+    type Prepared = ();
+
+    async fn prepare(&self, _: &Open) -> Result<(), Error> {
+        Ok(())
     }
 
-    async fn open(&self, mut upstream: ServerSession<DispatchRequest>) {
-        let first = tokio::time::timeout(OPENING, upstream.requests.next()).await;
-        let admitted = match first {
-            Ok(Some(Ok(DispatchRequest::Open(open)))) => self.0.shards.admit(&open).map(|ticket| (open, ticket)),
-            Ok(Some(Ok(_))) => Err(Error::new(Code::Protocol, "the first request of a session must be open")),
-            Ok(Some(Err(error))) => Err(error),
-            Ok(None) => return,
-            Err(_) => Err(Error::new(Code::Protocol, format!("no first request within {OPENING:?}"))),
-        };
-        match admitted {
-            Ok((open, ticket)) => self.lane(*open, ticket, upstream).run().await,
-            Err(error) => {
-                let _ = upstream.answers.send(Err(error)).await;
-            }
-        }
-    }
-
-    fn lane(&self, open: Open, ticket: rocketbridge_mesh::Ticket, upstream: ServerSession<DispatchRequest>) -> Lane {
+    async fn serve(&self, Admitted { open, ticket, upstream, .. }: Admitted<Self>) {
         let stream = &open.stream;
         let run = &stream.run;
         let way = Way {
             key: LaneKey { stream: stream.name.clone(), partition: open.origin.partition.clone() },
-            target: self.0.registry.target(&stream.target),
-            dead_letter: run.dead_letter.as_ref().map(|dead_letter| self.0.registry.dead_letter(dead_letter)),
+            target: self.registry.target(&stream.target),
+            dead_letter: run.dead_letter.as_ref().map(|dead_letter| self.registry.dead_letter(dead_letter)),
             rules: Rules::new(run),
             origin: open.origin,
         };
-        Lane::new(way, ticket, upstream, run.batch_count, run.batch_linger)
-    }
-}
-
-impl Accept<DispatchRequest> for Dispatcher {
-    fn accept(&self, session: ServerSession<DispatchRequest>) {
-        let dispatcher = self.clone();
-        self.0.tasks.spawn("dispatcher session", TaskKind::Worker, async move {
-            dispatcher.open(session).await;
-            Ok::<(), std::convert::Infallible>(())
-        });
-    }
-}
-
-impl Handler for Dispatcher {
-    fn start<'a>(&'a self, unit: &'a UnitId, claim: Claim) -> BoxFuture<'a, Result<(), Failure>> {
-        if let UnitKind::DispatchShard(shard) = unit.kind {
-            self.0.shards.begin(&unit.stream, shard, claim.epoch, claim.authority);
-        }
-        Box::pin(async { Ok(()) })
-    }
-
-    fn drain<'a>(&'a self, unit: &'a UnitId) -> BoxFuture<'a, ()> {
-        Box::pin(async move {
-            if let UnitKind::DispatchShard(shard) = unit.kind {
-                self.0.shards.drain(&unit.stream, shard).await;
-            }
-        })
-    }
-
-    fn abandon(&self) {
-        self.0.shards.abandon();
+        Lane::new(way, ticket, upstream, run.batch_count, run.batch_linger).within(self.budget.share()).run().await;
     }
 }

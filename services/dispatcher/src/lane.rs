@@ -15,8 +15,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use futures::StreamExt;
 use futures::future::{BoxFuture, OptionFuture};
 use rocketbridge_connector::{Code as ConnectorCode, Error as ConnectorError, LaneKey, Remedy, Target};
-use rocketbridge_delivery::Grants;
-use rocketbridge_mesh::Ticket;
+use rocketbridge_delivery::{Grants, Share};
+use rocketbridge_mesh::{Ticket, patience};
 use rocketbridge_model::outcome::RangeBuilder;
 use rocketbridge_model::session::{Answer, Credit, Delivery, DispatchRequest, Skip, Trouble};
 use rocketbridge_model::{Origin, Outcome};
@@ -31,7 +31,7 @@ use crate::pending::{Pending, Record, failure};
 pub(crate) const WINDOW: Credit = Credit { events: 4096, bytes: 32 << 20 };
 
 /// How long the end of a session waits for the group that a target has.
-const FINISH: Duration = Duration::from_secs(1);
+const FINISH: Duration = patience::TARGET;
 
 /// Where a lane leads.
 pub(crate) struct Way {
@@ -102,6 +102,12 @@ impl Lane {
         }
     }
 
+    /// The same lane, which grants no more than a budget allows.
+    pub(crate) fn within(mut self, share: Share) -> Self {
+        self.grants = Grants::within(self.window, share);
+        self
+    }
+
     /// Runs until the filter is done or gone, another session takes over, the shard is handed over, or the protocol is broken.
     pub(crate) async fn run(mut self) {
         if let Err(error) = self.serve().await {
@@ -114,7 +120,8 @@ impl Lane {
     async fn serve(&mut self) -> Result<(), Error> {
         let ended = self.ticket.ended().clone();
         let draining = self.ticket.draining().clone();
-        self.answer(Answer::Opened(self.window)).await?;
+        let first = self.grants.first();
+        self.answer(Answer::Opened(first)).await?;
         loop {
             let due = match (&self.phase, self.intake) {
                 (Phase::Waiting, Intake::Open) => self.queue.due_in(Instant::now()),

@@ -4,7 +4,7 @@
 //! a time. What becomes of a delivery that fails is decided for that delivery alone. An outcome is answered only for what a target has
 //! confirmed, for what the stream's settings give up, and for what an operator lets pass.
 //!
-//! - [`app`]: the stage as the mesh sees it: shards begin, drain and are abandoned, sessions are accepted;
+//! - [`app`]: the stage as the mesh sees it: what it does with the sessions of its shards;
 //! - [`lane`]: one partition's deliveries on their way to the target;
 //! - [`pending`]: a delivery, and what it has been through; [`group`]: which deliveries go together;
 //! - [`fate`]: what becomes of a delivery whose attempt failed.

@@ -4,10 +4,11 @@
 //! sends deliveries to the dispatcher that owns the shard, and answers one outcome per event. It holds no state that a
 //! crash could lose: what it has not answered, the router sends again.
 //!
-//! - [`app`]: the stage as the mesh sees it: shards begin, drain and are abandoned, sessions are accepted;
-//! - [`session`]: one partition's events on their way through.
+//! - [`app`]: the stage as the mesh sees it: what it does with the sessions of its shards;
+//! - [`transit`]: one partition's events on their way through; [`slice`]: their evaluation, in slices, in a pool where it costs much.
 
 pub mod app;
-mod session;
+mod slice;
+mod transit;
 
 pub use app::Filter;

@@ -9,10 +9,12 @@ use std::time::Duration;
 
 use rocketbridge_model::{MemberId, Region, Secret};
 use rocketbridge_pattern::Limits;
+use rocketbridge_router::Settings;
 
 pub mod address;
 mod key;
 pub mod layers;
+mod memory;
 pub mod problem;
 pub mod quantity;
 mod reader;
@@ -54,6 +56,8 @@ pub struct Process {
     pub tls: Option<Tls>,
     /// What it tells about itself.
     pub telemetry: Telemetry,
+    /// What events that are under way may take of the process's memory.
+    pub memory_budget: ByteSize,
     /// Limits of the router stage.
     pub router: Router,
     /// Limits of patterns: what controllers accept and filters compile.
@@ -79,6 +83,8 @@ pub struct Standalone {
     pub tls: Option<Tls>,
     /// What it tells about itself.
     pub telemetry: Telemetry,
+    /// What events that are under way may take of the process's memory.
+    pub memory_budget: ByteSize,
     /// Limits of the router stage.
     pub router: Router,
     /// Limits of patterns: what is accepted and compiled.
@@ -168,6 +174,7 @@ impl Process {
             drain_deadline: drain_deadline(&mut reader),
             tls: reader.listener_tls(listen),
             telemetry: telemetry(&mut reader),
+            memory_budget: memory_budget(&mut reader),
             router: router(&mut reader),
             pattern: pattern(&mut reader),
         };
@@ -189,6 +196,7 @@ impl Standalone {
             drain_deadline: drain_deadline(&mut reader),
             tls: reader.listener_tls(listen),
             telemetry: telemetry(&mut reader),
+            memory_budget: memory_budget(&mut reader),
             router: router(&mut reader),
             pattern: pattern(&mut reader),
         };
@@ -228,6 +236,10 @@ fn drain_deadline(reader: &mut Reader) -> Duration {
     reader.duration("drain_deadline", DRAIN_DEADLINE, Duration::ZERO, MOST_DRAIN)
 }
 
+fn memory_budget(reader: &mut Reader) -> ByteSize {
+    reader.byte_size("memory_budget", memory::default_budget(), memory::LEAST_BUDGET, memory::MOST_BUDGET)
+}
+
 fn telemetry(reader: &mut Reader) -> Telemetry {
     let is_endpoint = |text: &str| is_url(text).then(|| Some(text.to_owned()));
     let is_filter = |text: &str| is_log_filter(text).then(|| text.to_owned());
@@ -252,15 +264,12 @@ fn telemetry(reader: &mut Reader) -> Telemetry {
 }
 
 fn router(reader: &mut Reader) -> Router {
+    let usual = Settings::default();
+    let (second, millisecond) = (Duration::from_secs(1), Duration::from_millis(1));
     Router {
-        window_events: reader.count("router.window_events", 8_192, 1, 1_000_000),
-        window_bytes: reader.byte_size("router.window_bytes", ByteSize(32 << 20), ByteSize(1 << 20), ByteSize(4 << 30)),
-        commit_interval: reader.duration(
-            "router.commit_interval",
-            Duration::from_millis(200),
-            Duration::from_millis(10),
-            Duration::from_secs(60),
-        ),
+        window_events: reader.count("router.window_events", usual.window.events, 1, 1_000_000),
+        window_bytes: reader.byte_size("router.window_bytes", ByteSize(usual.window.bytes), ByteSize(1 << 20), ByteSize(4 << 30)),
+        commit_interval: reader.duration("router.commit_interval", usual.commit_interval, 10 * millisecond, 60 * second),
     }
 }
 

@@ -6,11 +6,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::Context;
 use rocketbridge_assignment::{Lease, Members, Owners, Plans};
 use rocketbridge_metastore::Metastore;
 use rocketbridge_router::definitions::Definitions;
 use rocketbridge_runtime::{Cause, Shutdown, Tasks};
+
+use crate::heart::{self, OpenStore};
 
 /// The keepers of a process.
 pub(crate) struct Keepers {
@@ -25,10 +26,10 @@ pub(crate) struct Keepers {
 
 impl Keepers {
     /// Asks for a lease and begins to follow the store. Nothing is known yet: see [`known`](Self::known).
-    pub(crate) fn start(store: Arc<dyn Metastore>, lease_ttl: Duration) -> anyhow::Result<Self> {
+    pub(crate) async fn start(store: Arc<dyn Metastore>, lease_store: OpenStore, lease_ttl: Duration) -> anyhow::Result<Self> {
         let tasks = Tasks::new(Shutdown::new());
         Ok(Self {
-            lease: Lease::start(store.clone(), lease_ttl, &tasks).context("cannot hold a lease")?,
+            lease: heart::lease(lease_store, lease_ttl, tasks.shutdown().clone()).await?,
             members: Members::start(store.clone(), &tasks),
             owners: Owners::start(store.clone(), &tasks),
             plans: Plans::start(store.clone(), &tasks),

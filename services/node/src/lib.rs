@@ -5,6 +5,7 @@
 //!
 //! - [`config`]: what a process is told, by flags, environment and file;
 //! - `run`: the life of a process;
+//! - `heart`: the lease, renewed by a thread of its own;
 //! - `keepers`: lease and mirrors, which outlive the stages because what is drained is still owned;
 //! - `stages`: the stages of this process, and how they reach each other;
 //! - `serving`: the server that all of them share;
@@ -13,6 +14,7 @@
 //! It never moves an event and never decides who owns what.
 
 pub mod config;
+mod heart;
 mod keepers;
 pub mod process;
 mod reports;
@@ -21,4 +23,6 @@ mod serving;
 mod stages;
 pub mod standalone;
 
+pub use heart::OpenStore;
 pub use rocketbridge_assignment::Stage;
+pub use run::{Setup, run};

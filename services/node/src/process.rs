@@ -20,14 +20,15 @@ use crate::run::{self, Setup};
 
 /// Runs the service until it is told to stop.
 pub fn run(stage: Stage, config: Process) -> anyhow::Result<ExitCode> {
-    runtime()?.block_on(serve(stage, config))
+    block_on(serve(stage, config))
 }
 
 async fn serve(stage: Stage, config: Process) -> anyhow::Result<ExitCode> {
     let guard = start_telemetry(stage.name(), &config.telemetry)?;
     let shutdown = Shutdown::on_signals(config.drain_deadline)?;
     let listener = Listener::bind(&config.listen.to_string()).await.map_err(chained)?;
-    let store = Etcd::connect(store(&config.etcd)?).await.map_err(chained)?;
+    let etcd = store(&config.etcd)?;
+    let store = Etcd::connect(etcd.clone()).await.map_err(chained)?;
     let advertise = config.advertise.clone();
     let setup = Setup {
         stages: vec![stage],
@@ -42,10 +43,12 @@ async fn serve(stage: Stage, config: Process) -> anyhow::Result<ExitCode> {
         listener,
         tls: config.tls.as_ref().map(read_tls).transpose()?,
         store: Arc::new(store),
+        lease_store: Box::new(move || Ok(Arc::new(Etcd::new(etcd).map_err(chained)?))),
         registry: Arc::new(Connectors::new()),
         lease_ttl: config.lease_ttl,
         drain_deadline: config.drain_deadline,
         settings: settings(config.router),
+        memory_budget: config.memory_budget,
         limits: config.pattern,
     };
     let run = run::run(setup, shutdown.clone(), |address| announce(config.tls.is_some(), address)).await;
@@ -68,11 +71,15 @@ pub(crate) fn status(shutdown: &Shutdown) -> ExitCode {
     if shutdown.cause().is_some_and(|cause| cause.is_failure()) { ExitCode::FAILURE } else { ExitCode::SUCCESS }
 }
 
-/// The runtime of a process, and what must be done before anything uses TLS.
-pub(crate) fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
+/// Runs a process to its end on a runtime of its own, after what must be done before anything uses TLS.
+pub(crate) fn block_on<T>(process: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
     // A second installation fails and changes nothing.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
-    tokio::runtime::Builder::new_multi_thread().enable_all().build().context("cannot start the runtime")
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("cannot start the runtime")?;
+    let ended = runtime.block_on(process);
+    // Not dropped: that would wait for threads that look up names of hosts which nobody needs any more.
+    runtime.shutdown_background();
+    ended
 }
 
 pub(crate) fn start_telemetry(service: &str, config: &config::Telemetry) -> anyhow::Result<telemetry::Guard> {

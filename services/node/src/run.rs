@@ -17,51 +17,58 @@ use rocketbridge_runtime::{Cause, Shutdown, Tasks};
 use rocketbridge_transport::server::Listener;
 use rocketbridge_transport::tls::Tls;
 
+use crate::config::ByteSize;
+use crate::heart::OpenStore;
 use crate::keepers::Keepers;
 use crate::serving::{self, Serving};
 use crate::stages::{Builder, Stages};
 
 /// What a process is made of.
-pub(crate) struct Setup {
+pub struct Setup {
     /// What it can do.
-    pub(crate) stages: Vec<Stage>,
+    pub stages: Vec<Stage>,
     /// Its identity.
-    pub(crate) id: MemberId,
+    pub id: MemberId,
     /// Where it is.
-    pub(crate) region: Region,
+    pub region: Region,
     /// Networks it reaches.
-    pub(crate) networks: Vec<String>,
+    pub networks: Vec<String>,
     /// Where others reach it, given the address it serves.
-    pub(crate) advertise: Box<dyn Fn(SocketAddr) -> String + Send>,
+    pub advertise: Box<dyn Fn(SocketAddr) -> String + Send>,
     /// Its bound listener.
-    pub(crate) listener: Listener,
+    pub listener: Listener,
     /// Keys for sessions and the API; `None` on loopback.
-    pub(crate) tls: Option<Tls>,
+    pub tls: Option<Tls>,
     /// The metadata store.
-    pub(crate) store: Arc<dyn Metastore>,
+    pub store: Arc<dyn Metastore>,
+    /// Makes the store that its lease is renewed in.
+    pub lease_store: OpenStore,
     /// Makes connectors; needed by routers and dispatchers.
-    pub(crate) registry: Arc<dyn Registry>,
+    pub registry: Arc<dyn Registry>,
     /// How long its ownerships outlive its last renewal.
-    pub(crate) lease_ttl: Duration,
+    pub lease_ttl: Duration,
     /// How long the drain of one unit may take.
-    pub(crate) drain_deadline: Duration,
+    pub drain_deadline: Duration,
     /// How a router works.
-    pub(crate) settings: Settings,
+    pub settings: Settings,
+    /// What events that are under way may take of its memory.
+    pub memory_budget: ByteSize,
     /// How large patterns may be.
-    pub(crate) limits: Limits,
+    pub limits: Limits,
 }
 
 /// Runs a process until it is told to stop. `ready` is called with its address once it serves.
-pub(crate) async fn run(setup: Setup, shutdown: Shutdown, ready: impl FnOnce(SocketAddr)) -> anyhow::Result<()> {
+pub async fn run(setup: Setup, shutdown: Shutdown, ready: impl FnOnce(SocketAddr)) -> anyhow::Result<()> {
     let tasks = Tasks::new(shutdown.clone());
     let address = setup.listener.address();
-    let mut keepers = Keepers::start(setup.store.clone(), setup.lease_ttl)?;
+    let mut keepers = Keepers::start(setup.store, setup.lease_store, setup.lease_ttl).await?;
     let builder = Builder {
         member: setup.id.clone(),
         stages: setup.stages.clone(),
         tls: setup.tls.clone(),
         registry: setup.registry,
         settings: setup.settings,
+        memory_budget: setup.memory_budget,
         limits: setup.limits,
         keepers: &keepers,
         tasks: &tasks,

@@ -3,26 +3,33 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use anyhow::Context;
 use futures::future::BoxFuture;
 use rocketbridge_assignment::{Claim, Handler, Stage, UnitId};
 use rocketbridge_connector::Registry;
 use rocketbridge_controller::{Controller, Seat};
+use rocketbridge_delivery::Budget;
 use rocketbridge_dispatcher::Dispatcher;
 use rocketbridge_filter::Filter;
+use rocketbridge_mesh::Reception;
 use rocketbridge_model::MemberId;
 use rocketbridge_pattern::Limits;
 use rocketbridge_program::Compiler;
-use rocketbridge_router::{Router, Settings};
-use rocketbridge_runtime::Tasks;
+use rocketbridge_router::{Router, Settings, Surroundings};
 use rocketbridge_runtime::tasks::Failure;
+use rocketbridge_runtime::{Pool, Tasks};
 use rocketbridge_transport::report::{Nothing, Reporter, member_service};
 use rocketbridge_transport::server::Services;
 use rocketbridge_transport::tls::Tls;
 use rocketbridge_transport::{Channels, Dialer, Switchboard, grpc};
 use tonic::service::RoutesBuilder;
 
+use crate::config::ByteSize;
 use crate::keepers::Keepers;
 use crate::reports::Ask;
+
+/// What a partition or session may always hold: a small batch.
+const LEAST: u64 = 64 << 10;
 
 /// What the stages of a process are built from.
 pub(crate) struct Builder<'a> {
@@ -36,6 +43,8 @@ pub(crate) struct Builder<'a> {
     pub(crate) registry: Arc<dyn Registry>,
     /// How a router works.
     pub(crate) settings: Settings,
+    /// What events that are under way may take.
+    pub(crate) memory_budget: ByteSize,
     /// How large patterns may be.
     pub(crate) limits: Limits,
     /// What the stages look things up in.
@@ -65,7 +74,9 @@ impl Builder<'_> {
             stages.0.insert(Stage::Router, router);
         }
         if self.stages.contains(&Stage::Filter) {
-            let filter = Filter::new(self.keepers.owners.clone(), dialer, Compiler::new(self.limits.clone()), self.tasks.clone());
+            let pool = Pool::start("evaluate").context("cannot start the threads that evaluate")?;
+            let filter = Filter::new(self.keepers.owners.clone(), dialer, Compiler::new(self.limits.clone()), pool, self.budget());
+            let filter = Reception::new(filter, self.tasks.clone());
             switchboard.register_filter(Arc::new(filter.clone()));
             stages.0.insert(Stage::Filter, Arc::new(filter.clone()));
             let add = |routes: &mut RoutesBuilder| {
@@ -74,7 +85,7 @@ impl Builder<'_> {
             services = services.with(&["rocketbridge.filter.v1.FilterService"], add).await;
         }
         if self.stages.contains(&Stage::Dispatcher) {
-            let dispatcher = Dispatcher::new(self.registry.clone(), self.tasks.clone());
+            let dispatcher = Reception::new(Dispatcher::new(self.registry.clone(), self.budget()), self.tasks.clone());
             switchboard.register_dispatch(Arc::new(dispatcher.clone()));
             stages.0.insert(Stage::Dispatcher, Arc::new(dispatcher.clone()));
             let add = |routes: &mut RoutesBuilder| {
@@ -100,7 +111,23 @@ impl Builder<'_> {
 
     fn router(&self, dialer: Dialer) -> Router {
         let Keepers { store, definitions, owners, .. } = self.keepers;
-        Router::new(store.clone(), self.registry.clone(), definitions.clone(), owners.clone(), dialer, self.settings, self.tasks.clone())
+        let surroundings = Surroundings {
+            store: store.clone(),
+            registry: self.registry.clone(),
+            definitions: definitions.clone(),
+            owners: owners.clone(),
+            dialer,
+            settings: self.settings,
+            budget: self.budget(),
+        };
+        Router::new(surroundings, self.tasks.clone())
+    }
+
+    /// What one stage may hold. Within one process events are shared, not copied, so a router's part counts most of what filter and dispatcher
+    /// hold as well; theirs are for what transforms make.
+    fn budget(&self) -> Budget {
+        let holders = self.stages.iter().filter(|stage| **stage != Stage::Controller).count().max(1);
+        Budget::new(self.memory_budget.0 / holders as u64, LEAST)
     }
 
     fn controller(&self, reporter: Arc<dyn Reporter>, channels: Arc<Channels>) -> Controller {

@@ -20,7 +20,7 @@ const LEASE: Duration = Duration::from_secs(30);
 
 /// Runs until it is told to stop.
 pub fn run(config: Standalone) -> anyhow::Result<ExitCode> {
-    process::runtime()?.block_on(serve(config))
+    process::block_on(serve(config))
 }
 
 async fn serve(config: Standalone) -> anyhow::Result<ExitCode> {
@@ -44,10 +44,15 @@ async fn serve(config: Standalone) -> anyhow::Result<ExitCode> {
         listener,
         tls: config.tls.as_ref().map(process::read_tls).transpose()?,
         store: Arc::new(store.clone()),
+        lease_store: {
+            let store = store.clone();
+            Box::new(move || Ok(Arc::new(store)))
+        },
         registry: Arc::new(Connectors::new()),
         lease_ttl: LEASE,
         drain_deadline: config.drain_deadline,
         settings: process::settings(config.router),
+        memory_budget: config.memory_budget,
         limits: config.pattern,
     };
     let run = run::run(setup, shutdown.clone(), |address| {

@@ -5,21 +5,17 @@ use std::sync::Arc;
 
 use futures::future::BoxFuture;
 use parking_lot::Mutex;
-use rocketbridge_assignment::{Claim, Handler, Owners, UnitId, UnitKind};
-use rocketbridge_connector::Registry;
-use rocketbridge_metastore::Metastore;
+use rocketbridge_assignment::{Claim, Handler, UnitId, UnitKind};
 use rocketbridge_model::status::{DiscoveryReport, StreamReport};
 use rocketbridge_runtime::tasks::Failure;
 use rocketbridge_runtime::{TaskHandle, TaskKind, Tasks};
-use rocketbridge_transport::Dialer;
 use rocketbridge_transport::report::Reporter;
 use tokio_util::sync::CancellationToken;
 
-use crate::config::Settings;
-use crate::definitions::Definitions;
 use crate::discovery::Discovery;
 use crate::gauge::Gauge;
-use crate::partition::{OwnedPartition, Surroundings};
+use crate::partition::OwnedPartition;
+use crate::surroundings::Surroundings;
 
 /// The router of a process.
 pub struct Router {
@@ -42,16 +38,7 @@ enum Tells {
 
 impl Router {
     /// A router that owns nothing yet. Units run as `tasks`.
-    pub fn new(
-        store: Arc<dyn Metastore>,
-        registry: Arc<dyn Registry>,
-        definitions: Definitions,
-        owners: Owners,
-        dialer: Dialer,
-        settings: Settings,
-        tasks: Tasks,
-    ) -> Self {
-        let surroundings = Surroundings { store, registry, definitions, owners, dialer, settings };
+    pub fn new(surroundings: Surroundings, tasks: Tasks) -> Self {
         Self { surroundings, tasks, units: Mutex::default() }
     }
 

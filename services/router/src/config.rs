@@ -5,10 +5,10 @@ use std::time::Duration;
 use rocketbridge_connector::PullLimits;
 use rocketbridge_model::session::Credit;
 
-/// How a router works. Memory of a partition is bounded by twice the window: what is under way and what is read ahead.
+/// How a router works. The memory of a partition is bounded by its window, besides what is read ahead of it, and by the budget of the process.
 #[derive(Clone, Copy, Debug)]
 pub struct Settings {
-    /// Events and bytes of one partition that may be under way.
+    /// Events of one partition that may be under way, and bytes that may be held for them.
     pub window: Credit,
     /// Most events in one batch to a filter.
     pub batch: usize,
@@ -18,19 +18,17 @@ pub struct Settings {
     pub commit_interval: Duration,
     /// Between two looks for new partitions of a source.
     pub discovery_interval: Duration,
-    /// How long events under way may take to end when the definition changes, before they are sent again under the new one.
-    pub change_grace: Duration,
 }
 
+/// The defaults of the configuration, too.
 impl Default for Settings {
     fn default() -> Self {
         Self {
-            window: Credit { events: 4096, bytes: 32 << 20 },
+            window: Credit { events: 8_192, bytes: 32 << 20 },
             batch: 256,
             pull: PullLimits { events: 512, bytes: 4 << 20 },
-            commit_interval: Duration::from_millis(500),
+            commit_interval: Duration::from_millis(200),
             discovery_interval: Duration::from_secs(30),
-            change_grace: Duration::from_secs(5),
         }
     }
 }

@@ -3,19 +3,25 @@
 //! Every branch of its one `select!` is cancel-safe, and the order is: stop, news of the session, a changed definition, room in
 //! the session for a batch, new events. Reading comes last, so that what is under way ends before more comes in. Nothing waits
 //! inside a branch, except for the final commit.
+//!
+//! A flow that is to end closes: it reads and sends nothing more, and finishes its session, so that everything that no target has yet comes
+//! back without an outcome. What came back is behind everything that ended, so the offset that is committed is exact, and nothing is
+//! repeated by whoever reads on from there.
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::future::OptionFuture;
 use rocketbridge_assignment::Authority;
 use rocketbridge_delivery::{Allowance, Ledger};
-use rocketbridge_mesh::{Link, News};
+use rocketbridge_mesh::{Downlink, News, patience};
 use rocketbridge_model::resolved::Stream;
 use rocketbridge_model::session::{Answer, Batch, FilterRequest, Trouble};
 use rocketbridge_model::{OutcomeRange, PartitionId};
 use tokio::time::{Instant, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 
+use crate::allotment::{self, Allotment};
 use crate::commit::Commit;
 use crate::config::Settings;
 use crate::definitions::Definitions;
@@ -25,8 +31,11 @@ use crate::reader::{Read, Reader};
 /// Between two looks whether the authority is still there while nothing happens.
 const HEARTBEAT: Duration = Duration::from_millis(500);
 
+/// Bytes with which a message to a filter is full; a larger event travels alone.
+const MESSAGE: usize = 4 << 20;
+
 /// Why a flow ended without an error.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) enum End {
     /// Asked to, and everything is committed.
     Drained,
@@ -41,7 +50,8 @@ pub(crate) struct Flow {
     pub(crate) reader: Reader,
     pub(crate) commit: Commit,
     pub(crate) ledger: Ledger,
-    pub(crate) link: Link<FilterRequest>,
+    pub(crate) allotment: Allotment,
+    pub(crate) downlink: Downlink<FilterRequest>,
     pub(crate) definitions: Definitions,
     pub(crate) stream: Arc<Stream>,
     pub(crate) partition: PartitionId,
@@ -51,14 +61,21 @@ pub(crate) struct Flow {
     pub(crate) settings: Settings,
 }
 
-/// Whether the session may be sent to.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Session {
-    Down,
-    Open,
-    /// The filter wants to be rid of it: nothing more is sent, and it is dropped when nothing is under way in it.
-    Draining,
+/// How far along a flow is.
+#[derive(Clone, Copy, Debug)]
+enum Phase {
+    Flowing,
+    /// Nothing is read or sent any more; outcomes of what is with the target are awaited, until then.
+    Closing {
+        until: Instant,
+        end: End,
+    },
+    /// Everything that can have ended has: the progress is committed, and the flow ends.
+    Closed(End),
 }
+
+/// The longest that the last commit of a flow may take: what is not committed by then is repeated.
+const LAST_COMMIT: Duration = Duration::from_millis(500);
 
 /// Whether the source is still what it was.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -68,57 +85,63 @@ enum Source {
     MadeAnew,
 }
 
+impl Phase {
+    fn closed(self) -> Self {
+        match self {
+            Self::Closing { end, .. } => Self::Closed(end),
+            Self::Flowing | Self::Closed(_) => self,
+        }
+    }
+}
+
 impl Flow {
     pub(crate) async fn run(mut self) -> Result<End, String> {
         let mut allowance = Allowance::default();
-        let mut session = Session::Down;
-        let mut changed_until: Option<Instant> = None;
+        let mut is_open = false;
+        let mut phase = Phase::Flowing;
         let mut heartbeat = tokio::time::interval(HEARTBEAT);
         heartbeat.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
-            let stopping = self.draining.is_cancelled();
-            if stopping && self.ledger.in_flight() == 0 {
-                self.commit.advance(self.ledger.committable());
-                self.commit.flush().await;
-                return Ok(End::Drained);
-            }
-            if let Some(until) = changed_until
-                && (self.ledger.in_flight() == 0 || Instant::now() >= until)
-            {
-                self.commit.advance(self.ledger.committable());
-                self.commit.flush().await;
-                return Ok(End::Changed);
-            }
-            if session == Session::Draining && !self.ledger.awaits_outcomes() {
-                self.link.reset();
-                session = Session::Down;
-            }
-            let may_send = session == Session::Open && self.ledger.has_waiting() && allowance.is_open();
-            let may_read = !stopping && changed_until.is_none() && self.ledger.has_room();
-            let ready = self.link.ready();
+            let until = match phase {
+                Phase::Flowing => None,
+                Phase::Closing { until, .. } => Some(until),
+                Phase::Closed(end) => {
+                    self.commit_last().await;
+                    return Ok(end);
+                }
+            };
+            let is_flowing = until.is_none();
+            let may_send = is_flowing && is_open && self.ledger.has_waiting() && allowance.is_open();
+            let may_read = is_flowing && self.ledger.has_room();
+            let ready = self.downlink.ready();
+            let late: OptionFuture<_> = until.map(tokio::time::sleep_until).into();
             tokio::select! {
                 biased;
-                () = self.draining.cancelled(), if !stopping => {}
-                news = self.link.next() => self.hear(news, &mut session, &mut allowance)?,
-                () = self.definitions.changed(), if changed_until.is_none() => {
+                () = self.draining.cancelled(), if is_flowing => phase = self.close(End::Drained),
+                Some(()) = late => phase = phase.closed(),
+                news = self.downlink.next() => match news {
+                    News::Finished | News::Down(_) if !is_flowing => phase = phase.closed(),
+                    news => self.hear(news, &mut is_open, &mut allowance)?,
+                },
+                () = self.definitions.changed(), if is_flowing => {
                     match self.definitions.stream(&self.stream.name) {
                         // Compared whole: a connection that changed does not change the stream's revision.
                         Ok(now) if *now == *self.stream => {}
                         // A removed stream drains as its plan goes; one that cannot be used any more goes on as it was.
                         Err(reason) => tracing::warn!(stream = %self.stream.name, %reason, "the new definition is not taken"),
-                        Ok(_) => changed_until = Some(Instant::now() + self.settings.change_grace),
+                        Ok(_) => phase = self.close(End::Changed),
                     }
                 }
                 permit = ready, if may_send => if let Some(permit) = permit {
                     if !self.authority.is_valid() {
                         return Ok(End::Fenced);
                     }
-                    if let Some((first_receipt, events)) = self.ledger.next_batch(&mut allowance, self.settings.batch) {
+                    if let Some((first_receipt, events)) = self.ledger.next_batch(&mut allowance, self.settings.batch, MESSAGE) {
                         permit.send(FilterRequest::Batch(Batch { first_receipt, revision: self.stream.revision, events }));
                     }
                 },
                 read = self.reader.next(), if may_read => if self.take(read)? == Source::MadeAnew {
-                    changed_until = Some(Instant::now() + self.settings.change_grace);
+                    phase = self.close(End::Changed);
                 },
                 _ = heartbeat.tick() => if !self.authority.is_valid() {
                     return Ok(End::Fenced);
@@ -127,7 +150,23 @@ impl Flow {
         }
     }
 
-    fn hear(&mut self, news: News, session: &mut Session, allowance: &mut Allowance) -> Result<(), String> {
+    /// Begins to end the flow.
+    fn close(&mut self, end: End) -> Phase {
+        if self.downlink.finish() { Phase::Closing { until: Instant::now() + patience::FILTER, end } } else { Phase::Closed(end) }
+    }
+
+    /// Commits what has ended, as far as that can be done in time.
+    async fn commit_last(&mut self) {
+        self.commit.advance(self.ledger.committable());
+        if tokio::time::timeout(LAST_COMMIT, self.commit.flush()).await.is_err() {
+            tracing::warn!(
+                stream = %self.stream.name, partition = %self.partition, offset = self.ledger.committable(),
+                "the last commit was not confirmed in time: events may repeat"
+            );
+        }
+    }
+
+    fn hear(&mut self, news: News, is_open: &mut bool, allowance: &mut Allowance) -> Result<(), String> {
         match news {
             News::Opened(credit) => {
                 let repeated = self.ledger.restart();
@@ -135,18 +174,22 @@ impl Flow {
                 self.gauge.flows();
                 *allowance = Allowance::default();
                 allowance.grant(credit);
-                *session = Session::Open;
+                *is_open = true;
                 if repeated > 0 {
                     tracing::info!(stream = %self.stream.name, partition = %self.partition, repeated, "session opened, events sent again");
                 }
             }
+            News::Finished => *is_open = false,
             News::Down(error) => {
-                *session = Session::Down;
+                *is_open = false;
                 self.gauge.fails(error.to_string());
             }
             News::Answer(Answer::Credit(credit)) => allowance.grant(credit),
             News::Answer(Answer::Outcomes(ranges)) => self.resolve(&ranges)?,
-            News::Answer(Answer::Drain) => *session = Session::Draining,
+            News::Answer(Answer::Drain) => {
+                *is_open = false;
+                self.downlink.finish();
+            }
             News::Answer(Answer::Trouble(trouble)) => self.gauge.trouble(trouble),
             News::Answer(Answer::Opened(_)) => {}
         }
@@ -161,6 +204,7 @@ impl Flow {
                 self.gauge.repeated(range.count as usize);
             }
         }
+        self.allotment.holds(self.ledger.held());
         self.gauge.ended(tally);
         self.gauge.progress(self.ledger.read_offset(), self.ledger.in_flight());
         self.commit.advance(self.ledger.committable());
@@ -171,7 +215,9 @@ impl Flow {
         match read {
             Some(Ok(Read::Pulled(pulled))) => {
                 self.gauge.maximum(pulled.maximum_offset);
+                let read = allotment::size(&pulled.events);
                 self.ledger.admit(pulled.events, pulled.next_offset);
+                self.allotment.admitted(read, self.ledger.held());
             }
             Some(Ok(Read::Skipped(skip))) => {
                 tracing::error!(

@@ -8,10 +8,11 @@
 //! - [`discovery`]: finds the partitions of a source and writes down where each begins;
 //! - [`sources`]: that record;
 //! - [`partition`]: the life of one owned partition; [`flow`]: its loop while a source and a session are open;
-//! - [`reader`]: reads ahead; [`commit`]: commits behind;
+//! - [`reader`]: reads ahead; [`commit`]: commits behind; [`allotment`]: what a partition may hold of the process's memory;
 //! - [`gauge`]: what is told of a partition;
-//! - [`config`]: windows and intervals.
+//! - [`config`]: windows and intervals; [`surroundings`]: what partitions need of their process.
 
+mod allotment;
 pub mod app;
 mod commit;
 pub mod config;
@@ -22,6 +23,8 @@ mod gauge;
 mod partition;
 mod reader;
 pub mod sources;
+mod surroundings;
 
 pub use app::Router;
 pub use config::Settings;
+pub use surroundings::Surroundings;

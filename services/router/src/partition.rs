@@ -3,38 +3,25 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use rocketbridge_assignment::{Authority, Owners, UnitId, UnitKind};
-use rocketbridge_connector::{Partition, Registry};
+use rocketbridge_assignment::{Authority, UnitId, UnitKind};
+use rocketbridge_connector::Partition;
 use rocketbridge_delivery::Ledger;
-use rocketbridge_mesh::Link;
-use rocketbridge_mesh::link::UnitOwner;
-use rocketbridge_metastore::Metastore;
+use rocketbridge_mesh::Downlink;
+use rocketbridge_mesh::downlink::UnitOwner;
 use rocketbridge_model::record::SourcePartition;
 use rocketbridge_model::resolved::{StartPosition, Stream};
 use rocketbridge_model::session::Open;
 use rocketbridge_model::{Epoch, Origin, PartitionId};
 use rocketbridge_runtime::{Backoff, Chain};
-use rocketbridge_transport::Dialer;
 use tokio_util::sync::CancellationToken;
 
+use crate::allotment::Allotment;
 use crate::commit::Commit;
-use crate::config::Settings;
-use crate::definitions::Definitions;
 use crate::flow::{End, Flow};
 use crate::gauge::Gauge;
 use crate::reader::Reader;
 use crate::sources;
-
-/// What a partition needs of its process.
-#[derive(Clone)]
-pub(crate) struct Surroundings {
-    pub(crate) store: Arc<dyn Metastore>,
-    pub(crate) registry: Arc<dyn Registry>,
-    pub(crate) definitions: Definitions,
-    pub(crate) owners: Owners,
-    pub(crate) dialer: Dialer,
-    pub(crate) settings: Settings,
-}
+use crate::surroundings::Surroundings;
 
 /// One owned partition.
 pub(crate) struct OwnedPartition {
@@ -53,9 +40,20 @@ impl OwnedPartition {
     pub(crate) async fn run(mut self) {
         let mut backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(2));
         let mut told: Option<String> = None;
+        let draining = self.draining.clone();
         self.surroundings.definitions.ready().await;
-        while !self.draining.is_cancelled() && self.authority.is_valid() {
-            match self.flow(&mut backoff).await {
+        while !draining.is_cancelled() && self.authority.is_valid() {
+            // Opening asks brokers, which may take its time and has no effect that must be seen to its end.
+            let opened = tokio::select! {
+                biased;
+                () = draining.cancelled() => return,
+                opened = self.open(&mut backoff) => opened,
+            };
+            let ended = match opened {
+                Ok(flow) => flow.run().await,
+                Err(reason) => Err(reason),
+            };
+            match ended {
                 Ok(End::Drained | End::Fenced) => return,
                 Ok(End::Changed) => backoff.reset(),
                 Err(reason) => {
@@ -82,7 +80,7 @@ impl OwnedPartition {
     }
 
     /// One definition, one open source.
-    async fn flow(&mut self, backoff: &mut Backoff) -> Result<End, String> {
+    async fn open(&mut self, backoff: &mut Backoff) -> Result<Flow, String> {
         let stream = self.surroundings.definitions.stream(&self.stream).map_err(|error| error.to_string())?;
         let (known, partitions) = self.known(&stream).await?;
         let partition = Partition { id: known.id.clone(), broker: known.broker.clone(), queue: known.queue };
@@ -116,11 +114,13 @@ impl OwnedPartition {
                 ask
             })
         };
+        let allotment = Allotment::new(self.surroundings.budget.share());
         let flow = Flow {
-            reader: Reader::start(open.reader, start, settings.pull, rate, bounds),
+            reader: Reader::start(allotment.reader(open.reader), start, settings.pull, rate, bounds),
             commit: Commit::start(open.committer, start, settings.commit_interval, self.authority.clone(), self.gauge.clone()),
             ledger: Ledger::new(start, settings.window),
-            link: self.link(&stream, &partition),
+            allotment,
+            downlink: self.downlink(&stream, &partition),
             definitions: self.surroundings.definitions.clone(),
             stream,
             partition: self.partition.clone(),
@@ -129,7 +129,7 @@ impl OwnedPartition {
             draining: self.draining.clone(),
             settings,
         };
-        flow.run().await
+        Ok(flow)
     }
 
     async fn known(&self, stream: &Stream) -> Result<(SourcePartition, usize), String> {
@@ -140,7 +140,7 @@ impl OwnedPartition {
         known.map(|known| (known, count.max(1))).ok_or_else(|| "the source's partitions are not known yet".to_owned())
     }
 
-    fn link(&self, stream: &Arc<Stream>, partition: &Partition) -> Link<rocketbridge_model::session::FilterRequest> {
+    fn downlink(&self, stream: &Arc<Stream>, partition: &Partition) -> Downlink<rocketbridge_model::session::FilterRequest> {
         let shard = stream.run.shard_of(&self.partition);
         let unit = UnitId::new(self.stream.clone(), UnitKind::FilterShard(shard));
         let origin = Origin {
@@ -155,6 +155,6 @@ impl OwnedPartition {
         };
         let open =
             Open { stream: stream.clone(), origin: Arc::new(origin), partition_epoch: self.epoch, shard, shard_epoch: Epoch::default() };
-        Link::new(self.surroundings.dialer.clone(), Box::new(UnitOwner::new(self.surroundings.owners.clone(), unit)), open)
+        Downlink::new(self.surroundings.dialer.clone(), Box::new(UnitOwner::new(self.surroundings.owners.clone(), unit)), open)
     }
 }

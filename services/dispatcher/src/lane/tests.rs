@@ -153,7 +153,7 @@ impl Bench {
             dead_letter: run.has_dead_letter.then(|| resolved::DeadLetterTarget { connection: connection(), topic: "dead".into() }),
         };
         let rules = Rules::new(&settings);
-        let shards = Shards::new("dispatcher");
+        let shards = Shards::new(rocketbridge_assignment::Stage::Dispatcher);
         shards.begin(STREAM, 0, Epoch(1), Authority::new(Duration::from_secs(1_000_000), Moment::now()));
         let origin = Arc::new(Origin { partition: PartitionId::new("b/0"), ..Origin::default() });
         let open =

@@ -56,6 +56,7 @@ pub(crate) const KEYS: &[Key] = &[
     text("telemetry.otlp_endpoint", None, Scope::Any),
     text("telemetry.log_format", None, Scope::Any),
     text("telemetry.log_level", None, Scope::Any),
+    text("memory_budget", None, Scope::Any),
     text("router.window_events", None, Scope::Any),
     text("router.window_bytes", None, Scope::Any),
     text("router.commit_interval", None, Scope::Any),

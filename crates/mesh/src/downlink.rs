@@ -1,24 +1,32 @@
-//! A session to whoever owns a shard now.
+//! The opener's side: a session to whoever owns a shard of the next stage now.
 //!
-//! [`Link::next`] does everything: it finds the owner, opens the session, reads answers, and after a loss waits a little and
-//! begins again. It tells its user what happened; what to replay after [`News::Opened`] is the user's business. A session is
-//! dropped as soon as its owner is not the shard's owner any more: an owner that was stopped without a word keeps its
-//! connection, but not its lease.
+//! [`Downlink::next`] does everything: it finds the owner, opens the session, reads answers, and after a loss waits a little and begins
+//! again. It tells its user what happened; what to send again after [`News::Opened`] is the user's business. A session is dropped as soon
+//! as its owner is not the shard's owner any more: an owner that was stopped without a word keeps its connection, but not its lease.
+//!
+//! [`Downlink::finish`] ends a session in good order: nothing more is sent, the other side gives up what it has not begun, answers what it
+//! has, and closes. What has no answer by then was never with a target.
 
 use std::future::Future;
 use std::time::Duration;
 
 use futures::StreamExt;
 use futures::future::BoxFuture;
+use futures::stream::BoxStream;
 use rocketbridge_assignment::{Owner, Owners, UnitId};
 use rocketbridge_model::Epoch;
-use rocketbridge_model::session::{Answer, Credit, DispatchRequest, FilterRequest, Open};
+use rocketbridge_model::session::{Answer, Credit, Open};
 use rocketbridge_runtime::Backoff;
 use rocketbridge_transport::{ClientSession, Code, Dialer, Error};
 use tokio::sync::mpsc;
 
+use crate::carry::Carry;
+
 /// Longest that opening a session may take.
 const OPENING: Duration = Duration::from_secs(10);
+
+/// Longest that finishing a session may take: longer than any stage waits for what is behind it.
+const LATE: Duration = Duration::from_millis(1_500);
 
 /// Finds the owner of one shard.
 pub trait Locate: Send {
@@ -51,53 +59,21 @@ impl Locate for UnitOwner {
     }
 }
 
-/// Requests that a link can carry.
-pub trait Carry: Sized + Send + 'static {
-    /// The name of the stage that takes them, for messages.
-    const STAGE: &'static str;
-    /// The first request of a session.
-    fn open(open: Open) -> Self;
-    /// Opens a session.
-    fn dial<'a>(dialer: &'a Dialer, address: &'a str) -> impl Future<Output = Result<ClientSession<Self>, Error>> + Send + 'a;
-}
-
-impl Carry for FilterRequest {
-    const STAGE: &'static str = "filter";
-
-    fn open(open: Open) -> Self {
-        Self::Open(Box::new(open))
-    }
-
-    fn dial<'a>(dialer: &'a Dialer, address: &'a str) -> impl Future<Output = Result<ClientSession<Self>, Error>> + Send + 'a {
-        dialer.filter(address)
-    }
-}
-
-impl Carry for DispatchRequest {
-    const STAGE: &'static str = "dispatcher";
-
-    fn open(open: Open) -> Self {
-        Self::Open(Box::new(open))
-    }
-
-    fn dial<'a>(dialer: &'a Dialer, address: &'a str) -> impl Future<Output = Result<ClientSession<Self>, Error>> + Send + 'a {
-        dialer.dispatch(address)
-    }
-}
-
-/// What happened to the link.
+/// What happened to the session.
 #[derive(Debug)]
 pub enum News {
     /// A new session is open. Receipts start at 0, credit at this; whatever was sent and not acknowledged is to be sent again.
     Opened(Credit),
     /// Credit, outcomes, drain or trouble. Never `Opened`.
     Answer(Answer),
+    /// A session that was finished has been closed by the other side, after everything it had to say. Another is sought.
+    Finished,
     /// There is no session; another is sought. Told once for each reason.
     Down(Error),
 }
 
 /// A session to whoever owns a shard now.
-pub struct Link<Q> {
+pub struct Downlink<Q> {
     dialer: Dialer,
     locate: Box<dyn Locate>,
     open: Open,
@@ -108,18 +84,23 @@ pub struct Link<Q> {
 }
 
 enum State<Q> {
-    /// Look for the owner, after a wait if there was a failure.
-    Seeking(Option<Wait>),
+    /// Look for the owner; after a failure once its wait is over, or at once if somebody else owns the shard by then.
+    Seeking(Option<(Wait, Epoch)>),
     /// A session is being opened.
     Opening { owner: Owner, opening: BoxFuture<'static, Result<(ClientSession<Q>, Credit), Error>> },
     /// A session is open.
-    Open { owner: Owner, session: ClientSession<Q> },
+    Open { owner: Owner, requests: mpsc::Sender<Q>, answers: Answers },
+    /// A session is being finished. It is not dropped when its owner changes: the former owner gives the shard back when it has said everything,
+    /// and news of that may be faster than what it said.
+    Finishing { owner: Owner, answers: Answers, late: Wait },
 }
+
+type Answers = BoxStream<'static, Result<Answer, Error>>;
 
 type Wait = std::pin::Pin<Box<tokio::time::Sleep>>;
 
-impl<Q: Carry> Link<Q> {
-    /// A link that has not begun. `open` is sent in every session, with the owner's epoch filled in.
+impl<Q: Carry> Downlink<Q> {
+    /// One that has not begun. `open` is sent in every session, with the owner's epoch filled in.
     pub fn new(dialer: Dialer, locate: Box<dyn Locate>, open: Open) -> Self {
         let shard = format!("shard {} of stream {}", open.shard, open.stream.name);
         let backoff = Backoff::new(Duration::from_millis(50), Duration::from_secs(2));
@@ -129,8 +110,8 @@ impl<Q: Carry> Link<Q> {
     /// Where to send, while a session is open.
     pub fn requests(&self) -> Option<&mpsc::Sender<Q>> {
         match &self.state {
-            State::Open { session, .. } => Some(&session.requests),
-            State::Seeking(_) | State::Opening { .. } => None,
+            State::Open { requests, .. } => Some(requests),
+            State::Seeking(_) | State::Opening { .. } | State::Finishing { .. } => None,
         }
     }
 
@@ -145,18 +126,30 @@ impl<Q: Carry> Link<Q> {
         }
     }
 
-    /// Drops the session; the next call of [`Link::next`] seeks another, at once.
-    pub fn reset(&mut self) {
-        self.state = State::Seeking(None);
+    /// Ends the session in good order: nothing more is sent, and answers come until the other side has closed, which it does soon. True if
+    /// there is anything to wait for: without an open session there is not.
+    pub fn finish(&mut self) -> bool {
+        self.state = match std::mem::replace(&mut self.state, State::Seeking(None)) {
+            State::Open { owner, answers, .. } => State::Finishing { owner, answers, late: Box::pin(tokio::time::sleep(LATE)) },
+            other => other,
+        };
+        matches!(self.state, State::Finishing { .. })
     }
 
     /// What happens next. Cancel-safe: a dropped future loses nothing, the next call goes on where it was.
     pub async fn next(&mut self) -> News {
         loop {
             match &mut self.state {
-                State::Seeking(wait) => {
-                    if let Some(wait) = wait {
-                        wait.as_mut().await;
+                State::Seeking(failed) => {
+                    if let Some((wait, epoch)) = failed {
+                        tokio::select! {
+                            () = wait.as_mut() => {}
+                            () = self.locate.changed() => {
+                                if self.locate.owner().is_none_or(|owner| owner.epoch == *epoch) {
+                                    continue;
+                                }
+                            }
+                        }
                     }
                     match self.locate.owner() {
                         Some(owner) => {
@@ -164,7 +157,7 @@ impl<Q: Carry> Link<Q> {
                             self.state = State::Opening { owner, opening };
                         }
                         None => {
-                            let error = Error::new(Code::Unavailable, format!("no {} owns {}", Q::STAGE, self.shard));
+                            let error = Error::new(Code::Unavailable, format!("no {} owns {}", Q::STAGE.name(), self.shard));
                             if let Some(news) = self.tell(error) {
                                 return news;
                             }
@@ -175,7 +168,8 @@ impl<Q: Carry> Link<Q> {
                 }
                 State::Opening { owner, opening } => match opening.await {
                     Ok((session, credit)) => {
-                        self.state = State::Open { owner: owner.clone(), session };
+                        let ClientSession { requests, answers } = session;
+                        self.state = State::Open { owner: owner.clone(), requests, answers };
                         self.told = None;
                         return News::Opened(credit);
                     }
@@ -185,30 +179,19 @@ impl<Q: Carry> Link<Q> {
                         }
                     }
                 },
-                State::Open { owner, session } => {
+                State::Open { owner, answers, .. } => {
                     // Both arms are cancel-safe; answers that wait are read in the next call.
                     tokio::select! {
                         biased;
-                        answer = session.answers.next() => match answer {
-                            Some(Ok(Answer::Opened(_))) => {
-                                let error = Error::new(Code::Protocol, format!("the {} opened a session twice", Q::STAGE));
-                                if let Some(news) = self.lost(error) {
-                                    return news;
-                                }
-                            }
-                            Some(Ok(answer)) => {
-                                if matches!(answer, Answer::Outcomes(_)) {
-                                    self.backoff.reset();
-                                }
-                                return News::Answer(answer);
-                            }
+                        answer = answers.next() => match answer {
+                            Some(Ok(answer)) => return self.answered(answer),
                             Some(Err(error)) => {
                                 if let Some(news) = self.lost(error) {
                                     return news;
                                 }
                             }
                             None => {
-                                let error = Error::new(Code::Unavailable, format!("the {} closed the session", Q::STAGE));
+                                let error = Error::new(Code::Unavailable, format!("the {} closed the session", Q::STAGE.name()));
                                 if let Some(news) = self.lost(error) {
                                     return news;
                                 }
@@ -217,7 +200,7 @@ impl<Q: Carry> Link<Q> {
                         () = self.locate.changed() => {
                             let now = self.locate.owner();
                             if now.as_ref().is_none_or(|now| now.epoch != owner.epoch) {
-                                let error = Error::new(Code::Fenced, format!("{} has passed to another {}", self.shard, Q::STAGE));
+                                let error = Error::new(Code::Fenced, format!("{} has passed to another {}", self.shard, Q::STAGE.name()));
                                 self.state = State::Seeking(None);
                                 if let Some(news) = self.tell(error) {
                                     return news;
@@ -226,13 +209,54 @@ impl<Q: Carry> Link<Q> {
                         }
                     }
                 }
+                State::Finishing { answers, late, .. } => {
+                    let answer = tokio::select! {
+                        biased;
+                        answer = answers.next() => answer,
+                        () = late.as_mut() => Some(Err(Error::new(Code::Unavailable, format!("the {} did not close a session in time", Q::STAGE.name())))),
+                    };
+                    match answer {
+                        Some(Ok(answer)) => return self.answered(answer),
+                        None => {
+                            self.state = State::Seeking(None);
+                            return News::Finished;
+                        }
+                        // Told even if it is no news: whoever finishes waits for the end.
+                        Some(Err(error)) => {
+                            self.told = None;
+                            if let Some(news) = self.lost(error) {
+                                return news;
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    fn answered(&mut self, answer: Answer) -> News {
+        match answer {
+            Answer::Opened(_) => {
+                let error = Error::new(Code::Protocol, format!("the {} opened a session twice", Q::STAGE.name()));
+                self.told = None;
+                self.lost(error.clone()).unwrap_or(News::Down(error))
+            }
+            answer => {
+                if matches!(answer, Answer::Outcomes(_)) {
+                    self.backoff.reset();
+                }
+                News::Answer(answer)
             }
         }
     }
 
     fn lost(&mut self, error: Error) -> Option<News> {
-        tracing::debug!(stage = Q::STAGE, shard = %self.shard, %error, "session lost");
-        self.state = State::Seeking(Some(Box::pin(tokio::time::sleep(self.backoff.next_delay()))));
+        tracing::debug!(stage = Q::STAGE.name(), shard = %self.shard, %error, "session lost");
+        let epoch = match &self.state {
+            State::Opening { owner, .. } | State::Open { owner, .. } | State::Finishing { owner, .. } => owner.epoch,
+            State::Seeking(_) => Epoch::default(),
+        };
+        self.state = State::Seeking(Some((Box::pin(tokio::time::sleep(self.backoff.next_delay())), epoch)));
         self.tell(error)
     }
 
@@ -251,15 +275,15 @@ async fn open<Q: Carry>(dialer: Dialer, owner: Owner, mut open: Open) -> Result<
     let address = owner.address.clone();
     let opening = async {
         let mut session = Q::dial(&dialer, &address).await?;
-        let gone = || Error::new(Code::Unavailable, format!("the {} at {address} closed the session while it was opened", Q::STAGE));
+        let gone = || Error::new(Code::Unavailable, format!("the {} at {address} closed the session while it was opened", Q::STAGE.name()));
         session.requests.send(Q::open(open)).await.map_err(|_| gone())?;
         match session.answers.next().await {
             Some(Ok(Answer::Opened(credit))) => Ok((session, credit)),
-            Some(Ok(other)) => Err(Error::new(Code::Protocol, format!("the {} at {address} answered {other:?} to Open", Q::STAGE))),
+            Some(Ok(other)) => Err(Error::new(Code::Protocol, format!("the {} at {address} answered {other:?} to Open", Q::STAGE.name()))),
             Some(Err(error)) => Err(error),
             None => Err(gone()),
         }
     };
-    let late = || Error::new(Code::Unavailable, format!("the {} at {address} did not open a session within {OPENING:?}", Q::STAGE));
+    let late = || Error::new(Code::Unavailable, format!("the {} at {address} did not open a session within {OPENING:?}", Q::STAGE.name()));
     tokio::time::timeout(OPENING, opening).await.unwrap_or_else(|_| Err(late()))
 }

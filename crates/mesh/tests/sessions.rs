@@ -1,0 +1,206 @@
+//! Both ends of a session as stages use them, within one process: opener, reception, and an owner that changes.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::StreamExt;
+use futures::future::BoxFuture;
+use parking_lot::Mutex;
+use rocketbridge_assignment::authority::Moment;
+use rocketbridge_assignment::{Authority, Claim, Handler, Owner, UnitId, UnitKind};
+use rocketbridge_mesh::{Admitted, Downlink, Locate, News, Reception, Serve};
+use rocketbridge_model::resolved::{
+    RetrySettings, RetryStrategy, RocketMqConnection, RocketMqSource, RocketMqTarget, RunSettings, StartPosition, Stream,
+};
+use rocketbridge_model::session::{Answer, Credit, DispatchRequest, Open};
+use rocketbridge_model::{Epoch, MemberId, Origin, Outcome, OutcomeRange, PartitionId, PatternDialect, Revision};
+use rocketbridge_runtime::{Shutdown, Tasks};
+use rocketbridge_transport::{Accept, ClientSession, Code, Dialer, Error, ServerSession, Switchboard};
+use tokio::sync::{mpsc, watch};
+use tokio_stream::wrappers::ReceiverStream;
+
+const SOON: Duration = Duration::from_secs(10);
+
+/// A stage that hands its sessions to the test.
+struct Stage(mpsc::UnboundedSender<Admitted<Stage>>);
+
+impl Serve for Stage {
+    type Request = DispatchRequest;
+    type Prepared = ();
+
+    async fn prepare(&self, open: &Open) -> Result<(), Error> {
+        if open.stream.pattern == "refused" { Err(Error::new(Code::Refused, "it does not compile")) } else { Ok(()) }
+    }
+
+    async fn serve(&self, admitted: Admitted<Self>) {
+        self.0.send(admitted).ok().expect("the test listens");
+    }
+}
+
+/// The owner, as the test says.
+#[derive(Clone)]
+struct Place(Arc<Mutex<Option<Owner>>>, watch::Receiver<()>);
+
+impl Locate for Place {
+    fn owner(&self) -> Option<Owner> {
+        self.0.lock().clone()
+    }
+
+    fn changed(&mut self) -> BoxFuture<'_, ()> {
+        Box::pin(async {
+            if self.1.changed().await.is_err() {
+                std::future::pending().await
+            }
+        })
+    }
+}
+
+fn owner(epoch: u64) -> Option<Owner> {
+    Some(Owner { member: MemberId::new("m"), address: String::new(), epoch: Epoch(epoch) })
+}
+
+fn open(pattern: &str) -> Open {
+    let stream = Stream {
+        name: "s".into(),
+        uid: "u".into(),
+        revision: Revision(1),
+        pattern: pattern.into(),
+        dialect: PatternDialect::Default,
+        source: RocketMqSource {
+            connection: RocketMqConnection::default(),
+            topic: "t".into(),
+            tags: Vec::new(),
+            group: "g".into(),
+            start: StartPosition::Earliest,
+        },
+        target: RocketMqTarget {
+            connection: RocketMqConnection::default(),
+            topic: "t".into(),
+            body: None,
+            properties: None,
+            keys: None,
+            tags: None,
+            sharding_key: None,
+            orderly: false,
+        },
+        run: RunSettings {
+            shards: 1,
+            throttling: None,
+            tolerate_errors: false,
+            batch_count: 1,
+            batch_linger: Duration::ZERO,
+            retry: RetrySettings { strategy: RetryStrategy::Backoff, attempts: 3, maximum_age: None },
+            dead_letter: None,
+        },
+    };
+    let origin = Origin { partition: PartitionId::new("b/0"), ..Origin::default() };
+    Open { stream: Arc::new(stream), origin: Arc::new(origin), partition_epoch: Epoch(1), shard: 0, shard_epoch: Epoch(1) }
+}
+
+async fn own(reception: &Reception<Stage>, epoch: u64) {
+    let claim = Claim { epoch: Epoch(epoch), authority: Authority::new(Duration::from_secs(3600), Moment::now()) };
+    reception.start(&UnitId::new("s", UnitKind::DispatchShard(0)), claim).await.expect("it starts");
+}
+
+fn stage() -> (Reception<Stage>, mpsc::UnboundedReceiver<Admitted<Stage>>) {
+    let (sender, sessions) = mpsc::unbounded_channel();
+    (Reception::new(Stage(sender), Tasks::new(Shutdown::new())), sessions)
+}
+
+/// Opens a session by hand; answers its first answer.
+async fn first_answer(reception: &Reception<Stage>, first: DispatchRequest) -> Option<Result<Answer, Error>> {
+    let (requests, incoming) = mpsc::channel(1);
+    let (outgoing, answers) = mpsc::channel(1);
+    let requests_of = ReceiverStream::new(incoming).map(Ok).boxed();
+    reception.accept(ServerSession { requests: requests_of, answers: outgoing, peer: "the test".into() });
+    requests.send(first).await.expect("it is open");
+    let mut session = ClientSession { requests, answers: ReceiverStream::new(answers).boxed() };
+    tokio::time::timeout(SOON, session.answers.next()).await.expect("an answer comes")
+}
+
+/// *Scenario*: sessions that begin with something else, for a shard that is not owned or under another epoch, and with a definition that cannot be
+/// used. *Guarantees*: each is refused with the code that tells its opener what to do.
+#[tokio::test]
+async fn what_cannot_be_served_is_refused_with_its_reason() {
+    let (reception, _sessions) = stage();
+    let code = |answer: Option<Result<Answer, Error>>| answer.expect("an answer").expect_err("a refusal").code();
+    let opening = |pattern| DispatchRequest::Open(Box::new(open(pattern)));
+    assert_eq!(code(first_answer(&reception, DispatchRequest::Deliveries(Vec::new())).await), Code::Protocol);
+    assert_eq!(code(first_answer(&reception, opening("{}")).await), Code::Fenced);
+    own(&reception, 2).await;
+    assert_eq!(code(first_answer(&reception, opening("{}")).await), Code::Fenced);
+    assert_eq!(code(first_answer(&reception, opening("refused")).await), Code::Refused);
+}
+
+/// *Scenario*: an opener is silent. *Guarantees*: its session is refused after a while and holds nothing.
+#[tokio::test(start_paused = true)]
+async fn a_session_that_is_never_opened_ends() {
+    let (reception, _sessions) = stage();
+    let (_requests, incoming) = mpsc::channel::<DispatchRequest>(1);
+    let (outgoing, mut answers) = mpsc::channel(1);
+    reception.accept(ServerSession { requests: ReceiverStream::new(incoming).map(Ok).boxed(), answers: outgoing, peer: "the test".into() });
+    assert_eq!(answers.recv().await.expect("an answer").expect_err("a refusal").code(), Code::Protocol);
+    assert!(answers.recv().await.is_none());
+}
+
+/// *Scenario*: an owner hands its shard over: it says Drain, gives the shard up, and only then says what it still had to say. *Guarantees*: everything it
+/// said is heard, nothing is sent to it meanwhile, and the next session is opened with the new owner's epoch.
+#[tokio::test]
+async fn an_owner_that_hands_over_is_heard_to_its_end() {
+    let (reception, mut sessions) = stage();
+    own(&reception, 1).await;
+    let switchboard = Arc::new(Switchboard::default());
+    switchboard.register_dispatch(Arc::new(reception.clone()));
+    let (moved, moves) = watch::channel(());
+    let place = Place(Arc::new(Mutex::new(owner(1))), moves);
+    let mut downlink: Downlink<DispatchRequest> = Downlink::new(Dialer::Local(switchboard), Box::new(place.clone()), open("{}"));
+    let serve = async |admitted: Admitted<Stage>| {
+        admitted.upstream.answers.send(Ok(Answer::Opened(Credit { events: 1, bytes: 1 }))).await.expect("open");
+        admitted
+    };
+    let (news, admitted) = tokio::join!(downlink.next(), async { serve(sessions.recv().await.expect("a session")).await });
+    assert!(matches!(news, News::Opened(_)));
+    admitted.upstream.answers.send(Ok(Answer::Drain)).await.expect("open");
+    assert!(matches!(downlink.next().await, News::Answer(Answer::Drain)));
+    assert!(downlink.finish() && downlink.requests().is_none());
+
+    own(&reception, 2).await;
+    *place.0.lock() = owner(2);
+    moved.send(()).expect("the downlink listens");
+    let outcome = Answer::Outcomes(vec![OutcomeRange { first: 0, count: 1, outcome: Outcome::Delivered }]);
+    let saying = async {
+        tokio::task::yield_now().await;
+        admitted.upstream.answers.send(Ok(outcome.clone())).await.expect("open");
+        drop(admitted);
+    };
+    let (news, ()) = tokio::join!(downlink.next(), saying);
+    assert!(matches!(news, News::Answer(answer) if answer == outcome));
+    assert!(matches!(downlink.next().await, News::Finished));
+    let (news, admitted) = tokio::join!(downlink.next(), async { serve(sessions.recv().await.expect("a session")).await });
+    assert!(matches!(news, News::Opened(_)));
+    assert_eq!(admitted.open.shard_epoch, Epoch(2));
+}
+
+/// *Scenario*: the other side never closes a session that is finished. *Guarantees*: it is dropped soon.
+#[tokio::test(start_paused = true)]
+async fn a_session_that_is_never_closed_is_dropped() {
+    let (reception, mut sessions) = stage();
+    own(&reception, 1).await;
+    let switchboard = Arc::new(Switchboard::default());
+    switchboard.register_dispatch(Arc::new(reception));
+    let (_moved, moves) = watch::channel(());
+    let place = Place(Arc::new(Mutex::new(owner(1))), moves);
+    let mut downlink: Downlink<DispatchRequest> = Downlink::new(Dialer::Local(switchboard), Box::new(place), open("{}"));
+    let opened = async {
+        let admitted = sessions.recv().await.expect("a session");
+        admitted.upstream.answers.send(Ok(Answer::Opened(Credit { events: 1, bytes: 1 }))).await.expect("open");
+        admitted
+    };
+    let (news, _kept) = tokio::join!(downlink.next(), opened);
+    assert!(matches!(news, News::Opened(_)));
+    assert!(downlink.finish());
+    let begun = tokio::time::Instant::now();
+    assert!(matches!(downlink.next().await, News::Down(_)));
+    assert!(begun.elapsed() < Duration::from_secs(2));
+    assert!(!downlink.finish(), "there is nothing to wait for");
+}
