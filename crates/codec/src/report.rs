@@ -45,6 +45,8 @@ pub fn encode_partition(report: PartitionReport) -> proto::PartitionReport {
             reason: blocked.reason,
             since_ms: blocked.since,
         }),
+        lag_seconds: report.lag.map(|lag| lag.as_secs_f64()),
+        counts_since: report.counts_since.map(timestamp),
     }
 }
 
@@ -85,7 +87,16 @@ fn decode_partition(report: proto::PartitionReport) -> PartitionReport {
         latency: Duration::from_micros(report.latency_us),
         rate: report.rate,
         blocked: report.blocked.map(|blocked| BlockedEvent { offset: blocked.offset, reason: blocked.reason, since: blocked.since_ms }),
+        // A peer's number may be anything.
+        lag: report.lag_seconds.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok()),
+        counts_since: report.counts_since.map(|time| time.seconds.saturating_mul(1_000).saturating_add(i64::from(time.nanos) / 1_000_000)),
     }
+}
+
+/// Milliseconds since 1970 to the wire.
+pub fn timestamp(milliseconds: i64) -> prost_types::Timestamp {
+    let nanos = i32::try_from(milliseconds.rem_euclid(1_000) * 1_000_000).expect("less than a second");
+    prost_types::Timestamp { seconds: milliseconds.div_euclid(1_000), nanos }
 }
 
 fn non_empty(text: String) -> Option<String> {
@@ -116,6 +127,8 @@ mod tests {
                 latency: Duration::from_micros(12),
                 rate: 13.5,
                 blocked: Some(BlockedEvent { offset: 9, reason: "too long".into(), since: 14 }),
+                lag: Some(Duration::from_millis(1_500)),
+                counts_since: Some(1_700_000_000_123),
             }],
             discovery: Some(DiscoveryReport { failure: None }),
         };

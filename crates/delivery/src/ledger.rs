@@ -58,6 +58,11 @@ impl Ledger {
         self.outbox.oldest().unwrap_or(self.read_offset)
     }
 
+    /// The oldest event under way.
+    pub fn oldest(&self) -> Option<&Event> {
+        self.outbox.items().next()
+    }
+
     /// Events under way.
     pub fn in_flight(&self) -> usize {
         self.outbox.weight().items

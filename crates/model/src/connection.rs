@@ -4,6 +4,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::secret::Secret;
 
+/// Name of the built-in connection to the RocketMQ that runs inside a standalone process.
+pub const EMBEDDED: &str = "embedded";
+
 /// A connection: type, endpoints, namespace, credentials, network.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]

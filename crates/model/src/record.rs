@@ -81,6 +81,9 @@ pub struct Record<D> {
     pub update_time: i64,
     /// Identity of the request that made it, so that a repeated request makes nothing twice.
     pub create_request_id: String,
+    /// Made by the process itself, such as the connection [`EMBEDDED`](crate::connection::EMBEDDED). Users cannot change or delete it.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub built_in: bool,
     /// What its user wrote.
     pub definition: D,
 }

@@ -68,10 +68,14 @@ pub struct PartitionReport {
     pub in_flight: u64,
     /// Events that ended, by outcome, since the ownership began.
     pub counts: OutcomeCounts,
-    /// Age of the event that ended last, from when the source stored it until its outcome.
+    /// Age of the event that ended last, from when the source stored it until its outcome; zero if none ended in the last seconds.
     pub latency: Duration,
     /// Events ended per second over the last seconds.
     pub rate: f64,
+    /// Age of the oldest message that is not committed; `None` if it is not known.
+    pub lag: Option<Duration>,
+    /// When the ownership began, and with it the counts; milliseconds since 1970.
+    pub counts_since: Option<i64>,
     /// The event that blocks the partition, if one does.
     pub blocked: Option<BlockedEvent>,
 }
@@ -140,8 +144,12 @@ pub struct StreamStatus {
     pub delay: Duration,
     /// Messages stored in the source and not yet committed, over all partitions.
     pub backlog: u64,
+    /// Age of the oldest message that is not committed, over all partitions; `None` if an owner does not say.
+    pub lag: Option<Duration>,
     /// Events that ended, since the present owners began.
     pub counts: OutcomeCounts,
+    /// Every event that ended since then is in the counts; milliseconds since 1970. `None` while nobody owns a partition.
+    pub counts_since: Option<i64>,
     /// The partitions, sorted.
     pub partitions: Vec<PartitionStatus>,
     /// Version of the definition.

@@ -32,7 +32,7 @@ impl Violation {
     /// Everything but the field, in one line.
     pub fn description(&self) -> String {
         match self.found.as_str() {
-            "" => format!("missing; {}; {}", self.rule, self.fix),
+            "" => format!("is missing; {}; {}", self.rule, self.fix),
             found => format!("found {found}; {}; {}", self.rule, self.fix),
         }
     }
@@ -51,7 +51,7 @@ mod tests {
     #[test]
     fn a_field_that_is_left_out_is_missing() {
         let said = |text: &str| Violation::new("name", text, "a name is needed", "write one").to_string();
-        assert_eq!(said(""), "name: missing; a name is needed; write one");
+        assert_eq!(said(""), "name: is missing; a name is needed; write one");
         assert_eq!(said("a\"b"), "name: found \"a\\\"b\"; a name is needed; write one");
     }
 }

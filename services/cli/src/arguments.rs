@@ -115,6 +115,9 @@ pub struct StandaloneFlags {
     /// Whether a RocketMQ runs inside [default: true]
     #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     embedded_rocketmq: Option<String>,
+    /// Port of the name server of that RocketMQ; 0 for any free one [default: that of the last start, at first 9081]
+    #[arg(long, value_name = "PORT")]
+    embedded_name_server_port: Option<String>,
     /// Region it is in
     #[arg(long, value_name = "REGION")]
     region: Option<String>,
@@ -185,6 +188,7 @@ impl StandaloneFlags {
             ("data_dir", self.data_dir.clone()),
             ("listen", self.listen.clone()),
             ("embedded_rocketmq", self.embedded_rocketmq.clone()),
+            ("embedded.name_server_port", self.embedded_name_server_port.clone()),
             ("region", self.region.clone()),
         ]);
         collect(true, flags, self.config.as_deref())

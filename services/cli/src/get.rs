@@ -73,9 +73,16 @@ pub async fn describe(client: &Client, arguments: &DescribeArguments, format: Fo
     Ok(())
 }
 
-/// A status with every field, also those that are zero.
+/// A status with every field, also those that are zero or not known. What was given up also stands at the top, where alerts look for it.
 pub(crate) fn status_document(status: &StreamStatus) -> Value {
-    document::full("rocketbridge.stream.v1.StreamStatus", &status.encode_to_vec())
+    let mut document = document::full("rocketbridge.stream.v1.StreamStatus", &status.encode_to_vec());
+    let counts = status.counts.unwrap_or_default();
+    if let Value::Object(fields) = &mut document {
+        fields.entry("lag_seconds").or_insert(Value::Null);
+        fields.insert("dead_lettered".to_owned(), counts.dead_lettered.into());
+        fields.insert("discarded".to_owned(), counts.discarded.into());
+    }
+    document
 }
 
 fn table(kind: Kind, resources: &[Resource]) -> Table {
@@ -93,7 +100,7 @@ fn table(kind: Kind, resources: &[Resource]) -> Table {
             }
             Resource::Connection(connection) => {
                 let instance_type = if connection.instance_type.is_empty() { "SelfBuilt" } else { &connection.instance_type };
-                let created = time(connection.create_time.as_ref());
+                let created = if connection.built_in { "built in".to_owned() } else { time(connection.create_time.as_ref()) };
                 [
                     name,
                     shown(&connection.region),

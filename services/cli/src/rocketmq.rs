@@ -5,9 +5,9 @@
 use std::time::Duration;
 
 use clap::Subcommand;
-use rocketbridge_connector_rocketmq::Connectors;
 use rocketbridge_model::Secret;
 use rocketbridge_model::resolved::{Credentials, RocketMqConnection};
+use rocketbridge_model::validate::endpoint;
 
 use crate::failure::Failure;
 use crate::output::{Console, Format};
@@ -15,6 +15,7 @@ use crate::output::{Console, Format};
 pub mod bodies;
 pub mod send;
 pub mod tail;
+pub mod topic;
 
 /// What `rocketmq` takes.
 #[derive(Clone, Debug, Subcommand)]
@@ -23,29 +24,21 @@ pub enum Verb {
     Send(send::Arguments),
     /// Print what arrives in a topic
     Tail(tail::Arguments),
+    /// List the topics
+    Topics(topic::ListArguments),
+    /// Show the queues of a topic and what they hold
+    DescribeTopic(topic::DescribeArguments),
     /// Make a topic, or change its number of queues
-    CreateTopic(TopicArguments),
-}
-
-/// What `create-topic` takes.
-#[derive(Clone, Debug, clap::Args)]
-pub struct TopicArguments {
-    /// How to reach the cluster.
-    #[command(flatten)]
-    instance: Instance,
-    /// The topic
-    #[arg(long)]
-    topic: String,
-    /// Queues on each broker, for reading and writing
-    #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u32).range(1..=1024))]
-    queues: u32,
+    CreateTopic(topic::CreateArguments),
+    /// Delete a topic with all its messages
+    DeleteTopic(topic::DeleteArguments),
 }
 
 /// How to reach a cluster.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Instance {
-    /// Name servers, HOST:PORT, separated by commas
-    #[arg(long, value_name = "ADDRESS", value_delimiter = ',', required = true)]
+    /// Name server, HOST:PORT; several are separated by commas
+    #[arg(long, value_name = "ADDRESS", value_delimiter = ',', required = true, value_parser = name_server)]
     name_server: Vec<String>,
     /// Prefix of topics on the wire
     #[arg(long, default_value = "", hide_default_value = true)]
@@ -66,15 +59,21 @@ pub async fn run(verb: &Verb, patience: Duration, format: Format, console: &mut 
     match verb {
         Verb::Send(arguments) => send::run(arguments, patience, console).await,
         Verb::Tail(arguments) => tail::run(arguments, format, console).await,
-        Verb::CreateTopic(arguments) => create_topic(arguments, console).await,
+        Verb::Topics(arguments) => topic::list(arguments, format, console).await,
+        Verb::DescribeTopic(arguments) => topic::describe(arguments, format, console).await,
+        Verb::CreateTopic(arguments) => topic::create(arguments, console).await,
+        Verb::DeleteTopic(arguments) => topic::delete(arguments, console).await,
     }
 }
 
-async fn create_topic(arguments: &TopicArguments, console: &mut Console<'_>) -> Result<(), Failure> {
-    let admin = Connectors::new().admin(&arguments.instance.connection()?);
-    let created = admin.create_topic(&arguments.topic, arguments.queues).await;
-    created.map_err(|error| Failure::Failed(error.to_string()))?;
-    Ok(console.result(format!("topic/{} has {} queues on each broker\n", arguments.topic, arguments.queues))?)
+/// A name server in its plain form. The error says what to write instead.
+fn name_server(text: &str) -> Result<String, String> {
+    let several: Vec<&str> = text.split([';', ' ']).map(str::trim).filter(|part| !part.is_empty()).collect();
+    match several.as_slice() {
+        [] => Err("write HOST:PORT, such as 127.0.0.1:9876".to_owned()),
+        [one] => endpoint(one),
+        several => Err(format!("several name servers are separated by commas: write {}", several.join(","))),
+    }
 }
 
 impl Instance {
@@ -95,5 +94,26 @@ impl Instance {
             credentials,
             ..RocketMqConnection::default()
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// *Scenario*: name servers as people write them for other tools. *Guarantees*: what cannot be dialled is refused at once, with what to write.
+    #[test]
+    fn name_servers_are_checked_before_anything_is_dialled() {
+        for (text, answer) in [
+            ("127.0.0.1:9876", Ok("127.0.0.1:9876")),
+            (" MQ.example:9876;", Ok("mq.example:9876")),
+            ("a:1;b:2", Err("several name servers are separated by commas: write a:1,b:2")),
+            ("a:1 b:2", Err("several name servers are separated by commas: write a:1,b:2")),
+            ("http://mq.example:9876", Err("write mq.example:9876, without http://")),
+            ("mq.example", Err("write a port, such as mq.example:9876")),
+            ("", Err("write HOST:PORT, such as 127.0.0.1:9876")),
+        ] {
+            assert_eq!(name_server(text), answer.map(str::to_owned).map_err(str::to_owned), "{text}");
+        }
     }
 }

@@ -11,7 +11,7 @@ use tokio::time::{Instant, MissedTickBehavior};
 use crate::client::Client;
 use crate::failure::Failure;
 use crate::get::status_document;
-use crate::output::table::grouped;
+use crate::output::table::{counted, grouped};
 use crate::output::{Console, Format, Table};
 use rocketbridge_node::config::quantity::duration_argument;
 
@@ -120,35 +120,64 @@ impl Screen {
     }
 }
 
-/// A status as text: the stream, then its partitions.
+/// A status as text: the stream, then its partitions, what troubles them, and who owns them. At most about a hundred columns wide.
 pub(crate) fn show(status: &StreamStatus) -> String {
-    let counts = status.counts.unwrap_or_default();
     let mut text = format!("stream/{}   {}   revision {}\n", status.name, word(status.state()), status.revision);
     if !status.reason.is_empty() {
         text += &format!("reason      {}\n", status.reason);
     }
     text += &format!("rate        {:.0} events/s\n", status.tps);
-    text += &format!("lag         {} messages\n", grouped(status.diff_offset));
-    text += &format!("delay       {:.1} ms\n", status.delay_ms);
-    text += &format!("outcomes    {}\n", outcomes(&counts));
-    if !status.partitions.is_empty() {
-        text += &format!("\n{}", partitions(status));
+    text += &format!("lag         {}\n", lag(status));
+    text += &format!("delay       {}\n", delay(status));
+    text += &format!("outcomes    {}{}\n", outcomes(&status.counts.unwrap_or_default()), since(status));
+    if status.partitions.is_empty() {
+        return text;
+    }
+    let owners = owners(status);
+    if let Owners::One(member) = &owners {
+        text += &format!("owner       {member}\n");
+    }
+    text += &format!("\n{}", partitions(status));
+    text += &troubles(status);
+    if let Owners::Several(table) = owners {
+        text += &format!("\n{table}");
     }
     text
 }
 
 /// A status in one line.
 fn line(status: &StreamStatus) -> String {
-    let counts = status.counts.unwrap_or_default();
     let reason = if status.reason.is_empty() { String::new() } else { format!("   {}", Value::String(status.reason.clone())) };
     format!(
-        "{}   {:.0} events/s   lag {}   delay {:.1} ms   {}{reason}",
+        "{}   {:.0} events/s   lag {}   delay {}   {}{reason}",
         word(status.state()),
         status.tps,
-        grouped(status.diff_offset),
-        status.delay_ms,
-        outcomes(&counts)
+        lag(status),
+        delay(status),
+        outcomes(&status.counts.unwrap_or_default())
     )
+}
+
+/// How far behind the stream is. What nobody says is not shown as nothing.
+fn lag(status: &StreamStatus) -> String {
+    if status.counts_since.is_none() {
+        return "-".to_owned();
+    }
+    let messages = counted(status.diff_offset, "message");
+    match status.lag_seconds {
+        Some(seconds) if status.diff_offset > 0 => format!("{messages}, the oldest {} old", age(seconds)),
+        _ => messages,
+    }
+}
+
+/// Only while events flow.
+fn delay(status: &StreamStatus) -> String {
+    if status.delay_ms > 0.0 { format!("{:.1} ms", status.delay_ms) } else { "-".to_owned() }
+}
+
+fn since(status: &StreamStatus) -> String {
+    let whole = |time: &prost_types::Timestamp| prost_types::Timestamp { seconds: time.seconds, nanos: 0 };
+    status.counts_since.as_ref().map(|time| format!(", since {}", whole(time))).unwrap_or_default()
 }
 
 fn outcomes(counts: &OutcomeCounts) -> String {
@@ -167,41 +196,97 @@ fn outcomes(counts: &OutcomeCounts) -> String {
 }
 
 fn partitions(status: &StreamStatus) -> Table {
-    let mut table = Table::new([
-        "PARTITION",
-        "FLOWS",
-        "EVENTS/S",
-        "LAG",
-        "COMMITTED",
-        "IN FLIGHT",
-        "DELAY MS",
-        "ROUTER",
-        "FILTER",
-        "DISPATCHER",
-        "TROUBLE",
-    ])
-    .right(&[2, 3, 4, 5, 6]);
+    let mut table = Table::new(["PARTITION", "FLOWS", "EVENTS/S", "LAG", "OLDEST", "COMMITTED", "IN FLIGHT"]).right(&[2, 3, 4, 5, 6]);
     for partition in &status.partitions {
         let report = partition.report.clone().unwrap_or_default();
-        let owner = |name: &str| if name.is_empty() { "-".to_owned() } else { name.to_owned() };
+        if report.counts_since.is_none() {
+            let nothing = || "-".to_owned();
+            table.row([report.partition, "no".into(), nothing(), nothing(), nothing(), nothing(), nothing()]);
+            continue;
+        }
+        let behind = report.maximum_offset.saturating_sub(report.committed_offset);
         table.row([
             report.partition,
             if report.flowing { "yes".into() } else { "no".into() },
             format!("{:.0}", report.rate),
-            grouped(report.maximum_offset.saturating_sub(report.committed_offset)),
+            grouped(behind),
+            report.lag_seconds.filter(|_| behind > 0).map_or_else(|| "-".to_owned(), age),
             grouped(report.committed_offset),
             grouped(report.in_flight),
-            format!("{:.1}", Duration::from_micros(report.latency_us).as_secs_f64() * 1_000.0),
-            owner(&partition.router),
-            owner(&partition.filter),
-            owner(&partition.dispatcher),
-            report.failure,
         ]);
     }
     table
 }
 
+/// What troubles partitions, a line each. Of a single one the stream's reason says it already.
+fn troubles(status: &StreamStatus) -> String {
+    let reports = status.partitions.iter().filter_map(|partition| partition.report.as_ref());
+    let troubled: Vec<_> = reports.filter(|report| !report.failure.is_empty()).collect();
+    if troubled.len() < 2 {
+        return String::new();
+    }
+    let lines = troubled.iter().map(|report| format!("{}   {}\n", report.partition, report.failure.replace(['\n', '\r'], " ")));
+    std::iter::once("\n".to_owned()).chain(lines).collect()
+}
+
+/// The members that own a stream's partitions and shards.
+enum Owners {
+    /// One member owns everything.
+    One(String),
+    /// Who owns what.
+    Several(Table),
+}
+
+fn owners(status: &StreamStatus) -> Owners {
+    let all = status.partitions.iter().flat_map(|partition| [&partition.router, &partition.filter, &partition.dispatcher]);
+    let mut distinct: Vec<&String> = all.collect();
+    distinct.sort_unstable();
+    distinct.dedup();
+    if let [one] = distinct.as_slice() {
+        return Owners::One(if one.is_empty() { "nobody yet".to_owned() } else { (*one).clone() });
+    }
+    let owner = |name: &String| if name.is_empty() { "-".to_owned() } else { name.clone() };
+    let mut table = Table::new(["PARTITION", "ROUTER", "FILTER", "DISPATCHER"]);
+    for partition in &status.partitions {
+        let name = partition.report.as_ref().map(|report| report.partition.clone()).unwrap_or_default();
+        table.row([name, owner(&partition.router), owner(&partition.filter), owner(&partition.dispatcher)]);
+    }
+    Owners::Several(table)
+}
+
+/// A time that has passed, by its two largest units.
+fn age(seconds: f64) -> String {
+    const UNITS: [(u64, &str); 4] = [(86_400, "d"), (3_600, "h"), (60, "min"), (1, "s")];
+    if seconds < 10.0 {
+        return format!("{seconds:.1} s");
+    }
+    // A float this large is no age; it is cut at the largest number.
+    let mut left = seconds as u64;
+    let mut parts = Vec::new();
+    for (size, unit) in UNITS {
+        let count = left / size;
+        left %= size;
+        if count > 0 || !parts.is_empty() {
+            parts.push(format!("{count} {unit}"));
+        }
+    }
+    parts.truncate(2);
+    parts.join(" ")
+}
+
 /// A state as Alibaba Cloud EventBridge writes it.
 pub(crate) fn word(state: State) -> String {
     state.as_str_name().trim_start_matches("STATE_").to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_age_is_told_by_its_two_largest_units() {
+        let ages = [0.0, 9.94, 10.0, 59.9, 60.0, 3_725.0, 90_000.0, 864_000.0];
+        let expected = ["0.0 s", "9.9 s", "10 s", "59 s", "1 min 0 s", "1 h 2 min", "1 d 1 h", "10 d 0 h"];
+        assert_eq!(ages.map(age), expected);
+    }
 }

@@ -27,6 +27,10 @@ use crate::error::{Error, word};
 use crate::request::Request;
 use crate::resource::{Defines, Resource};
 
+mod built_in;
+
+pub use built_in::set_embedded;
+
 /// How often a change that was overtaken is tried. Somebody else's change succeeds each time, so many wait only behind many.
 const ATTEMPTS: u32 = 64;
 
@@ -163,6 +167,7 @@ impl Book {
         if definition == *found.record.definition() {
             return Ok(Step::Answer(Some(found.record)));
         }
+        refuse_built_in(&found.record)?;
         definition.check(&self.known().await?, &self.compiler).map_err(Error::Refused)?;
         if R::Definition::KIND != Kind::Stream {
             self.check_dependents(|known| replace(known, &definition)).await?;
@@ -177,6 +182,7 @@ impl Book {
             return if allow_missing { Ok(Step::Answer(None)) } else { Err(not_found::<R>(name)) };
         };
         check_etag::<R>(name, etag, Some(&found.record))?;
+        refuse_built_in(&found.record)?;
         let kind = R::Definition::KIND;
         let users = self.users(kind, name).await?;
         if !users.is_empty() {
@@ -363,6 +369,13 @@ fn check_etag<R: Resource>(name: &str, given: &str, record: Option<&R>) -> Resul
         return Ok(());
     }
     Err(Error::EtagStale { kind: R::Definition::KIND, name: name.to_owned(), given: given.to_owned(), current })
+}
+
+fn refuse_built_in<R: Resource>(record: &R) -> Result<(), Error> {
+    if record.is_built_in() {
+        return Err(Error::BuiltIn { kind: R::Definition::KIND, name: record.definition().name().to_owned() });
+    }
+    Ok(())
 }
 
 fn not_found<R: Resource>(name: &str) -> Error {

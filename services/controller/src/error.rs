@@ -23,6 +23,8 @@ pub enum Code {
     NeverStarted,
     /// Something refers to the definition.
     InUse,
+    /// The process made the definition itself.
+    BuiltIn,
     /// A change would break what refers to the definition.
     BreaksDependents,
     /// The stream cannot run as it is.
@@ -47,6 +49,7 @@ impl Code {
             Self::Contended => "CONTENDED",
             Self::NeverStarted => "NEVER_STARTED",
             Self::InUse => "IN_USE",
+            Self::BuiltIn => "BUILT_IN",
             Self::BreaksDependents => "BREAKS_DEPENDENTS",
             Self::CannotRun => "CANNOT_RUN",
             Self::StoreUnavailable => "STORE_UNAVAILABLE",
@@ -109,6 +112,14 @@ pub enum Error {
         /// What refers to it.
         users: Vec<String>,
     },
+    /// The process made the definition itself.
+    #[error("{} {name:?} is built in and cannot be changed or deleted; define one of your own under another name", word(*kind))]
+    BuiltIn {
+        /// Its kind.
+        kind: Kind,
+        /// Its name.
+        name: String,
+    },
     /// A change would break what refers to the definition.
     #[error("the change would break {dependent}: {}", join(.violations))]
     BreaksDependents {
@@ -150,6 +161,7 @@ impl Error {
             Self::Contended => Code::Contended,
             Self::NeverStarted(_) => Code::NeverStarted,
             Self::InUse { .. } => Code::InUse,
+            Self::BuiltIn { .. } => Code::BuiltIn,
             Self::BreaksDependents { .. } => Code::BreaksDependents,
             Self::CannotRun { .. } => Code::CannotRun,
             Self::Store(error) => match error.code() {

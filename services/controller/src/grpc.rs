@@ -4,7 +4,6 @@ mod connection;
 mod network;
 mod status;
 mod stream;
-mod time;
 
 pub use connection::ConnectionApi;
 pub use network::NetworkApi;

@@ -21,6 +21,7 @@ pub mod resource;
 pub mod status;
 pub mod units;
 
+pub use book::set_embedded;
 pub use controller::{Controller, Seat};
 pub use error::{Code, Error};
 pub use reports::Reports;

@@ -50,6 +50,9 @@ pub trait Resource: Stored + Clone + PartialEq + Send + Sync + 'static {
 
     /// Keys that go with the record.
     fn companions(&self) -> Vec<String>;
+
+    /// Whether the process made it itself, so that users cannot change or delete it.
+    fn is_built_in(&self) -> bool;
 }
 
 impl Defines for StreamDefinition {
@@ -152,6 +155,10 @@ impl Resource for StreamRecord {
     fn companions(&self) -> Vec<String> {
         vec![keyspace::source(&self.uid)]
     }
+
+    fn is_built_in(&self) -> bool {
+        false
+    }
 }
 
 impl<D: Defines> Resource for Record<D> {
@@ -165,6 +172,7 @@ impl<D: Defines> Resource for Record<D> {
             create_time: now,
             update_time: now,
             create_request_id: request_id.to_owned(),
+            built_in: false,
             definition,
         }
     }
@@ -189,5 +197,9 @@ impl<D: Defines> Resource for Record<D> {
 
     fn companions(&self) -> Vec<String> {
         Vec::new()
+    }
+
+    fn is_built_in(&self) -> bool {
+        self.built_in
     }
 }

@@ -37,6 +37,7 @@ pub fn derive(
     let evidence = Evidence { name, uid: &record.uid, owners, gathered };
     let mut status = StreamStatus { name: name.to_owned(), revision: record.revision, ..Default::default() };
     let mut standings = Vec::new();
+    let mut lags = Vec::new();
     for partition in source.map(|source| source.partitions.as_slice()).unwrap_or_default() {
         let report = evidence.report(partition);
         standings.push(evidence.standing(partition, report));
@@ -46,6 +47,8 @@ pub fn derive(
         status.rate += report.rate;
         status.delay = status.delay.max(report.latency);
         status.backlog += report.maximum_offset.saturating_sub(report.committed_offset);
+        lags.push(report.lag);
+        status.counts_since = status.counts_since.max(report.counts_since);
         status.counts += report.counts;
         status.partitions.push(PartitionStatus {
             report,
@@ -54,6 +57,8 @@ pub fn derive(
             dispatcher: owner(UnitKind::DispatchShard),
         });
     }
+    // The oldest message may be in the partition that nobody speaks for.
+    status.lag = lags.into_iter().collect::<Option<Vec<_>>>().and_then(|lags| lags.into_iter().max());
     (status.state, status.reason) = match record.desired {
         Desired::Ready => (State::Ready, None),
         Desired::Paused => (State::Paused, None),
@@ -312,11 +317,25 @@ mod tests {
         assert_eq!(state(Desired::Running, Some(source(1)), &gathered), (State::Running, None));
     }
 
+    /// *Scenario*: one partition is caught up, and the owner of the other does not answer; a paused stream. *Guarantees*: the age of the oldest message is
+    /// not known: it is not told as none.
+    #[test]
+    fn the_age_of_what_nobody_speaks_for_is_not_known() {
+        let caught_up = || PartitionReport { lag: Some(Duration::ZERO), ..partition(0, true, "", 110) };
+        let lag = |desired, partitions| derive(&record(desired), None, Some(&source(2)), &r1, &told(partitions, None)).lag;
+        assert_eq!(lag(Desired::Running, vec![caught_up()]), None);
+        assert_eq!(lag(Desired::Paused, Vec::new()), None);
+        let other = PartitionReport { lag: Some(Duration::from_secs(3)), ..partition(1, true, "", 100) };
+        assert_eq!(lag(Desired::Running, vec![caught_up(), other]), Some(Duration::from_secs(3)));
+    }
+
     #[test]
     fn figures_are_summed_and_owners_named() {
         let report = |queue, rate, millis| PartitionReport {
             rate,
             latency: Duration::from_millis(millis),
+            lag: Some(Duration::from_secs(millis)),
+            counts_since: Some(1_700_000_000_000 + i64::from(queue) * 2_000),
             counts: OutcomeCounts { delivered: 5, redelivered: 1, ..Default::default() },
             ..partition(queue, true, "", 103)
         };
@@ -341,6 +360,7 @@ mod tests {
         let gathered = told(vec![report(0, 1.5, 3), report(1, 2.0, 7)], None);
         let status = derive(&record(Desired::Running), Some(&run), Some(&source(2)), &owners, &gathered);
         assert_eq!((status.rate, status.delay, status.backlog), (3.5, Duration::from_millis(7), 14));
+        assert_eq!((status.lag, status.counts_since), (Some(Duration::from_secs(7)), Some(1_700_000_002_000)));
         assert_eq!((status.counts.delivered, status.counts.redelivered), (10, 2));
         let first = &status.partitions[0];
         assert_eq!((first.router.as_ref(), first.filter.as_ref()), (Some(&MemberId::new("r1")), Some(&MemberId::new("f1"))));

@@ -32,6 +32,9 @@ const MOST_LEASE: Duration = Duration::from_secs(120);
 const LEASE: Duration = Duration::from_secs(9);
 const DRAIN_DEADLINE: Duration = Duration::from_secs(25);
 const MOST_DRAIN: Duration = Duration::from_secs(3600);
+/// Port of the embedded name server at the first start on a data directory: next to the API's, and not RocketMQ's usual 9876, which a
+/// RocketMQ of the user's own may have.
+pub const NAME_SERVER_PORT: u16 = 9081;
 
 /// What one of the four services, as a process of its own, is told.
 #[derive(Clone, Debug, PartialEq)]
@@ -73,6 +76,8 @@ pub struct Standalone {
     pub listen: SocketAddr,
     /// Whether a RocketMQ runs inside it.
     pub embedded_rocketmq: bool,
+    /// Port of the name server of that RocketMQ, 0 for any free one; absent: that of the last start, at first [`NAME_SERVER_PORT`].
+    pub name_server_port: Option<u16>,
     /// The region it is in; may be empty.
     pub region: Region,
     /// Names of the networks it can dial through.
@@ -191,6 +196,13 @@ impl Standalone {
             data_dir: PathBuf::from(reader.text("data_dir").unwrap_or_else(|| "rocketbridge-data".to_owned())),
             listen,
             embedded_rocketmq: reader.flag("embedded_rocketmq", true),
+            name_server_port: reader.parsed(
+                "embedded.name_server_port",
+                None,
+                |text| text.parse().ok().map(Some),
+                "a port from 0 to 65535 is needed",
+                &format!("write {NAME_SERVER_PORT}, which is the default, or 0 for any free one"),
+            ),
             region: Region::new(reader.text("region").unwrap_or_default()),
             networks: reader.texts("networks"),
             drain_deadline: drain_deadline(&mut reader),

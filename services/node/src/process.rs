@@ -105,9 +105,10 @@ pub(crate) fn settings(router: config::Router) -> Settings {
     settings
 }
 
-/// An identity that no other process has had.
+/// An identity for a process that was given none. It is short because people read it; two starts draw the same one in four billion times.
 pub(crate) fn made_up(name: &str) -> MemberId {
-    MemberId::new(format!("{name}-{}", uuid::Uuid::new_v4().simple()))
+    let drawn = uuid::Uuid::new_v4().simple().to_string();
+    MemberId::new(format!("{name}-{}", &drawn[..8]))
 }
 
 /// An error with everything behind it, in one line.

@@ -26,6 +26,7 @@ use crate::commit::Commit;
 use crate::config::Settings;
 use crate::definitions::Definitions;
 use crate::gauge::{Gauge, Tally};
+use crate::horizon::Horizon;
 use crate::reader::{Read, Reader};
 
 /// Between two looks whether the authority is still there while nothing happens.
@@ -59,6 +60,8 @@ pub(crate) struct Flow {
     pub(crate) authority: Authority,
     pub(crate) draining: CancellationToken,
     pub(crate) settings: Settings,
+    /// Lives as long as the flow.
+    pub(crate) _horizon: Horizon,
 }
 
 /// How far along a flow is.
@@ -206,9 +209,14 @@ impl Flow {
         }
         self.allotment.holds(self.ledger.held());
         self.gauge.ended(tally);
-        self.gauge.progress(self.ledger.read_offset(), self.ledger.in_flight());
+        self.tell_progress();
         self.commit.advance(self.ledger.committable());
         Ok(())
+    }
+
+    fn tell_progress(&self) {
+        let oldest = self.ledger.oldest().map(|event| event.envelope.store_timestamp);
+        self.gauge.progress(self.ledger.read_offset(), self.ledger.in_flight(), oldest);
     }
 
     fn take(&mut self, read: Option<Result<Read, rocketbridge_connector::Error>>) -> Result<Source, String> {
@@ -234,7 +242,7 @@ impl Flow {
             Some(Err(error)) => return Err(error.to_string()),
             None => return Err("the reader ended".to_owned()),
         }
-        self.gauge.progress(self.ledger.read_offset(), self.ledger.in_flight());
+        self.tell_progress();
         self.commit.advance(self.ledger.committable());
         Ok(Source::Same)
     }

@@ -23,12 +23,27 @@ struct State {
     ended: VecDeque<(Instant, u64)>,
     /// Offset of the event that blocked last, and since when.
     blocked_since: Option<(u64, i64)>,
+    age: Age,
+}
+
+/// What bounds the age of the oldest message that is not committed. All times are milliseconds since 1970.
+#[derive(Clone, Copy, Default)]
+struct Age {
+    /// When the source stored the oldest event under way; `None` if none is.
+    open: Option<i64>,
+    /// When the source stored the event that ended last.
+    ended: i64,
+    /// When everything was last read and nothing was under way: whatever is not committed was stored later.
+    caught_up: i64,
+    /// When the source last said where it ends; `None` before it did.
+    end_told: Option<tokio::time::Instant>,
 }
 
 impl Gauge {
     pub(crate) fn new(partition: &PartitionId, epoch: Epoch) -> Self {
-        let report = PartitionReport { partition: partition.to_string(), epoch: epoch.0, ..PartitionReport::default() };
-        Self(Arc::new(Mutex::new(State { report, ended: VecDeque::new(), blocked_since: None })))
+        let report =
+            PartitionReport { partition: partition.to_string(), epoch: epoch.0, counts_since: Some(now()), ..PartitionReport::default() };
+        Self(Arc::new(Mutex::new(State { report, ended: VecDeque::new(), blocked_since: None, age: Age::default() })))
     }
 
     /// Whether source and session are open.
@@ -73,14 +88,27 @@ impl Gauge {
         state.report.blocked = blocked;
     }
 
-    pub(crate) fn progress(&self, read_offset: u64, in_flight: usize) {
+    /// Where reading is, how much is under way, and when the source stored the oldest of it, milliseconds since 1970.
+    pub(crate) fn progress(&self, read_offset: u64, in_flight: usize, oldest_stored: Option<i64>) {
         let mut state = self.0.lock();
         state.report.read_offset = read_offset;
         state.report.in_flight = in_flight as u64;
+        state.age.open = oldest_stored;
+        if in_flight == 0 && read_offset >= state.report.maximum_offset {
+            state.age.caught_up = now();
+        }
     }
 
     pub(crate) fn maximum(&self, maximum_offset: u64) {
-        self.0.lock().report.maximum_offset = maximum_offset;
+        let mut state = self.0.lock();
+        state.report.maximum_offset = maximum_offset;
+        state.age.end_told = Some(tokio::time::Instant::now());
+    }
+
+    /// Whether something is under way and the source has not said for so long where it ends.
+    pub(crate) fn is_end_older_than(&self, age: Duration) -> bool {
+        let state = self.0.lock();
+        state.report.in_flight > 0 && state.age.end_told.is_none_or(|told| told.elapsed() >= age)
     }
 
     pub(crate) fn committed(&self, offset: u64) {
@@ -106,6 +134,7 @@ impl Gauge {
         counts.discarded += tally.discarded;
         counts.skipped += tally.skipped;
         state.report.latency = since(tally.stored_last);
+        state.age.ended = tally.stored_last;
         match state.ended.back_mut() {
             Some((at, events)) if now.duration_since(*at) < RATE_WINDOW / 50 => *events += tally.events,
             _ => state.ended.push_back((now, tally.events)),
@@ -121,11 +150,26 @@ impl Gauge {
         let span = state.ended.front().map_or(RATE_WINDOW, |(first, _)| now.duration_since(*first).max(Duration::from_secs(1)));
         let mut report = state.report.clone();
         report.rate = events as f64 / span.as_secs_f64();
+        if events == 0 {
+            report.latency = Duration::ZERO;
+        }
+        report.lag = state.lag();
         report
     }
 }
 
 impl State {
+    /// Age of the oldest message that is not committed. One that was not read yet is at most as old as this says: the source stored it
+    /// after the message that ended last, and after everything was last read.
+    fn lag(&self) -> Option<Duration> {
+        self.age.end_told?;
+        if self.report.committed_offset >= self.report.maximum_offset {
+            return Some(Duration::ZERO);
+        }
+        let stored = self.age.open.unwrap_or(self.age.ended.max(self.age.caught_up));
+        (stored > 0).then(|| since(stored))
+    }
+
     fn forget(&mut self, now: Instant) {
         while self.ended.front().is_some_and(|(at, _)| now.duration_since(*at) > RATE_WINDOW) {
             self.ended.pop_front();
@@ -162,14 +206,13 @@ impl Tally {
     }
 }
 
+fn now() -> i64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
+}
+
 fn since(milliseconds: i64) -> Duration {
     let stored = UNIX_EPOCH + Duration::from_millis(u64::try_from(milliseconds).unwrap_or(0));
     SystemTime::now().duration_since(stored).unwrap_or_default()
-}
-
-/// Milliseconds since 1970.
-fn now() -> i64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
 }
 
 #[cfg(test)]
@@ -193,5 +236,57 @@ mod tests {
         assert_eq!(gauge.report().blocked.map(|blocked| blocked.since), Some(1_000));
         gauge.trouble(blocks(8));
         assert!(gauge.report().blocked.is_some_and(|blocked| blocked.offset == 8 && blocked.since > 1_000));
+    }
+
+    fn gauge() -> Gauge {
+        let gauge = Gauge::new(&PartitionId::new("b/0"), Epoch(1));
+        gauge.committed(10);
+        gauge
+    }
+
+    fn seconds(gauge: &Gauge) -> Option<u64> {
+        gauge.report().lag.map(|lag| lag.as_secs())
+    }
+
+    fn ended_of(stored: i64) -> Tally {
+        Tally { events: 1, delivered: 1, stored_last: stored, ..Tally::default() }
+    }
+
+    /// *Scenario*: an event of a minute ago is under way behind a dead target; then it ends, and one of half a minute ago waits unread.
+    /// *Guarantees*: the age is that of the oldest message without an end, and 0 only when everything is committed.
+    #[test]
+    fn the_lag_in_seconds_is_the_age_of_the_oldest_message_that_is_not_committed() {
+        let gauge = gauge();
+        assert_eq!(seconds(&gauge), None, "nobody has asked the source yet");
+        gauge.maximum(12);
+        gauge.progress(11, 1, Some(now() - 60_000));
+        assert_eq!(seconds(&gauge), Some(60));
+        gauge.ended(ended_of(now() - 60_000));
+        gauge.progress(11, 0, None);
+        gauge.committed(11);
+        assert_eq!(seconds(&gauge), Some(60), "the next one is no older than the one before it");
+        gauge.progress(12, 1, Some(now() - 30_000));
+        assert_eq!(seconds(&gauge), Some(30));
+        gauge.ended(ended_of(now() - 30_000));
+        gauge.progress(12, 0, None);
+        gauge.committed(12);
+        assert_eq!(seconds(&gauge), Some(0));
+        gauge.maximum(13);
+        assert_eq!(seconds(&gauge), Some(0), "it came after everything was read");
+    }
+
+    #[test]
+    fn a_delay_is_told_only_while_events_end() {
+        let gauge = gauge();
+        gauge.ended(ended_of(now() - 1_000));
+        assert!(gauge.report().latency >= Duration::from_secs(1));
+        gauge.0.lock().ended.clear();
+        assert_eq!(gauge.report().latency, Duration::ZERO);
+    }
+
+    #[test]
+    fn counts_say_since_when() {
+        let before = now();
+        assert!((before..=now()).contains(&gauge().report().counts_since.expect("an ownership has a beginning")));
     }
 }

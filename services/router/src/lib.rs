@@ -9,7 +9,7 @@
 //! - [`sources`]: that record;
 //! - [`partition`]: the life of one owned partition; [`flow`]: its loop while a source and a session are open;
 //! - [`reader`]: reads ahead; [`commit`]: commits behind; [`allotment`]: what a partition may hold of the process's memory;
-//! - [`gauge`]: what is told of a partition;
+//! - [`gauge`]: what is told of a partition; [`horizon`]: where its source ends, while nothing is read;
 //! - [`config`]: windows and intervals; [`surroundings`]: what partitions need of their process.
 
 mod allotment;
@@ -20,6 +20,7 @@ pub mod definitions;
 mod discovery;
 mod flow;
 mod gauge;
+mod horizon;
 mod partition;
 mod reader;
 pub mod sources;

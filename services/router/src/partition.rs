@@ -19,6 +19,7 @@ use crate::allotment::Allotment;
 use crate::commit::Commit;
 use crate::flow::{End, Flow};
 use crate::gauge::Gauge;
+use crate::horizon::Horizon;
 use crate::reader::Reader;
 use crate::sources;
 use crate::surroundings::Surroundings;
@@ -103,7 +104,8 @@ impl OwnedPartition {
         );
         backoff.reset();
         self.gauge.committed(start);
-        self.gauge.progress(start, 0);
+        self.gauge.maximum(newest);
+        self.gauge.progress(start, 0, None);
         let settings = self.surroundings.settings;
         let rate = stream.run.throttling.map(|rate| f64::from(rate) / partitions as f64);
         let bounds = {
@@ -128,6 +130,7 @@ impl OwnedPartition {
             authority: self.authority.clone(),
             draining: self.draining.clone(),
             settings,
+            _horizon: Horizon::watch(connector, partition, self.gauge.clone()),
         };
         Ok(flow)
     }

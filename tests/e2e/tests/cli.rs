@@ -185,3 +185,111 @@ fn a_standalone_stops_and_starts() {
     let shell = Shell { server: standalone.process.server().to_owned(), ..shell };
     assert!(shell.must(&["get", "streams"]).contains("orders"));
 }
+
+/// *Scenario*: a stream between two topics of the embedded RocketMQ, its source by the built-in connection, its target by the address that standalone
+/// printed; standalone stops and starts again. *Guarantees*: the name server has the same address, and the stream runs and delivers as before.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn streams_on_the_embedded_rocketmq_survive_a_restart() {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let mut standalone = Standalone::start_with_rocketmq(directory.path());
+    let name_server = standalone.name_server().to_owned();
+    let shell = Shell { server: standalone.process.server().to_owned(), directory: directory.path().to_owned() };
+    let place = ["--name-server", name_server.as_str(), "--topic"];
+    for topic in ["orders", "copy"] {
+        shell.must(&[&["rocketmq", "create-topic"][..], &place, &[topic, "--queues", "1"]].concat());
+    }
+    let connections = shell.must(&["get", "connections"]);
+    assert!(connections.contains(&name_server) && connections.contains("built in"), "{connections}");
+    let document = shell.must(&["get", "connections", "-o", "yaml"]);
+    assert_eq!(shell.must_with(&["apply", "-f", "-"], &document), "connection/embedded unchanged\n");
+    for refused in [
+        shell.run(&["delete", "connection", "embedded"]),
+        shell.run_with(&["apply", "-f", "-"], &document.replace("127.0.0.1", "10.0.0.1")),
+    ] {
+        assert_eq!((refused.status, refused.errors.contains("built in")), (Some(1), true), "{refused:?}");
+    }
+    let stream = format!(
+        "kind: Stream\nname: orders\nfilter_pattern: '{{}}'\n\
+         source: {{source_rocketmq_parameters: {{connection: embedded, topic: orders, offset: CONSUME_FROM_FIRST_OFFSET}}}}\n\
+         sink:\n  sink_rocketmq_parameters:\n    instance_endpoint: {{value: '{name_server}', form: CONSTANT}}\n    topic: {{value: copy, form: CONSTANT}}\n"
+    );
+    shell.must_with(&["apply", "--start", "-f", "-"], &stream);
+    let tail = |count: &str| {
+        let arguments = [&["rocketmq", "tail"][..], &place, &["copy", "--from", "earliest", "--count", count]].concat();
+        let done = shell.run(&arguments);
+        assert_eq!(done.status, Some(0), "{done:?}");
+        done.output
+    };
+    shell.must(&[&["rocketmq", "send"][..], &place, &["orders", "--body", "before"]].concat());
+    assert!(tail("1").contains("before"));
+
+    standalone.process.terminate();
+    assert_eq!(standalone.process.wait(Duration::from_secs(30)).code(), Some(0), "{}", standalone.process.log());
+    let standalone = Standalone::start_with_rocketmq(directory.path());
+    assert_eq!(standalone.name_server(), name_server);
+    shell.must(&[&["rocketmq", "send"][..], &place, &["orders", "--body", "after"]].concat());
+    assert!(tail("2").contains("after"));
+}
+
+/// *Scenario*: another program listens on the port of the embedded name server. *Guarantees*: standalone ends at once, and says which port it is and
+/// which flag chooses another.
+#[test]
+fn a_name_server_port_that_is_taken_is_told_with_its_flag() {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let port = taken.local_addr().expect("an address").port().to_string();
+    let arguments = ["standalone", "--data-dir", "data", "--listen", "127.0.0.1:0", "--embedded-name-server-port", &port];
+    let ended = Command::new(binary()).args(arguments).current_dir(directory.path()).output().expect("the binary starts");
+    let told = String::from_utf8(ended.stderr).expect("text");
+    assert_eq!(ended.status.code(), Some(1), "{told}");
+    assert!(told.contains(&format!("port {port} of 127.0.0.1")) && told.contains("--embedded-name-server-port PORT"), "{told}");
+}
+
+/// *Scenario*: topics are made, listed, looked at and deleted from a terminal; addresses are wrong or lead nowhere. *Guarantees*: brokers are named, a topic
+/// that holds messages is not deleted by the way, and what is wrong is told at once.
+#[test]
+fn topics_from_a_terminal() {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let standalone = Standalone::start_with_rocketmq(directory.path());
+    let shell = Shell { server: standalone.process.server().to_owned(), directory: directory.path().to_owned() };
+    let verb = |verb: &'static str, more: &[&'static str]| {
+        let line = [&["rocketmq", verb, "--name-server", standalone.name_server()][..], more].concat();
+        shell.run(&line)
+    };
+    let said = |done: Done, output: &str| assert_eq!((done.status, done.output.as_str()), (Some(0), output), "{done:?}");
+    said(verb("create-topic", &["--topic", "orders", "--queues", "2"]), "topic/orders has 2 queues on rocketbridge-a\n");
+    said(
+        verb("create-topic", &["--topic", "bills", "--queues", "1", "--cluster", "rocketbridge"]),
+        "topic/bills has 1 queue on rocketbridge-a\n",
+    );
+    let elsewhere = verb("create-topic", &["--topic", "bills", "--cluster", "north"]);
+    assert_eq!(elsewhere.status, Some(1));
+    assert!(elsewhere.errors.contains("there is no cluster north; there is rocketbridge"), "{elsewhere:?}");
+    said(verb("topics", &[]), "bills\norders\n");
+    assert!(verb("topics", &["--all"]).output.contains("SCHEDULE_TOPIC_XXXX"), "RocketMQ's own topics are there when asked for");
+    assert_eq!(verb("send", &["--topic", "orders", "--body", "x"]).status, Some(0));
+    let described = verb("describe-topic", &["--topic", "orders"]).output;
+    assert!(described.starts_with("topic/orders   2 queues   1 message\n"), "{described}");
+    assert!(described.contains("rocketbridge-a       1   read, write"), "{described}");
+    let held = verb("delete-topic", &["--topic", "orders"]);
+    assert_eq!((held.status, held.output.as_str()), (Some(1), ""));
+    assert!(held.errors.contains("holds 1 message") && held.errors.contains("--yes"), "{held:?}");
+    said(verb("delete-topic", &["--topic", "orders", "--yes"]), "topic/orders deleted from rocketbridge-a\n");
+    said(verb("delete-topic", &["--topic", "bills"]), "topic/bills deleted from rocketbridge-a\n");
+    said(verb("topics", &[]), "");
+    let gone = verb("describe-topic", &["--topic", "orders"]);
+    assert_eq!(gone.status, Some(1));
+    assert!(!gone.errors.contains("org.apache") && !gone.errors.contains("CODE:"), "{gone:?}");
+
+    for (address, fix) in [
+        ("http://127.0.0.1:9876", "write 127.0.0.1:9876, without http://"),
+        ("127.0.0.1", "write a port, such as 127.0.0.1:9876"),
+        ("a:1;b:2", "several name servers are separated by commas: write a:1,b:2"),
+    ] {
+        let begin = std::time::Instant::now();
+        let wrong = shell.run(&["rocketmq", "send", "--name-server", address, "--topic", "orders", "--body", "x"]);
+        assert_eq!(wrong.status, Some(2), "{wrong:?}");
+        assert!(wrong.errors.contains(fix), "{wrong:?}");
+        assert!(begin.elapsed() < Duration::from_secs(5), "{address} is refused before anything is dialled");
+    }
+}

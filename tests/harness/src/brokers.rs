@@ -88,7 +88,7 @@ impl Cluster {
     /// Starts an embedded cluster whose name server has a certain port.
     pub async fn embedded_at(name: &'static str, name_server_port: u16) -> Self {
         let directory = tempfile::tempdir().expect("a temporary directory");
-        let config = EmbeddedConfig { name_server_port, ..EmbeddedConfig::new(name, directory.path()) };
+        let config = EmbeddedConfig { name_server_port: name_server_port.into(), ..EmbeddedConfig::new(name, directory.path()) };
         let embedded = Embedded::start(config).await.unwrap_or_else(|error| panic!("embedded cluster {name}: {error}"));
         let port = |address: String| address.rsplit_once(':').and_then(|(_, port)| port.parse().ok()).expect("an address has a port");
         let ports = (port(embedded.name_server()), port(embedded.broker()));
@@ -129,7 +129,8 @@ impl Cluster {
         let Running::Embedded { name, directory, ports, embedded } = &mut self.running else {
             panic!("only embedded clusters are restarted")
         };
-        let config = EmbeddedConfig { name_server_port: ports.0, broker_port: ports.1, ..EmbeddedConfig::new(*name, directory.path()) };
+        let config =
+            EmbeddedConfig { name_server_port: ports.0.into(), broker_port: ports.1, ..EmbeddedConfig::new(*name, directory.path()) };
         *embedded = Some(Embedded::start(config).await.unwrap_or_else(|error| panic!("embedded cluster {name}, again: {error}")));
     }
 

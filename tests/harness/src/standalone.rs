@@ -44,7 +44,8 @@ impl Standalone {
 }
 
 fn start(directory: &Path, rocketmq: &str, variables: &[(&str, &str)]) -> Process {
-    let data = directory.join("data");
-    let arguments = ["standalone", "--data-dir", &data.to_string_lossy(), "--listen", "127.0.0.1:0", rocketmq];
+    let data = directory.join("data").to_string_lossy().into_owned();
+    let free = ["--listen", "127.0.0.1:0", "--embedded-name-server-port", "0"];
+    let arguments = [&["standalone", "--data-dir", &data, rocketmq][..], &free].concat();
     Process::start(directory, "standalone", &arguments, variables)
 }

@@ -217,6 +217,7 @@ pub const CONNECTION: &[Field] = &[
     own("uid", Shape::OutputOnly),
     own("create_time", Shape::OutputOnly),
     own("update_time", Shape::OutputOnly),
+    own("built_in", Shape::OutputOnly),
 ];
 
 /// Fields of a network.

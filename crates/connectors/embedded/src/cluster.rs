@@ -65,6 +65,7 @@ impl Embedded {
                 let ports = Ports::choose(&config)?;
                 match Parts::start(&config, ports).await {
                     Ok(parts) => {
+                        config.name_server_port.keep(&config.data_dir, ports.name_server)?;
                         let stopping: BoxFuture<()> = Box::pin(parts.stop(config.name.clone()));
                         return Ok(Self { name: config.name, ports, stopping: Mutex::new(stopping), _lock: lock });
                     }

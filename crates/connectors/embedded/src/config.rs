@@ -8,6 +8,7 @@ use rocketmq_namesrv::NamesrvConfig;
 use rocketmq_store::{FlushDiskType, MessageStoreConfig};
 use rocketmq_transport::api::ServerConfig;
 
+use crate::kept::NameServerPort;
 use crate::ports::Ports;
 
 /// Settings of one embedded cluster.
@@ -17,8 +18,8 @@ pub struct EmbeddedConfig {
     pub name: String,
     /// Where messages, topics and offsets are kept. One cluster per directory.
     pub data_dir: PathBuf,
-    /// Port of the name server; 0 takes a free one.
-    pub name_server_port: u16,
+    /// Port of the name server.
+    pub name_server_port: NameServerPort,
     /// Port of the broker; 0 takes a free one. The broker also listens on the port two below.
     pub broker_port: u16,
     /// Size of a commit log file in bytes: what a fresh cluster takes on disk.
@@ -43,7 +44,7 @@ impl EmbeddedConfig {
         Self {
             name: name.into(),
             data_dir: data_dir.into(),
-            name_server_port: 0,
+            name_server_port: NameServerPort::Any,
             broker_port: 0,
             commit_log_file_bytes: 16 * 1024 * 1024,
             durability: Durability::Process,

@@ -21,7 +21,15 @@ pub enum Error {
         /// The directory.
         path: PathBuf,
     },
-    /// No free loopback port, or the wanted one is taken.
+    /// Another program listens on the wanted port.
+    #[error("port {port} of 127.0.0.1, which the embedded {part} needs, is taken by another program")]
+    PortTaken {
+        /// Which part wanted it.
+        part: &'static str,
+        /// The port.
+        port: u16,
+    },
+    /// No loopback port can be had.
     #[error("no port on 127.0.0.1 for the {part}")]
     Port {
         /// Which part wanted it.

@@ -12,9 +12,11 @@
 mod cluster;
 mod config;
 mod error;
+mod kept;
 mod ports;
 mod topic;
 
 pub use cluster::Embedded;
 pub use config::{Durability, EmbeddedConfig};
 pub use error::Error;
+pub use kept::NameServerPort;

@@ -23,7 +23,7 @@ pub(crate) struct Ports {
 impl Ports {
     /// Ports that were free a moment ago, all different.
     pub(crate) fn choose(config: &EmbeddedConfig) -> Result<Self, Error> {
-        let name_server = bind("name server", config.name_server_port)?;
+        let name_server = bind("name server", config.name_server_port.wanted(&config.data_dir))?;
         let (broker, _below) = broker(config.broker_port)?;
         let replication = bind("broker's replication", 0)?;
         Ok(Self { name_server: port(&name_server), broker: port(&broker), replication: port(&replication) })
@@ -44,7 +44,10 @@ fn broker(wanted: u16) -> Result<(TcpListener, TcpListener), Error> {
 }
 
 fn bind(part: &'static str, port: u16) -> Result<TcpListener, Error> {
-    TcpListener::bind((Ipv4Addr::LOCALHOST, port)).map_err(|error| Error::Port { part, source: Arc::new(error) })
+    TcpListener::bind((Ipv4Addr::LOCALHOST, port)).map_err(|error| match error.kind() {
+        std::io::ErrorKind::AddrInUse if port != 0 => Error::PortTaken { part, port },
+        _ => Error::Port { part, source: Arc::new(error) },
+    })
 }
 
 fn port(listener: &TcpListener) -> u16 {

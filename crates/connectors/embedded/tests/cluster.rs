@@ -2,7 +2,7 @@
 
 use anyhow::{Context, Result};
 use rocketbridge_connector_rocketmq::{Admin, Connectors, Message};
-use rocketbridge_embedded_rocketmq::{Embedded, EmbeddedConfig, Error};
+use rocketbridge_embedded_rocketmq::{Embedded, EmbeddedConfig, Error, NameServerPort};
 use rocketbridge_model::resolved::{RocketMqConnection, StartPosition};
 
 fn admin(connectors: &Connectors, cluster: &Embedded) -> Admin {
@@ -55,5 +55,32 @@ async fn a_directory_belongs_to_one_cluster() -> Result<()> {
     assert!(matches!(second, Err(Error::DataDirectoryInUse { .. })));
     first.create_topic("orders", 1).await?;
     first.stop().await;
+    Ok(())
+}
+
+/// *Scenario*: a cluster that keeps its port starts, stops and starts again; then another program takes the port.
+/// *Guarantees*: the name server has the same address each time, and a port that is taken is an error that names it, not another address.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_name_server_keeps_its_address() -> Result<()> {
+    let directory = tempfile::tempdir()?;
+    let config = || EmbeddedConfig { name_server_port: NameServerPort::Kept { first: 0 }, ..EmbeddedConfig::new("kept", directory.path()) };
+    let cluster = Embedded::start(config()).await?;
+    let address = cluster.name_server();
+    cluster.stop().await;
+    let cluster = Embedded::start(config()).await?;
+    assert_eq!(cluster.name_server(), address);
+    cluster.stop().await;
+
+    let taken = std::net::TcpListener::bind(&address)?;
+    let port = taken.local_addr()?.port();
+    let refused = Embedded::start(config()).await.err().context("the port is taken")?;
+    assert_eq!(refused.to_string(), format!("port {port} of 127.0.0.1, which the embedded name server needs, is taken by another program"));
+    let other = Embedded::start(EmbeddedConfig { name_server_port: NameServerPort::Any, ..config() }).await?;
+    assert_ne!(other.name_server(), address);
+    other.stop().await;
+    drop(taken);
+    let cluster = Embedded::start(config()).await?;
+    assert_eq!(cluster.name_server(), address, "what took any port has kept none");
+    cluster.stop().await;
     Ok(())
 }

@@ -1,10 +1,10 @@
 //! What people and tests ask of a cluster: topics, queues, offsets, progress.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use futures::future::try_join_all;
-use rocketbridge_connector::{Code, Error};
+use rocketbridge_connector::Error;
 use rocketbridge_model::resolved::StartPosition;
 use serde::Deserialize;
 
@@ -14,12 +14,13 @@ use crate::error::Failure;
 use crate::producer::Producer;
 use crate::remoting::code::request;
 use crate::remoting::{Request, json};
-use crate::route::{BrokerData, Queue};
+use crate::route::Queue;
 use crate::source::Offsets;
 use crate::tail::Tail;
 
-/// Readable and writable.
-const PERMISSION: u32 = 6;
+mod topic;
+
+pub use topic::TopicQueue;
 
 /// Asks one instance.
 #[derive(Clone)]
@@ -54,28 +55,6 @@ impl Admin {
         Self { client }
     }
 
-    /// Creates a topic with so many queues at every master of the instance, or changes their number.
-    pub async fn create_topic(&self, topic: &str, queues: u32) -> Result<(), Error> {
-        let attempt = || format!("create topic {topic} by name server {}", self.client.name_servers());
-        let masters = self.masters().await.map_err(|failure| failure.during(attempt()))?;
-        if masters.is_empty() {
-            return Err(Error::new(Code::Unavailable, attempt(), "the name server knows no master broker now"));
-        }
-        for address in masters {
-            let request = Request::new(request::UPDATE_AND_CREATE_TOPIC)
-                .field("topic", self.client.wire_name(topic))
-                .field("defaultTopic", "TBW102")
-                .number("readQueueNums", queues)
-                .number("writeQueueNums", queues)
-                .number("perm", PERMISSION)
-                .field("topicFilterType", "SINGLE_TAG")
-                .field("topicSysFlag", "0")
-                .field("order", "false");
-            self.client.ask(&address, request).await.map_err(|failure| failure.during(attempt()))?;
-        }
-        Ok(())
-    }
-
     /// All topics, RocketMQ's own included, sorted, as they are called on the wire.
     pub async fn topics(&self) -> Result<Vec<String>, Error> {
         let attempt = || format!("list the topics of name server {}", self.client.name_servers());
@@ -89,7 +68,7 @@ impl Admin {
     /// The readable queues of a topic, sorted. `NotFound` if no name server knows it.
     pub async fn queues(&self, topic: &str) -> Result<Vec<Queue>, Error> {
         let route = self.client.fresh_route(&self.client.wire_name(topic)).await;
-        let attempt = || format!("find the queues of topic {topic} by name server {}", self.client.name_servers());
+        let attempt = || format!("find the queues of topic {topic} through name server {}", self.client.name_servers());
         Ok(route.map_err(|failure| failure.during(attempt()))?.readable().to_vec())
     }
 
@@ -129,12 +108,6 @@ impl Admin {
     pub async fn tail(&self, topic: &str, tags: &[String], start: StartPosition) -> Result<Tail, Error> {
         Tail::begin(Arc::clone(&self.client), topic, tags, start).await
     }
-
-    async fn masters(&self) -> Result<Vec<String>, Failure> {
-        let (address, response) = self.client.ask_name_server(Request::new(request::GET_BROKER_CLUSTER_INFO)).await?;
-        let cluster: Cluster = json::read(&response.body).map_err(|error| Failure::nonsense(&address, error.to_string()))?;
-        Ok(cluster.broker_addr_table.into_values().filter_map(|mut broker| broker.broker_addrs.remove(&0)).collect())
-    }
 }
 
 #[derive(Deserialize)]
@@ -142,11 +115,4 @@ impl Admin {
 struct TopicList {
     #[serde(default)]
     topic_list: BTreeSet<String>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Cluster {
-    #[serde(default)]
-    broker_addr_table: BTreeMap<String, BrokerData>,
 }

@@ -135,7 +135,7 @@ impl Client {
     pub(crate) async fn submit(&self, address: &str, request: Request, limit: Duration) -> Result<Exchange, Failure> {
         let deadline = Instant::now() + limit;
         let link = self.link(address).await.map_err(|failure| match failure {
-            DialFailure::Lost(lost) => Failure::lost(address, lost),
+            DialFailure::Lost(lost) => Failure::lost(address, self.told_by_name_server(address, lost)),
             DialFailure::Secret(unresolvable) => Failure::Secret(unresolvable),
         })?;
         let request = match &link.signer {
@@ -215,6 +215,15 @@ impl Client {
         self.doubt_route(topic);
         let reason = format!("the route of topic {topic} has no address of broker {broker} now");
         Err(Failure::Lost { address: self.name_servers(), reason })
+    }
+
+    /// Says where an address that cannot be reached comes from, unless a user wrote it: brokers behind a NAT or in containers register
+    /// addresses that only they can reach.
+    fn told_by_name_server(&self, address: &str, Lost(reason): Lost) -> Lost {
+        if self.settings.name_servers.iter().any(|server| server.trim() == address) {
+            return Lost(reason);
+        }
+        Lost(format!("{reason}; this is the broker's address as name server {} gives it", self.name_servers()))
     }
 
     async fn link(&self, address: &str) -> Result<Arc<Link>, DialFailure> {

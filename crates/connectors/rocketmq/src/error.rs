@@ -119,9 +119,42 @@ fn refusal(code: i32, remark: &str) -> Code {
     }
 }
 
-/// The first line of a remark, cut.
+/// A remark's first line without what only a reader of Java's code wants: `CODE: 17  DESC: `, names of exceptions, the place of the throw.
+fn plain(remark: &str) -> &str {
+    let mut line = remark.lines().next().unwrap_or_default().trim();
+    loop {
+        let coded =
+            line.strip_prefix("CODE: ").and_then(|rest| rest.split_once("DESC: ")).filter(|(code, _)| code.trim().parse::<i32>().is_ok());
+        let rest = match (coded, line.split_once(": ")) {
+            (Some((_, rest)), _) => rest,
+            (None, Some((name, rest))) if is_exception(name) => rest,
+            _ => break,
+        };
+        line = rest.trim();
+    }
+    if let Some((words, place)) = line.rsplit_once(", ")
+        && place.ends_with(')')
+        && place.contains(".java:")
+        && !place.contains(' ')
+    {
+        line = words;
+    }
+    // The exception is all that is said.
+    match line.trim_end_matches(':') {
+        name if is_exception(name) => name.rsplit('.').next().unwrap_or(name),
+        _ => line,
+    }
+}
+
+/// Whether it is the full name of a Java exception.
+fn is_exception(name: &str) -> bool {
+    let is_name = |part: &str| !part.is_empty() && part.chars().all(|letter| letter.is_ascii_alphanumeric() || "_$".contains(letter));
+    name.contains('.') && name.split('.').all(is_name) && (name.ends_with("Exception") || name.ends_with("Error"))
+}
+
+/// The first line of a remark, in plain words, cut.
 fn shorten(remark: &str) -> String {
-    let line = remark.lines().next().unwrap_or_default().trim();
+    let line = plain(remark);
     if line.is_empty() {
         return "no reason given".to_owned();
     }
@@ -141,10 +174,7 @@ mod tests {
     fn refusals_keep_their_reason() {
         let error = refused(1, "org.apache.rocketmq.acl.common.AclException: Check signature failed for accessKey=ak\njava.lang…");
         assert_eq!(error.code(), Code::Denied);
-        assert_eq!(
-            error.to_string(),
-            "send to topic orders: 127.0.0.1:10911 answered 1: org.apache.rocketmq.acl.common.AclException: Check signature failed for accessKey=ak"
-        );
+        assert_eq!(error.to_string(), "send to topic orders: 127.0.0.1:10911 answered 1: Check signature failed for accessKey=ak");
         assert_eq!(refused(1, "java.lang.RuntimeException: message body size exceeded, org.apache…").code(), Code::Rejected);
         assert_eq!(refused(16, "check signature failed").code(), Code::Denied);
         assert_eq!(refused(17, "topic not exist").code(), Code::NotFound);
@@ -175,5 +205,31 @@ mod tests {
                 && !apart(17, "no topic")
         );
         assert!(!Failure::Lost { address: "a".into(), reason: "closed".into() }.may_be_of_the_batch());
+    }
+
+    /// *Scenario*: remarks as brokers of 4.9, 5.3 and proxies send them. *Guarantees*: people read what happened, not where in Java it was thrown.
+    #[test]
+    fn remarks_are_told_without_java() {
+        for (remark, words) in [
+            (
+                "CODE: 17  DESC: topic[orders] not exist, apply first please!\nSee https://rocketmq.apache.org",
+                "topic[orders] not exist, apply first please!",
+            ),
+            (
+                "java.lang.RuntimeException: message body size exceeded, org.apache.rocketmq.store.CommitLog.lambda$put$0(CommitLog.java:123)",
+                "message body size exceeded",
+            ),
+            (
+                "org.apache.rocketmq.client.exception.MQBrokerException: CODE: 13  DESC: the message is illegal, maybe msg body or properties length not matched",
+                "the message is illegal, maybe msg body or properties length not matched",
+            ),
+            ("java.lang.NullPointerException, org.apache.rocketmq.A.b(A.java:1)", "NullPointerException"),
+            ("org.apache.rocketmq.acl.common.AclException: ", "AclException"),
+            ("", "no reason given"),
+            ("No topic route info in name server for the topic: orders", "No topic route info in name server for the topic: orders"),
+            ("CODE: x DESC: y", "CODE: x DESC: y"),
+        ] {
+            assert_eq!(shorten(remark), words, "{remark}");
+        }
     }
 }

@@ -30,7 +30,7 @@ mod source;
 mod tail;
 mod target;
 
-pub use admin::{Admin, QueueOffsets, QueueProgress};
+pub use admin::{Admin, QueueOffsets, QueueProgress, TopicQueue};
 pub use producer::{Message, Producer};
 pub use provenance::{ORIGIN_PROPERTY, REASON_PROPERTY, TIMED_PROPERTY, origin_of};
 pub use registry::Connectors;

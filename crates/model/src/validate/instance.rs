@@ -4,7 +4,7 @@ use super::choice::{self, NETWORKS};
 use super::findings::Findings;
 use super::suggest::nearest;
 use super::{References, endpoint, name};
-use crate::connection::ConnectionDefinition;
+use crate::connection::{ConnectionDefinition, EMBEDDED};
 use crate::name::{InstanceId, Region};
 use crate::network::NetworkDefinition;
 use crate::resolved::{Credentials, RocketMqConnection};
@@ -110,6 +110,10 @@ impl Said<'_> {
             let names: Vec<&str> = references.connections().map(|connection| connection.name.as_str()).collect();
             let fix = match nearest(self.connection, names) {
                 Some(meant) => format!("did you mean {meant}?"),
+                None if self.connection == EMBEDDED => {
+                    "only a standalone process that runs its own RocketMQ has it; make the connection, or write instance_endpoint"
+                        .to_owned()
+                }
                 None => "make the connection first, or write instance_endpoint".to_owned(),
             };
             findings.add(self.field("connection"), self.connection, "there is no connection of this name", fix);

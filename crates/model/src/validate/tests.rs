@@ -276,10 +276,10 @@ fn what_does_not_compile_is_refused_at_its_place() {
 fn an_empty_definition_says_what_is_needed() {
     assert_eq!(
         said(&StreamDefinition::default(), &Known::default()),
-        "name: missing; a name is needed; write a name of letters, digits, -, _ and .\n\
-         filter_pattern: missing; a pattern is needed; write {} to match every event\n\
-         source: missing; exactly one source is needed; write source_rocketmq_parameters with the topic to read\n\
-         sink: missing; exactly one sink is needed; write sink_rocketmq_parameters with the topic to write to\n"
+        "name: is missing; a name is needed; write a name of letters, digits, -, _ and .\n\
+         filter_pattern: is missing; a pattern is needed; write {} to match every event\n\
+         source: is missing; exactly one source is needed; write source_rocketmq_parameters with the topic to read\n\
+         sink: is missing; exactly one sink is needed; write sink_rocketmq_parameters with the topic to write to\n"
     );
 }
 
@@ -327,7 +327,7 @@ fn names_in_chinese_get_proposals_that_help_or_none() {
 #[test]
 fn a_start_position_and_its_timestamp_belong_together() {
     for (offset, timestamp, expected) in [
-        ("CONSUME_FROM_TIMESTAMP", None, "missing; CONSUME_FROM_TIMESTAMP needs a timestamp"),
+        ("CONSUME_FROM_TIMESTAMP", None, "is missing; CONSUME_FROM_TIMESTAMP needs a timestamp"),
         ("CONSUME_FROM_TIMESTAMP", Some(-1), "found \"-1\"; a timestamp is not negative"),
         ("", Some(5), "found \"5\"; a timestamp belongs to CONSUME_FROM_TIMESTAMP alone"),
         ("CONSUME_FROM_LAST_OFFSET", Some(5), "found \"5\"; a timestamp belongs to CONSUME_FROM_TIMESTAMP alone"),
@@ -386,7 +386,7 @@ fn an_instance_without_an_endpoint_is_found_by_its_registered_connection() {
     let resolved = resolve(&record(definition.clone()), &references).expect("found");
     assert_eq!(resolved.source.connection.name_servers, ["ns.example:80"]);
     let text = said(&definition, &Known::default());
-    assert!(text.contains("instance_endpoint: missing; it must be said how the instance is reached"), "{text}");
+    assert!(text.contains("instance_endpoint: is missing; it must be said how the instance is reached"), "{text}");
 }
 
 #[test]
@@ -489,7 +489,7 @@ fn connections_and_networks_have_rules_of_their_own() {
          endpoints[0]: found \"a:1;b:2\"; a name server is host:port; write each name server as an entry of its own\n\
          endpoints[1]: found \"c\"; a name server is host:port; write a port, such as c:9876\n\
          secret_key: found \"******\"; stars keep a secret that is stored, and none is; write the secret, or env:NAME or file:/path\n\
-         access_key: missing; a secret key belongs to an access key; write the access key, or remove the secret key\n\
+         access_key: is missing; a secret key belongs to an access key; write the access key, or remove the secret key\n\
          security_token: found \"******\"; a token belongs to an access key; write access_key and secret_key, or remove the token\n\
          network: found \"vpx\"; there is no network of this name; did you mean vpc?\n"
     );
@@ -507,7 +507,7 @@ fn connections_and_networks_have_rules_of_their_own() {
         lines(super::network(&network)),
         "egress_proxy: found \"https://******@proxy:1\"; an egress proxy is socks5://host:port or http://host:port; write socks5:// or http://\n\
          vswitches[0].address: found \"10.0.0\"; a vSwitch is a local address; write an IPv4 or IPv6 address of this host, without a port\n\
-         security_groups[0].id: missing; an identity is needed; write the identity, such as the one your cloud gave it\n\
+         security_groups[0].id: is missing; an identity is needed; write the identity, such as the one your cloud gave it\n\
          security_groups[0].egress[0].cidr: found \"10.0.0.1\"; addresses are given in CIDR form; write 10.0.0.1/32 for this one address\n\
          security_groups[0].egress[0].port_to: found \"8\"; the last port is not below the first; write at least 9\n"
     );

@@ -39,7 +39,7 @@ pub enum Resource {
 }
 
 /// Fields that the server sets. What a person writes there means nothing.
-const OUTPUT_ONLY: [&str; 7] = ["uid", "etag", "revision", "state", "state_reason", "create_time", "update_time"];
+const OUTPUT_ONLY: [&str; 8] = ["uid", "etag", "revision", "state", "state_reason", "create_time", "update_time", "built_in"];
 
 impl Resource {
     /// What it is.

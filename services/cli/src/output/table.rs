@@ -62,6 +62,12 @@ pub fn grouped(number: u64) -> String {
     text
 }
 
+/// So many of something: `1 message`, `1,000 messages`.
+pub fn counted(number: u64, noun: &str) -> String {
+    let plural = if number == 1 { "" } else { "s" };
+    format!("{} {noun}{plural}", grouped(number))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -77,5 +83,6 @@ mod tests {
     #[test]
     fn thousands_are_grouped() {
         assert_eq!([0, 999, 1_000, 1_234_567].map(grouped), ["0", "999", "1,000", "1,234,567"]);
+        assert_eq!([0, 1, 1_000].map(|number| counted(number, "byte")), ["0 bytes", "1 byte", "1,000 bytes"]);
     }
 }

@@ -13,7 +13,7 @@ use super::Instance;
 use super::bodies::Bodies;
 use crate::failure::Failure;
 use crate::output::Console;
-use crate::output::table::grouped;
+use crate::output::table::{counted, grouped};
 use rocketbridge_node::config::ByteSize;
 use rocketbridge_node::config::quantity::byte_size_argument;
 
@@ -132,7 +132,7 @@ async fn send_all(outlet: &impl Outlet, arguments: &Arguments, patience: Duratio
     read.map_err(|error| Failure::Failed(format!("{error}; {} messages were sent", grouped(sent.messages))))?;
     let seconds = started.elapsed().as_secs_f64();
     let Sent { messages, bytes, refused } = sent;
-    console.result(format!("sent {} messages, {} bytes, in {seconds:.1} s\n", grouped(messages), grouped(bytes)))?;
+    console.result(format!("sent {}, {}, in {seconds:.1} s\n", counted(messages, "message"), counted(bytes, "byte")))?;
     if refused == 0 { Ok(()) } else { Err(Failure::Failed(format!("{} of the messages were refused", grouped(refused)))) }
 }
 

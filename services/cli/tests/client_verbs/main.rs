@@ -95,6 +95,8 @@ fn status(state: State, reason: &str, in_flight: u64) -> StreamStatus {
         latency_us: 12_345,
         rate: 5_432.1,
         blocked: None,
+        lag_seconds: Some(75.5),
+        counts_since: Some(prost_types::Timestamp { seconds: 1_700_000_000, nanos: 123_000_000 }),
     };
     StreamStatus {
         name: "orders".into(),
@@ -117,6 +119,8 @@ fn status(state: State, reason: &str, in_flight: u64) -> StreamStatus {
             },
         ],
         revision: 3,
+        lag_seconds: Some(75.5),
+        counts_since: Some(prost_types::Timestamp { seconds: 1_700_000_000, nanos: 123_000_000 }),
     }
 }
 
@@ -188,13 +192,13 @@ async fn apply_is_all_or_nothing() {
     let fake = Fake::default();
     let server = fake.serve().await;
     let violation = |field: &str, description: &str| (field.to_owned(), description.to_owned());
-    fake.script().violations.insert("qingdao".into(), vec![violation("region", "missing; a region is needed; write one")]);
+    fake.script().violations.insert("qingdao".into(), vec![violation("region", "is missing; a region is needed; write one")]);
     let unknown = "found \"{\\\"x\\\":1}\"; a list is needed; write [1]";
     fake.script().violations.insert(
         "orders".into(),
         vec![
             violation("filter_pattern", unknown),
-            violation("sink.sink_rocketmq_parameters.topic", "missing; a topic is needed; write one"),
+            violation("sink.sink_rocketmq_parameters.topic", "is missing; a topic is needed; write one"),
         ],
     );
     let ended = rocketbridge(&server, &["apply", "-f", "-"], &format!("{CONNECTIONS}---\n{ORDERS}")).await;

@@ -2,6 +2,7 @@
 
 use rocketbridge_codec::definition::secrets::Guarded;
 use rocketbridge_codec::definition::{Kind, Mask, protobuf};
+use rocketbridge_codec::report::timestamp;
 use rocketbridge_model::connection::ConnectionDefinition;
 use rocketbridge_model::record::Record;
 use rocketbridge_proto::connection::v1 as proto;
@@ -9,7 +10,6 @@ use rocketbridge_proto::connection::v1::connection_service_server::{ConnectionSe
 use tonic::{Request as Call, Response, Status};
 
 use super::status;
-use super::time::timestamp;
 use crate::book::{Book, Update};
 use crate::error::Error;
 use crate::page::page;
@@ -105,6 +105,7 @@ fn message(mut record: Stored) -> proto::Connection {
         etag: record.etag(),
         create_time: Some(timestamp(record.create_time)),
         update_time: Some(timestamp(record.update_time)),
+        built_in: record.built_in,
         uid: record.uid,
         ..protobuf::connection_to(record.definition)
     }

@@ -2,6 +2,7 @@
 
 use rocketbridge_codec::definition::secrets::Guarded;
 use rocketbridge_codec::definition::{Kind, Mask, protobuf};
+use rocketbridge_codec::report::timestamp;
 use rocketbridge_model::network::NetworkDefinition;
 use rocketbridge_model::record::Record;
 use rocketbridge_proto::network::v1 as proto;
@@ -9,7 +10,6 @@ use rocketbridge_proto::network::v1::network_service_server::{NetworkService, Ne
 use tonic::{Request as Call, Response, Status};
 
 use super::status;
-use super::time::timestamp;
 use crate::book::{Book, Update};
 use crate::error::Error;
 use crate::page::page;

@@ -29,7 +29,9 @@ pub(super) fn encode(error: Error) -> Status {
             builder.field("request_id", format!("found {id:?}; it was used for another request; write a new UUID"))
         }
         Error::NotFound { kind, name } | Error::AlreadyExists { kind, name } => builder.resource(resource_type(*kind), name),
-        Error::NeverStarted(name) | Error::InUse { name, .. } => builder.precondition(name, error.to_string()),
+        Error::NeverStarted(name) | Error::InUse { name, .. } | Error::BuiltIn { name, .. } => {
+            builder.precondition(name, error.to_string())
+        }
         Error::BreaksDependents { dependent: subject, violations } | Error::CannotRun { name: subject, violations } => {
             violations.iter().fold(builder, |builder, violation| builder.precondition(subject, violation.to_string()))
         }
@@ -48,7 +50,7 @@ fn grpc(code: Code) -> Grpc {
         Code::NotFound => Grpc::NotFound,
         Code::AlreadyExists => Grpc::AlreadyExists,
         Code::EtagStale | Code::Contended => Grpc::Aborted,
-        Code::NeverStarted | Code::InUse | Code::BreaksDependents | Code::CannotRun => Grpc::FailedPrecondition,
+        Code::NeverStarted | Code::InUse | Code::BuiltIn | Code::BreaksDependents | Code::CannotRun => Grpc::FailedPrecondition,
         Code::StoreUnavailable | Code::OutcomeUnknown => Grpc::Unavailable,
         Code::StoreFailed => Grpc::Internal,
     }
@@ -65,7 +67,9 @@ fn resource_type(kind: Kind) -> &'static str {
 /// What a program may want of an error without reading its message.
 fn metadata(error: &Error) -> Vec<(&'static str, &str)> {
     match error {
-        Error::NotFound { name, .. } | Error::AlreadyExists { name, .. } | Error::InUse { name, .. } => vec![("name", name)],
+        Error::NotFound { name, .. } | Error::AlreadyExists { name, .. } | Error::InUse { name, .. } | Error::BuiltIn { name, .. } => {
+            vec![("name", name)]
+        }
         Error::EtagStale { name, current, .. } => vec![("name", name), ("etag", current)],
         Error::NeverStarted(name) | Error::CannotRun { name, .. } => vec![("name", name)],
         Error::RequestIdReused(id) => vec![("request_id", id)],

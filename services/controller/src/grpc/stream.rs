@@ -5,7 +5,7 @@ use std::sync::Arc;
 use rocketbridge_assignment::{Owners, UnitId};
 use rocketbridge_codec::definition::secrets::Guarded;
 use rocketbridge_codec::definition::{Kind, Mask, protobuf};
-use rocketbridge_codec::report;
+use rocketbridge_codec::report::{self, timestamp};
 use rocketbridge_model::record::{Desired, StreamRecord};
 use rocketbridge_model::status::{PartitionStatus, State, StreamStatus};
 use rocketbridge_model::{MemberId, StreamDefinition};
@@ -14,7 +14,6 @@ use rocketbridge_proto::stream::v1::stream_service_server::{StreamService, Strea
 use tonic::{Request as Call, Response, Status};
 
 use super::status;
-use super::time::timestamp;
 use crate::book::{Book, Update};
 use crate::error::Error;
 use crate::page::page;
@@ -184,7 +183,9 @@ fn status_message(status: StreamStatus) -> proto::StreamStatus {
         tps: status.rate,
         delay_ms: status.delay.as_secs_f64() * 1_000.0,
         diff_offset: status.backlog,
+        lag_seconds: status.lag.map(|lag| lag.as_secs_f64()),
         counts: Some(report::encode_counts(status.counts)),
+        counts_since: status.counts_since.map(timestamp),
         partitions: status.partitions.into_iter().map(partition_message).collect(),
         revision: status.revision.0,
     }

@@ -1,5 +1,9 @@
 //! Connections and networks, and what refers to them.
 
+use std::sync::Arc;
+
+use rocketbridge_controller::set_embedded;
+use rocketbridge_model::connection::EMBEDDED;
 use rocketbridge_proto::connection::v1::{
     Connection, CreateConnectionRequest, DeleteConnectionRequest, GetConnectionRequest, ListConnectionsRequest, UpdateConnectionRequest,
 };
@@ -117,4 +121,46 @@ async fn networks_are_made_changed_listed_and_removed() {
     let list = served.networks().list_networks(ListNetworksRequest::default()).await.expect("a page").into_inner();
     assert_eq!(list.networks[0].egress_proxy, "socks5://proxy:1080");
     served.networks().delete_network(remove()).await.expect("unused");
+}
+
+/// *Scenario*: a standalone makes its connection `embedded`, starts again with another address, and again without its RocketMQ.
+/// *Guarantees*: users find it as built in, streams may name it, nobody can change or delete it, it follows the address, and it goes with the RocketMQ.
+#[tokio::test]
+async fn the_built_in_connection_belongs_to_the_process() {
+    let served = Served::start().await;
+    let set = async |name_server| set_embedded(Arc::clone(&served.store), name_server).await.expect("stored");
+    let get = || async {
+        let got = served.connections().get_connection(GetConnectionRequest { name: EMBEDDED.into() }).await;
+        got.map(|got| got.into_inner().connection.expect("answered"))
+    };
+    set(Some("127.0.0.1:9081")).await;
+    let made = get().await.expect("there");
+    assert_eq!((made.built_in, made.endpoints.as_slice()), (true, &["127.0.0.1:9081".to_owned()][..]));
+    served.create(through("s", EMBEDDED)).await.expect("a stream may name it");
+    update(&served, made.clone(), &["*"]).await.expect("what changes nothing is no change");
+    let changed = Connection { endpoints: vec!["ns:1".into()], ..made.clone() };
+    assert_eq!(told(update(&served, changed, &["*"]).await), (Code::FailedPrecondition, "BUILT_IN".into()));
+    assert_eq!(told(delete(&served, EMBEDDED).await), (Code::FailedPrecondition, "BUILT_IN".into()));
+    assert_eq!(told(create(&served, connection(EMBEDDED)).await), (Code::AlreadyExists, "ALREADY_EXISTS".into()));
+
+    set(Some("127.0.0.1:9081")).await;
+    assert_eq!(get().await.expect("there"), made, "the same address is no change");
+    set(Some("127.0.0.1:9999")).await;
+    let moved = get().await.expect("there");
+    assert_eq!((moved.uid == made.uid, moved.endpoints.as_slice()), (true, &["127.0.0.1:9999".to_owned()][..]));
+    set(None).await;
+    assert_eq!(told(get().await), (Code::NotFound, "NOT_FOUND".into()));
+}
+
+/// *Scenario*: a user's connection is called `embedded` before a standalone makes its own. *Guarantees*: it stays the user's.
+#[tokio::test]
+async fn a_users_connection_of_the_built_in_name_is_left_alone() {
+    let served = Served::start().await;
+    let set = async |name_server| set_embedded(Arc::clone(&served.store), name_server).await.expect("stored");
+    let made = create(&served, connection(EMBEDDED)).await.expect("the name is free");
+    set(Some("127.0.0.1:9081")).await;
+    set(None).await;
+    let got = served.connections().get_connection(GetConnectionRequest { name: EMBEDDED.into() }).await.expect("there").into_inner();
+    assert_eq!(got.connection, Some(made));
+    delete(&served, EMBEDDED).await.expect("a user's");
 }

@@ -56,7 +56,7 @@ async fn a_refused_definition_names_every_violation() {
         refused[1].starts_with("source.source_rocketmq_parameters.offset: found \"LAST\"; one of CONSUME_FROM_LAST_OFFSET"),
         "{refused:?}"
     );
-    assert_eq!(refused[2], "sink.sink_rocketmq_parameters.topic.value: missing; a topic is needed; write the topic's name");
+    assert_eq!(refused[2], "sink.sink_rocketmq_parameters.topic.value: is missing; a topic is needed; write the topic's name");
     assert_eq!(
         refused[3],
         "sink.sink_rocketmq_parameters.body.template: found the unknown variable \"price\"; allowed: variables that Value defines: none; \
@@ -211,7 +211,7 @@ async fn missing_streams_are_made_or_passed_over_where_that_is_allowed() {
     assert_eq!(told(served.streams().delete_stream(delete(false)).await), missing);
     served.streams().delete_stream(delete(true)).await.expect("allowed");
     let refused = violations(served.streams().get_stream(GetStreamRequest::default()).await);
-    assert_eq!(refused, ["name: missing; a name is needed; write the definition's name"]);
+    assert_eq!(refused, ["name: is missing; a name is needed; write the definition's name"]);
 }
 
 /// *Scenario*: a stream is deleted and made anew. *Guarantees*: what routers found of its source goes with it, and the new one is another.

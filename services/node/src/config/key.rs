@@ -41,6 +41,7 @@ pub(crate) const KEYS: &[Key] = &[
     text("member_id", Some("--member-id"), Scope::Process),
     text("data_dir", Some("--data-dir"), Scope::Standalone),
     text("embedded_rocketmq", Some("--embedded-rocketmq"), Scope::Standalone),
+    text("embedded.name_server_port", Some("--embedded-name-server-port"), Scope::Standalone),
     list("etcd.endpoints", Some("--etcd"), Scope::Process),
     text("etcd.prefix", Some("--etcd-prefix"), Scope::Process),
     text("etcd.username", None, Scope::Process),

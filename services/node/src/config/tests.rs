@@ -137,6 +137,10 @@ fn unusable_files_are_refused() {
 fn standalone_needs_nothing() {
     let standalone = Standalone::read(Layers::collect(true, flags(&[("embedded_rocketmq", "false")]), Vec::new(), None)).expect("valid");
     assert_eq!((standalone.listen.port(), standalone.listen.ip().is_loopback(), standalone.embedded_rocketmq), (9080, true, false));
+    let port =
+        |text: &'static str| Standalone::read(Layers::collect(true, flags(&[("embedded.name_server_port", text)]), Vec::new(), None));
+    assert_eq!((standalone.name_server_port, port("0").expect("a port").name_server_port), (None, Some(0)));
+    assert!(port("65536").expect_err("no port").to_string().contains("write 9081, which is the default, or 0 for any free one"));
     let folder = tempfile::tempdir().expect("a temporary folder");
     let path = folder.path().join("c.yaml");
     fs::write(&path, "etcd: {endpoints: [\"http://a:1\"]}\n").expect("a file in it");

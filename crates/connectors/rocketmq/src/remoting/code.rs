@@ -14,6 +14,8 @@ pub(crate) mod request {
     pub(crate) const GET_ROUTE_BY_TOPIC: i32 = 105;
     pub(crate) const GET_BROKER_CLUSTER_INFO: i32 = 106;
     pub(crate) const GET_ALL_TOPICS: i32 = 206;
+    pub(crate) const DELETE_TOPIC_IN_BROKER: i32 = 215;
+    pub(crate) const DELETE_TOPIC_IN_NAME_SERVER: i32 = 216;
     pub(crate) const SEND_MESSAGE_V2: i32 = 310;
     pub(crate) const SEND_BATCH_MESSAGE: i32 = 320;
 }

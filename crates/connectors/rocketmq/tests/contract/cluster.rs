@@ -88,8 +88,11 @@ impl Cluster {
     pub(crate) async fn mend_broker(&mut self) -> Result<()> {
         match self {
             Self::Embedded { name, directory, running, ports, .. } => {
-                let config =
-                    EmbeddedConfig { name_server_port: ports.0, broker_port: ports.1, ..EmbeddedConfig::new(*name, directory.path()) };
+                let config = EmbeddedConfig {
+                    name_server_port: ports.0.into(),
+                    broker_port: ports.1,
+                    ..EmbeddedConfig::new(*name, directory.path())
+                };
                 *running = Some(Box::new(Embedded::start(config).await?));
                 Ok(())
             }
