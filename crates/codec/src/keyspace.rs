@@ -11,6 +11,8 @@ use crate::kind::Kind;
 pub const DEFINITIONS: &str = "definitions/";
 /// The prefix of what routers found out about sources.
 pub const SOURCES: &str = "sources/";
+/// The prefix of the events that operators let pass.
+pub const SKIPS: &str = "skips/";
 /// The prefix of the requests that were carried out, kept so that a repeated request does nothing twice.
 pub const REQUESTS: &str = "requests/";
 /// Written with every change of a definition, so that a change is made only on the definitions that it was checked against.
@@ -46,6 +48,22 @@ pub fn kind_of(key: &str) -> Option<Kind> {
 /// The key of what routers found out about the source of a stream. `uid` identifies one creation of the stream.
 pub fn source(uid: &str) -> String {
     below(SOURCES, uid)
+}
+
+/// The prefix of the events that operators let pass of one creation of a stream.
+pub fn skips_of(uid: &str) -> String {
+    format!("{}/", below(SKIPS, uid))
+}
+
+/// The prefix of the events that operators let pass of one partition; the rest of the key is the event's offset. `uid` identifies one creation of
+/// the stream.
+pub fn skips(uid: &str, partition: &str) -> String {
+    format!("{}/", below(&skips_of(uid), partition))
+}
+
+/// The key of an event that an operator lets pass.
+pub fn skip(uid: &str, partition: &str, offset: u64) -> String {
+    format!("{}{offset}", skips(uid, partition))
 }
 
 /// The key of a request that was carried out.

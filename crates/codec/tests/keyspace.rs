@@ -16,6 +16,7 @@ fn the_documentation_lists_exactly_these_keys() {
         GENERATION.to_owned(),
         request("uuid"),
         source("uid"),
+        format!("{}offset", skips("uid", "partition")),
         member("id"),
         LEADER.to_owned(),
         plan("stream"),
@@ -37,6 +38,7 @@ fn the_documentation_lists_exactly_these_keys() {
 #[test]
 fn names_with_separators_stay_one_part() {
     assert_eq!(definition(Kind::Stream, "a/b"), "definitions/streams/a%2Fb");
+    assert_eq!(skip("u", "b/1", 7), "skips/u/b%2F1/7");
     assert_eq!(kind_of("definitions/streams/a%2Fb"), Some(Kind::Stream));
     assert_eq!(kind_of(GENERATION), None);
     assert_eq!(planned_stream(&plan("a/b")).as_deref(), Some("a/b"));

@@ -96,6 +96,20 @@ impl<D> Record<D> {
     }
 }
 
+/// An event that an operator lets pass, under `skips/{uid}/{partition}/{offset}`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct SkipRecord {
+    /// Layout of this record.
+    pub schema: u32,
+    /// Why, as the operator wrote it.
+    pub reason: String,
+    /// When it was asked for, milliseconds since 1970.
+    pub at: i64,
+    /// Identity of the request; empty for none.
+    pub request_id: String,
+}
+
 /// What a router found of the source of a stream, under `sources/{uid}`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]

@@ -16,8 +16,9 @@ use crate::tls::Tls;
 pub const STREAM_WINDOW: u32 = 4 << 20;
 /// Window of all sessions between two processes, bytes.
 pub const CONNECTION_WINDOW: u32 = 16 << 20;
-/// Largest message of a session, bytes: a batch of 256 events of RocketMQ's largest size would not fit, and is never made.
-pub const MESSAGE_LIMIT: usize = 64 << 20;
+/// Largest message of a session, bytes. Senders close their batches at some MiB; only a single delivery can be larger, up to 128 MiB of bodies
+/// and properties (an event of RocketMQ's largest size, and as much again that transforms made of it).
+pub const MESSAGE_LIMIT: usize = 136 << 20;
 /// The time between two pings, and the longest time for which a ping may go unanswered.
 pub const PING: Duration = Duration::from_secs(5);
 

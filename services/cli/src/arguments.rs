@@ -13,7 +13,7 @@ use rocketbridge_node::config::quantity::duration_argument;
 use crate::client::{Settings, Tls};
 use crate::failure::Failure;
 use crate::output::Format;
-use crate::{apply, delete, demo, get, pattern, rocketmq, status, switch, transform};
+use crate::{apply, delete, demo, get, pattern, rocketmq, skip, status, switch, transform};
 
 /// An open event router for Apache RocketMQ.
 #[derive(Clone, Debug, Parser)]
@@ -84,6 +84,8 @@ pub enum Verb {
     Pause(switch::Arguments),
     /// Show what a stream is doing
     Status(status::Arguments),
+    /// Let one event of a stream pass without delivering it: the way past an event that blocks its partition
+    Skip(skip::Arguments),
     /// Send to topics and read from them, without a server
     #[command(subcommand)]
     Rocketmq(rocketmq::Verb),

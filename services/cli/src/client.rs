@@ -8,7 +8,9 @@ use std::time::Duration;
 use rocketbridge_proto::connection::v1::connection_service_client::ConnectionServiceClient;
 use rocketbridge_proto::network::v1::network_service_client::NetworkServiceClient;
 use rocketbridge_proto::stream::v1::stream_service_client::StreamServiceClient;
-use rocketbridge_proto::stream::v1::{GetStreamStatusRequest, PauseStreamRequest, StartStreamRequest, Stream, StreamStatus};
+use rocketbridge_proto::stream::v1::{
+    GetStreamStatusRequest, PauseStreamRequest, SkipEventRequest, StartStreamRequest, Stream, StreamStatus,
+};
 use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity};
 
 pub mod error;
@@ -80,6 +82,21 @@ impl Client {
         let request = PauseStreamRequest { name: name.to_owned(), ..Default::default() };
         let what = format!("pause stream/{name}");
         let answer = self.call(&what, async { self.streams().pause_stream(request).await }).await?;
+        answer.stream.ok_or_else(|| self.incomplete(&what))
+    }
+
+    /// Lets one event of a stream pass without delivering it; with `validate_only` it is only checked.
+    pub async fn skip(&self, name: &str, partition: &str, offset: u64, reason: &str, validate_only: bool) -> Result<Stream, Error> {
+        let request = SkipEventRequest {
+            name: name.to_owned(),
+            partition: partition.to_owned(),
+            offset,
+            reason: reason.to_owned(),
+            validate_only,
+            ..Default::default()
+        };
+        let what = format!("skip offset {offset} of partition {partition} of stream/{name}");
+        let answer = self.call(&what, async { self.streams().skip_event(request).await }).await?;
         answer.stream.ok_or_else(|| self.incomplete(&what))
     }
 

@@ -1,7 +1,7 @@
 //! The `rocketbridge` command: the four services, standalone, and the verbs that talk to a server.
 //!
 //! - [`arguments`]: the command line; [`dispatch`]: from verb to module. Processes are composed by the crate `rocketbridge-node`;
-//! - [`client`]: calls to the server; [`apply`], [`get`], [`delete`], [`switch`], [`status`]: the verbs that use it;
+//! - [`client`]: calls to the server; [`apply`], [`get`], [`delete`], [`switch`], [`status`], [`skip`]: the verbs that use it;
 //! - [`pattern`] and [`transform`]: try and check them without a server; [`rocketmq`]: send to and read from topics;
 //! - [`demo`]: what `make demo` shows;
 //! - [`output`]: tables and documents; [`failure`]: how a verb ends when it does not end well.
@@ -19,6 +19,7 @@ pub mod get;
 pub mod output;
 pub mod pattern;
 pub mod rocketmq;
+pub mod skip;
 pub mod status;
 pub mod switch;
 pub mod transform;

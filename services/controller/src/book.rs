@@ -16,7 +16,7 @@ use rocketbridge_codec::keyspace;
 use rocketbridge_metastore::{Code, Compare, Entry, Metastore, Transaction};
 use rocketbridge_model::connection::ConnectionDefinition;
 use rocketbridge_model::network::NetworkDefinition;
-use rocketbridge_model::record::{Desired, Record, SourceRecord, StreamRecord};
+use rocketbridge_model::record::{Desired, OLDEST_SCHEMA, Record, SkipRecord, SourceRecord, StreamRecord};
 use rocketbridge_model::validate::{Known, resolve};
 use rocketbridge_program::Compiler;
 use rocketbridge_runtime::Backoff;
@@ -50,6 +50,17 @@ pub struct Update {
     pub etag: String,
     /// Make the definition if there is none.
     pub allow_missing: bool,
+}
+
+/// An event that may pass without being delivered.
+#[derive(Clone, Debug)]
+pub struct Passing {
+    /// The partition of the stream's source.
+    pub partition: String,
+    /// The event's offset.
+    pub offset: u64,
+    /// Why.
+    pub reason: String,
 }
 
 /// A record as it is stored.
@@ -114,6 +125,39 @@ impl Book {
         check_name(name)?;
         let changed = self.change(request, || self.desire_step(name, etag, desired).boxed());
         changed.await?.ok_or_else(|| not_found::<StreamRecord>(name))
+    }
+
+    /// Marks an event of a running stream as one that may pass. `check` says whether the stream's present creation has it open.
+    pub async fn skip<'a>(
+        &'a self,
+        name: &'a str,
+        etag: &'a str,
+        passing: &'a Passing,
+        request: &'a Request,
+        check: impl Fn(StreamRecord) -> BoxFuture<'a, Result<(), Error>> + Sync + 'a,
+    ) -> Result<StreamRecord, Error> {
+        check_name(name)?;
+        let check = &check;
+        let step = || {
+            async move {
+                let Some(found) = self.find::<StreamRecord>(name).await? else { return Err(not_found::<StreamRecord>(name)) };
+                check_etag(name, etag, Some(&found.record))?;
+                check(found.record.clone()).await?;
+                let mark = SkipRecord {
+                    schema: OLDEST_SCHEMA,
+                    reason: passing.reason.clone(),
+                    at: clock::now(),
+                    request_id: request.id().to_owned(),
+                };
+                let key = keyspace::skip(&found.record.uid, &passing.partition, passing.offset);
+                // The stream is the one that was checked: a mark never outlives its creation.
+                let guard = Compare::ModRevision(keyspace::definition(Kind::Stream, name), found.mod_revision);
+                let transaction = Transaction::new().when(guard).put(key, stored::encode(mark));
+                Ok(Step::Commit { transaction, answer: Some(found.record) })
+            }
+            .boxed()
+        };
+        self.change(request, step).await?.ok_or_else(|| not_found::<StreamRecord>(name))
     }
 
     /// What definitions may refer to.
@@ -196,6 +240,9 @@ impl Book {
         let mut transaction = Transaction::new().when(Compare::ModRevision(key.clone(), found.mod_revision)).delete(key);
         for companion in found.record.companions() {
             transaction = transaction.delete(companion);
+        }
+        for folder in found.record.companion_folders() {
+            transaction = transaction.delete_prefix(folder);
         }
         Ok(Step::Commit { transaction, answer: None })
     }

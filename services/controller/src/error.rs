@@ -21,6 +21,10 @@ pub enum Code {
     Contended,
     /// The stream was never started.
     NeverStarted,
+    /// The stream does not run.
+    NotRunning,
+    /// Nobody says what the partition is doing now.
+    PartitionSilent,
     /// Something refers to the definition.
     InUse,
     /// The process made the definition itself.
@@ -48,6 +52,8 @@ impl Code {
             Self::EtagStale => "ETAG_STALE",
             Self::Contended => "CONTENDED",
             Self::NeverStarted => "NEVER_STARTED",
+            Self::NotRunning => "NOT_RUNNING",
+            Self::PartitionSilent => "PARTITION_SILENT",
             Self::InUse => "IN_USE",
             Self::BuiltIn => "BUILT_IN",
             Self::BreaksDependents => "BREAKS_DEPENDENTS",
@@ -102,6 +108,19 @@ pub enum Error {
     /// The stream was never started.
     #[error("stream {0:?} was never started; start it first")]
     NeverStarted(String),
+    /// The stream does not run.
+    #[error("stream {0:?} does not run; start it first")]
+    NotRunning(String),
+    /// Nobody says what the partition is doing now.
+    #[error("what partition {partition} of stream {name:?} is doing is not known now: {reason}; try again")]
+    PartitionSilent {
+        /// The stream.
+        name: String,
+        /// The partition.
+        partition: String,
+        /// Why it is not known.
+        reason: String,
+    },
     /// Something refers to the definition.
     #[error("{} {name:?} is used by {}; change or delete them first", word(*kind), .users.join(", "))]
     InUse {
@@ -160,6 +179,8 @@ impl Error {
             Self::EtagStale { .. } => Code::EtagStale,
             Self::Contended => Code::Contended,
             Self::NeverStarted(_) => Code::NeverStarted,
+            Self::NotRunning(_) => Code::NotRunning,
+            Self::PartitionSilent { .. } => Code::PartitionSilent,
             Self::InUse { .. } => Code::InUse,
             Self::BuiltIn { .. } => Code::BuiltIn,
             Self::BreaksDependents { .. } => Code::BreaksDependents,
@@ -176,7 +197,7 @@ impl Error {
     /// What to do next.
     pub fn retry(&self) -> Retry {
         match self.code() {
-            Code::Contended | Code::StoreUnavailable | Code::OutcomeUnknown => Retry::Again,
+            Code::Contended | Code::PartitionSilent | Code::StoreUnavailable | Code::OutcomeUnknown => Retry::Again,
             _ => Retry::GiveUp,
         }
     }

@@ -56,7 +56,7 @@ pub async fn sweep(store: Arc<dyn Metastore>, election: Election) {
         let Some(leadership) = election.leadership() else { continue };
         let swept = async {
             let mut keys = stale_notes(store.as_ref()).await?;
-            keys.extend(orphaned_sources(store.as_ref()).await?);
+            keys.extend(orphans(store.as_ref()).await?);
             for keys in keys.chunks(SWEPT_AT_ONCE) {
                 let guarded = Transaction::new().when(leadership.guard());
                 store.transact(keys.iter().fold(guarded, |transaction, key| transaction.delete(key.as_str()))).await?;
@@ -105,18 +105,25 @@ async fn stale_notes(store: &dyn Metastore) -> Result<Vec<String>, rocketbridge_
     Ok(listing.entries.into_iter().filter(stale).map(|entry| entry.key).collect())
 }
 
-/// What a router wrote of a source while its stream was being deleted. Sources are listed first, so that one of a new stream is never taken
-/// for an orphan.
-async fn orphaned_sources(store: &dyn Metastore) -> Result<Vec<String>, rocketbridge_metastore::Error> {
+/// What was written of a source, and of events that may pass, for streams that are no longer. They are listed before the streams, so that what
+/// belongs to a new stream is never taken for an orphan.
+async fn orphans(store: &dyn Metastore) -> Result<Vec<String>, rocketbridge_metastore::Error> {
     let sources = store.list(keyspace::SOURCES).await?;
+    let skips = store.list(keyspace::SKIPS).await?;
     let streams = store.list(keyspace::folder(Kind::Stream)).await?;
-    let mut wanted = BTreeSet::new();
+    let (mut wanted, mut folders) = (BTreeSet::new(), BTreeSet::new());
     for entry in &streams.entries {
         match stored::decode::<StreamRecord>(&entry.key, &entry.value) {
-            Ok(record) => drop(wanted.insert(keyspace::source(&record.uid))),
+            Ok(record) => {
+                wanted.insert(keyspace::source(&record.uid));
+                folders.insert(keyspace::skips_of(&record.uid));
+            }
             // A record that this version cannot read may own any of them.
             Err(_) => return Ok(Vec::new()),
         }
     }
-    Ok(sources.entries.into_iter().map(|entry| entry.key).filter(|key| !wanted.contains(key)).collect())
+    let is_wanted = |key: &String| folders.iter().any(|folder| key.starts_with(folder));
+    let sources = sources.entries.into_iter().map(|entry| entry.key).filter(|key| !wanted.contains(key));
+    let skips = skips.entries.into_iter().map(|entry| entry.key).filter(|key| !is_wanted(key));
+    Ok(sources.chain(skips).collect())
 }

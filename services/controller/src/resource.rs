@@ -53,6 +53,9 @@ pub trait Resource: Stored + Clone + PartialEq + Send + Sync + 'static {
 
     /// Whether the process made it itself, so that users cannot change or delete it.
     fn is_built_in(&self) -> bool;
+
+    /// Prefixes of further keys that go with the record.
+    fn companion_folders(&self) -> Vec<String>;
 }
 
 impl Defines for StreamDefinition {
@@ -159,6 +162,10 @@ impl Resource for StreamRecord {
     fn is_built_in(&self) -> bool {
         false
     }
+
+    fn companion_folders(&self) -> Vec<String> {
+        vec![keyspace::skips_of(&self.uid)]
+    }
 }
 
 impl<D: Defines> Resource for Record<D> {
@@ -201,5 +208,9 @@ impl<D: Defines> Resource for Record<D> {
 
     fn is_built_in(&self) -> bool {
         self.built_in
+    }
+
+    fn companion_folders(&self) -> Vec<String> {
+        Vec::new()
     }
 }

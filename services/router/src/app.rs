@@ -15,11 +15,13 @@ use tokio_util::sync::CancellationToken;
 use crate::discovery::Discovery;
 use crate::gauge::Gauge;
 use crate::partition::OwnedPartition;
+use crate::skips::Skips;
 use crate::surroundings::Surroundings;
 
 /// The router of a process.
 pub struct Router {
     surroundings: Surroundings,
+    skips: Skips,
     tasks: Tasks,
     units: Mutex<HashMap<UnitId, Running>>,
 }
@@ -39,7 +41,8 @@ enum Tells {
 impl Router {
     /// A router that owns nothing yet. Units run as `tasks`.
     pub fn new(surroundings: Surroundings, tasks: Tasks) -> Self {
-        Self { surroundings, tasks, units: Mutex::default() }
+        let skips = Skips::start(Arc::clone(&surroundings.store), &tasks);
+        Self { surroundings, skips, tasks, units: Mutex::default() }
     }
 
     fn begin(&self, unit: &UnitId, claim: Claim) {
@@ -55,6 +58,7 @@ impl Router {
                     epoch: claim.epoch,
                     authority: claim.authority,
                     gauge: gauge.clone(),
+                    skips: self.skips.clone(),
                     surroundings: self.surroundings.clone(),
                     draining: stop,
                 };

@@ -11,6 +11,7 @@ use tokio::sync::{mpsc, watch};
 use tokio_util::task::AbortOnDropHandle;
 
 use crate::gauge::Gauge;
+use crate::skips::PartitionSkips;
 
 /// The committer of one open partition.
 pub(crate) struct Commit {
@@ -28,10 +29,11 @@ impl Commit {
         interval: Duration,
         authority: Authority,
         gauge: Gauge,
+        skips: PartitionSkips,
     ) -> Self {
         let (target, targets) = watch::channel(committed);
         let (flush, flushes) = mpsc::channel(1);
-        let worker = Worker { committer, committed, interval, authority, gauge };
+        let worker = Worker { committer, committed, interval, authority, gauge, skips };
         // Not spawned through the process's tasks: it lives and dies with this handle, and a drain flushes it first.
         let task = AbortOnDropHandle::new(tokio::spawn(worker.run(targets, flushes)));
         Self { target, flush, _task: task }
@@ -61,6 +63,7 @@ struct Worker {
     interval: Duration,
     authority: Authority,
     gauge: Gauge,
+    skips: PartitionSkips,
 }
 
 impl Worker {
@@ -109,6 +112,7 @@ impl Worker {
             Ok(()) => {
                 self.committed = target;
                 self.gauge.committed(target);
+                self.skips.forget(target).await;
             }
             Err(error) => tracing::warn!(%error, offset = target, "commit failed, tried again with the next"),
         }

@@ -17,7 +17,7 @@ use rocketbridge_delivery::{Allowance, Ledger};
 use rocketbridge_mesh::{Downlink, News, patience};
 use rocketbridge_model::resolved::Stream;
 use rocketbridge_model::session::{Answer, Batch, FilterRequest, Trouble};
-use rocketbridge_model::{OutcomeRange, PartitionId};
+use rocketbridge_model::{Outcome, OutcomeRange, PartitionId};
 use tokio::time::{Instant, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 
@@ -27,6 +27,7 @@ use crate::config::Settings;
 use crate::definitions::Definitions;
 use crate::gauge::{Gauge, Tally};
 use crate::horizon::Horizon;
+use crate::passing::Passing;
 use crate::reader::{Read, Reader};
 
 /// Between two looks whether the authority is still there while nothing happens.
@@ -53,6 +54,7 @@ pub(crate) struct Flow {
     pub(crate) ledger: Ledger,
     pub(crate) allotment: Allotment,
     pub(crate) downlink: Downlink<FilterRequest>,
+    pub(crate) passing: Passing,
     pub(crate) definitions: Definitions,
     pub(crate) stream: Arc<Stream>,
     pub(crate) partition: PartitionId,
@@ -114,7 +116,8 @@ impl Flow {
                 }
             };
             let is_flowing = until.is_none();
-            let may_send = is_flowing && is_open && self.ledger.has_waiting() && allowance.is_open();
+            let may_batch = self.ledger.has_waiting() && allowance.is_open();
+            let may_send = is_flowing && is_open && (may_batch || self.passing.has_request());
             let may_read = is_flowing && self.ledger.has_room();
             let ready = self.downlink.ready();
             let late: OptionFuture<_> = until.map(tokio::time::sleep_until).into();
@@ -139,13 +142,19 @@ impl Flow {
                     if !self.authority.is_valid() {
                         return Ok(End::Fenced);
                     }
-                    if let Some((first_receipt, events)) = self.ledger.next_batch(&mut allowance, self.settings.batch, MESSAGE) {
+                    if let Some(skip) = self.passing.next_request() {
+                        permit.send(FilterRequest::Skip(skip));
+                    } else if let Some((first_receipt, events)) = self.ledger.next_batch(&mut allowance, self.settings.batch, MESSAGE) {
                         permit.send(FilterRequest::Batch(Batch { first_receipt, revision: self.stream.revision, events }));
                     }
                 },
-                read = self.reader.next(), if may_read => if self.take(read)? == Source::MadeAnew {
-                    phase = self.close(End::Changed);
-                },
+                () = self.passing.changed(), if is_flowing => self.let_pass(),
+                read = self.reader.next(), if may_read => {
+                    if self.take(read)? == Source::MadeAnew {
+                        phase = self.close(End::Changed);
+                    }
+                    self.let_pass();
+                }
                 _ = heartbeat.tick() => if !self.authority.is_valid() {
                     return Ok(End::Fenced);
                 },
@@ -178,6 +187,8 @@ impl Flow {
                 *allowance = Allowance::default();
                 allowance.grant(credit);
                 *is_open = true;
+                self.passing.restart();
+                self.let_pass();
                 if repeated > 0 {
                     tracing::info!(stream = %self.stream.name, partition = %self.partition, repeated, "session opened, events sent again");
                 }
@@ -186,6 +197,12 @@ impl Flow {
             News::Down(error) => {
                 *is_open = false;
                 self.gauge.fails(error.to_string());
+                if !self.passing.is_empty() {
+                    // What was sent is with nobody now.
+                    let repeated = self.ledger.restart();
+                    self.gauge.repeated(repeated);
+                    self.let_pass();
+                }
             }
             News::Answer(Answer::Credit(credit)) => allowance.grant(credit),
             News::Answer(Answer::Outcomes(ranges)) => self.resolve(&ranges)?,
@@ -202,7 +219,14 @@ impl Flow {
     fn resolve(&mut self, ranges: &[OutcomeRange]) -> Result<(), String> {
         let mut tally = Tally::default();
         for range in ranges {
-            self.ledger.resolve(range, |ended| tally.count(&ended)).map_err(|error| format!("the filter broke the protocol: {error}"))?;
+            let (stream, partition) = (&self.stream.name, &self.partition);
+            let resolved = self.ledger.resolve(range, |ended| {
+                if let Outcome::Skipped(reason) = ended.outcome {
+                    log_skip(stream, partition, ended.item.offset, reason);
+                }
+                tally.count(&ended);
+            });
+            resolved.map_err(|error| format!("the filter broke the protocol: {error}"))?;
             if !range.outcome.acknowledges() {
                 self.gauge.repeated(range.count as usize);
             }
@@ -217,6 +241,22 @@ impl Flow {
     fn tell_progress(&self) {
         let oldest = self.ledger.oldest().map(|event| event.envelope.store_timestamp);
         self.gauge.progress(self.ledger.read_offset(), self.ledger.in_flight(), oldest);
+    }
+
+    /// Lets the events pass that operators have marked: what no filter has at once, the rest when whoever holds it has heard of it.
+    fn let_pass(&mut self) {
+        if self.passing.is_empty() {
+            return;
+        }
+        let mut tally = Tally::default();
+        for (event, reason) in self.passing.pass(&mut self.ledger) {
+            log_skip(&self.stream.name, &self.partition, event.offset, &reason);
+            tally.skip(&event);
+        }
+        self.allotment.holds(self.ledger.held());
+        self.gauge.ended(tally);
+        self.tell_progress();
+        self.commit.advance(self.ledger.committable());
     }
 
     fn take(&mut self, read: Option<Result<Read, rocketbridge_connector::Error>>) -> Result<Source, String> {
@@ -246,4 +286,9 @@ impl Flow {
         self.commit.advance(self.ledger.committable());
         Ok(Source::Same)
     }
+}
+
+/// The one trace that a skipped event leaves for people, besides its count.
+fn log_skip(stream: &str, partition: &PartitionId, offset: u64, reason: &str) {
+    tracing::warn!(stream, %partition, offset, reason, "event skipped, as an operator asked");
 }

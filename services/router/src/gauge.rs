@@ -191,6 +191,13 @@ pub(crate) struct Tally {
 }
 
 impl Tally {
+    /// Counts an event that an operator lets pass.
+    pub(crate) fn skip(&mut self, event: &Event) {
+        self.events += 1;
+        self.skipped += 1;
+        self.stored_last = event.envelope.store_timestamp;
+    }
+
     pub(crate) fn count(&mut self, ended: &Ended<'_, Event>) {
         self.events += 1;
         self.stored_last = ended.item.envelope.store_timestamp;

@@ -8,7 +8,8 @@
 //! - [`discovery`]: finds the partitions of a source and writes down where each begins;
 //! - [`sources`]: that record;
 //! - [`partition`]: the life of one owned partition; [`flow`]: its loop while a source and a session are open;
-//! - [`reader`]: reads ahead; [`commit`]: commits behind; [`allotment`]: what a partition may hold of the process's memory;
+//! - [`reader`]: reads ahead; [`commit`]: commits behind; [`skips`] and [`passing`]: events that operators let pass;
+//! - [`allotment`]: what a partition may hold of the process's memory;
 //! - [`gauge`]: what is told of a partition; [`horizon`]: where its source ends, while nothing is read;
 //! - [`config`]: windows and intervals; [`surroundings`]: what partitions need of their process.
 
@@ -22,7 +23,9 @@ mod flow;
 mod gauge;
 mod horizon;
 mod partition;
+mod passing;
 mod reader;
+mod skips;
 pub mod sources;
 mod surroundings;
 

@@ -18,9 +18,11 @@ use tokio_util::sync::CancellationToken;
 use crate::allotment::Allotment;
 use crate::commit::Commit;
 use crate::flow::{End, Flow};
+use crate::passing::Passing;
 use crate::gauge::Gauge;
 use crate::horizon::Horizon;
 use crate::reader::Reader;
+use crate::skips::Skips;
 use crate::sources;
 use crate::surroundings::Surroundings;
 
@@ -31,6 +33,7 @@ pub(crate) struct OwnedPartition {
     pub(crate) epoch: Epoch,
     pub(crate) authority: Authority,
     pub(crate) gauge: Gauge,
+    pub(crate) skips: Skips,
     pub(crate) surroundings: Surroundings,
     /// Asks it to stop reading, to let what is under way end, and to commit.
     pub(crate) draining: CancellationToken,
@@ -117,12 +120,15 @@ impl OwnedPartition {
             })
         };
         let allotment = Allotment::new(self.surroundings.budget.share());
+        let skips = self.skips.of(&stream.uid, &self.partition);
+        let (authority, gauge) = (self.authority.clone(), self.gauge.clone());
         let flow = Flow {
             reader: Reader::start(allotment.reader(open.reader), start, settings.pull, rate, bounds),
-            commit: Commit::start(open.committer, start, settings.commit_interval, self.authority.clone(), self.gauge.clone()),
+            commit: Commit::start(open.committer, start, settings.commit_interval, authority, gauge, skips.clone()),
             ledger: Ledger::new(start, settings.window),
             allotment,
             downlink: self.downlink(&stream, &partition),
+            passing: Passing::new(skips),
             definitions: self.surroundings.definitions.clone(),
             stream,
             partition: self.partition.clone(),

@@ -6,8 +6,8 @@ use prost_types::FieldMask;
 use rocketbridge_proto::stream::v1::stream_service_client::StreamServiceClient;
 use rocketbridge_proto::stream::v1::{
     CreateStreamRequest, DeleteStreamRequest, GetStreamRequest, GetStreamStatusRequest, PauseStreamRequest, RunOptions, Sink,
-    SinkRocketMqParameters, Source, SourceRocketMqParameters, StartStreamRequest, State, Stream, StreamStatus, TargetParameter,
-    UpdateStreamRequest, sink, source,
+    SinkRocketMqParameters, SkipEventRequest, Source, SourceRocketMqParameters, StartStreamRequest, State, Stream, StreamStatus,
+    TargetParameter, UpdateStreamRequest, sink, source,
 };
 use tonic::Status;
 use tonic::transport::{Channel, Endpoint};
@@ -153,6 +153,13 @@ impl Api {
         let drained =
             |status: &StreamStatus| status.state() == State::Paused && status.partitions.iter().all(|part| part.router.is_empty());
         self.wait(name, "paused and drained", Duration::from_secs(30), drained).await;
+    }
+
+    /// Lets one event pass without delivering it; the answer may be a failure.
+    pub async fn skip(&self, name: &str, partition: &str, offset: u64, reason: &str) -> Result<(), Status> {
+        let (name, partition, reason) = (name.to_owned(), partition.to_owned(), reason.to_owned());
+        let request = SkipEventRequest { name, partition, offset, reason, ..Default::default() };
+        self.client.clone().skip_event(request).await.map(drop)
     }
 
     /// Deletes a stream.

@@ -158,6 +158,13 @@ impl StreamService for Fake {
         Ok(Response::new(PauseStreamResponse { stream: Some(stream.clone()) }))
     }
 
+    async fn skip_event(&self, request: Request<SkipEventRequest>) -> Result<Response<SkipEventResponse>, Status> {
+        let SkipEventRequest { name, partition, offset, reason, .. } = request.into_inner();
+        let script = self.note(format!("SkipEvent {name} {partition} {offset} {reason:?}"));
+        let stream = script.streams.get(&name).ok_or_else(|| missing(&name))?;
+        Ok(Response::new(SkipEventResponse { stream: Some(stream.clone()) }))
+    }
+
     async fn get_stream_status(&self, request: Request<GetStreamStatusRequest>) -> Result<Response<GetStreamStatusResponse>, Status> {
         let name = request.into_inner().name;
         let mut script = self.note(format!("GetStreamStatus {name}"));

@@ -359,3 +359,23 @@ async fn completions_know_the_verbs() {
         assert!(ended.results.contains("standalone") && ended.results.contains("apply"), "{shell}");
     }
 }
+
+/// *Scenario:* an event is skipped, one of a stream that there is not, and one without a reason. *Guarantees:* the server is asked for exactly that event, with the
+/// reason; what it refuses is said; a reason is needed before anything is asked.
+#[tokio::test]
+async fn skip_names_one_event_and_why() {
+    let fake = Fake::default();
+    let server = fake.serve().await;
+    fake.script().streams.insert("orders".into(), Stream { name: "orders".into(), ..Default::default() });
+    let skip = ["skip", "stream", "orders", "--partition", "broker-a/3", "--offset", "42"];
+    let done = rocketbridge(&server, &[&skip[..], &["--reason", "poison, see ticket 7"]].concat(), "").await;
+    assert_eq!((done.status, done.remarks.as_str()), (0, ""));
+    assert_eq!(done.results, "stream/orders partition broker-a/3: the event at offset 42 will be skipped\n");
+    assert_eq!(fake.script().calls, ["SkipEvent orders broker-a/3 42 \"poison, see ticket 7\""]);
+    let missing = ["skip", "stream", "bills", "--partition", "broker-a/3", "--offset", "42", "--reason", "why"];
+    let refused = rocketbridge(&server, &missing, "").await;
+    assert!(refused.status == 1 && refused.remarks.contains("there is nothing named bills"), "{}", refused.remarks);
+    let unexplained = rocketbridge(&server, &skip, "").await;
+    assert!(unexplained.status == 2 && unexplained.remarks.contains("--reason"), "{}", unexplained.remarks);
+    assert_eq!(fake.script().calls.len(), 2);
+}

@@ -29,7 +29,11 @@ pub(super) fn encode(error: Error) -> Status {
             builder.field("request_id", format!("found {id:?}; it was used for another request; write a new UUID"))
         }
         Error::NotFound { kind, name } | Error::AlreadyExists { kind, name } => builder.resource(resource_type(*kind), name),
-        Error::NeverStarted(name) | Error::InUse { name, .. } | Error::BuiltIn { name, .. } => {
+        Error::NeverStarted(name)
+        | Error::NotRunning(name)
+        | Error::PartitionSilent { name, .. }
+        | Error::InUse { name, .. }
+        | Error::BuiltIn { name, .. } => {
             builder.precondition(name, error.to_string())
         }
         Error::BreaksDependents { dependent: subject, violations } | Error::CannotRun { name: subject, violations } => {
@@ -50,7 +54,13 @@ fn grpc(code: Code) -> Grpc {
         Code::NotFound => Grpc::NotFound,
         Code::AlreadyExists => Grpc::AlreadyExists,
         Code::EtagStale | Code::Contended => Grpc::Aborted,
-        Code::NeverStarted | Code::InUse | Code::BuiltIn | Code::BreaksDependents | Code::CannotRun => Grpc::FailedPrecondition,
+        Code::NeverStarted
+        | Code::NotRunning
+        | Code::PartitionSilent
+        | Code::InUse
+        | Code::BuiltIn
+        | Code::BreaksDependents
+        | Code::CannotRun => Grpc::FailedPrecondition,
         Code::StoreUnavailable | Code::OutcomeUnknown => Grpc::Unavailable,
         Code::StoreFailed => Grpc::Internal,
     }
@@ -71,7 +81,8 @@ fn metadata(error: &Error) -> Vec<(&'static str, &str)> {
             vec![("name", name)]
         }
         Error::EtagStale { name, current, .. } => vec![("name", name), ("etag", current)],
-        Error::NeverStarted(name) | Error::CannotRun { name, .. } => vec![("name", name)],
+        Error::NeverStarted(name) | Error::NotRunning(name) | Error::CannotRun { name, .. } => vec![("name", name)],
+        Error::PartitionSilent { name, partition, .. } => vec![("name", name), ("partition", partition)],
         Error::RequestIdReused(id) => vec![("request_id", id)],
         _ => Vec::new(),
     }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use futures::FutureExt;
 use rocketbridge_assignment::{Owners, UnitId};
 use rocketbridge_codec::definition::secrets::Guarded;
 use rocketbridge_codec::definition::{Kind, Mask, protobuf};
@@ -14,12 +15,15 @@ use rocketbridge_proto::stream::v1::stream_service_server::{StreamService, Strea
 use tonic::{Request as Call, Response, Status};
 
 use super::status;
-use crate::book::{Book, Update};
+use crate::book::{Book, Passing, Update};
 use crate::error::Error;
 use crate::page::page;
 use crate::reports::{Reports, gather};
 use crate::request::Request;
 use crate::status::derive;
+
+/// Most characters of the reason of a skip.
+const LONGEST_REASON: usize = 1_000;
 
 /// Serves streams.
 #[derive(Clone)]
@@ -78,6 +82,53 @@ impl StreamApi {
         let note = Request::new("PauseStream", &request.request_id, request.validate_only, &request)?;
         let record = self.book.set_desired(&request.name, &request.etag, Desired::Paused, &note).await?;
         self.message(record).await
+    }
+
+    async fn skip(&self, request: proto::SkipEventRequest) -> Result<proto::Stream, Error> {
+        let note = Request::new("SkipEvent", &request.request_id, request.validate_only, &request)?;
+        let passing = Passing { partition: request.partition, offset: request.offset, reason: request.reason.trim().to_owned() };
+        check_reason(&passing.reason)?;
+        let check = |record: StreamRecord| self.check_open(record, &passing).boxed();
+        let record = self.book.skip(&request.name, &request.etag, &passing, &note, check).await?;
+        self.message(record).await
+    }
+
+    /// Whether an event of a stream is open: read, and without an outcome that is committed.
+    async fn check_open(&self, record: StreamRecord, passing: &Passing) -> Result<(), Error> {
+        let name = record.definition.name.clone();
+        if record.desired != Desired::Running {
+            return Err(Error::NotRunning(name));
+        }
+        let status = self.statuses(std::slice::from_ref(&record)).await?.pop().unwrap_or_default();
+        let partition = passing.partition.as_str();
+        let Some(found) = status.partitions.iter().find(|found| found.report.partition == partition) else {
+            let known: Vec<_> = status.partitions.iter().map(|found| found.report.partition.as_str()).take(8).collect();
+            let fix = if known.is_empty() {
+                "none is known yet; look at the stream's status".to_owned()
+            } else {
+                format!("take one of the stream's status: {}", known.join(", "))
+            };
+            return Err(Error::refused("partition", partition, "the stream's source has no such partition", &fix));
+        };
+        let report = &found.report;
+        if report.epoch == 0 {
+            let reason = match &found.router {
+                Some(router) => format!("its owner {router} does not report it"),
+                None => "no router owns it".to_owned(),
+            };
+            return Err(Error::PartitionSilent { name, partition: partition.to_owned(), reason });
+        }
+        let offset = passing.offset;
+        let is_blocked = report.blocked.as_ref().is_some_and(|blocked| blocked.offset == offset);
+        if !is_blocked && !(report.committed_offset..report.read_offset).contains(&offset) {
+            let rule = format!("open events have offsets from {} to below {}", report.committed_offset, report.read_offset);
+            let fix = match &report.blocked {
+                Some(blocked) => format!("the event that blocks the partition is at offset {}", blocked.offset),
+                None => "only an event that was read and has no outcome can be skipped; no event blocks the partition now".to_owned(),
+            };
+            return Err(Error::refused("offset", &offset.to_string(), &rule, &fix));
+        }
+        Ok(())
     }
 
     async fn status(&self, name: &str) -> Result<proto::StreamStatus, Error> {
@@ -152,6 +203,11 @@ impl StreamService for StreamApi {
         Ok(Response::new(proto::PauseStreamResponse { stream: Some(stream) }))
     }
 
+    async fn skip_event(&self, call: Call<proto::SkipEventRequest>) -> Result<Response<proto::SkipEventResponse>, Status> {
+        let stream = self.skip(call.into_inner()).await.map_err(status::encode)?;
+        Ok(Response::new(proto::SkipEventResponse { stream: Some(stream) }))
+    }
+
     async fn get_stream_status(
         &self,
         call: Call<proto::GetStreamStatusRequest>,
@@ -159,6 +215,16 @@ impl StreamService for StreamApi {
         let status = self.status(&call.into_inner().name).await.map_err(status::encode)?;
         Ok(Response::new(proto::GetStreamStatusResponse { status: Some(status) }))
     }
+}
+
+fn check_reason(reason: &str) -> Result<(), Error> {
+    let length = reason.chars().count();
+    if (1..=LONGEST_REASON).contains(&length) {
+        return Ok(());
+    }
+    let rule = format!("a reason of 1 to {LONGEST_REASON} characters is needed");
+    let shown = if length == 0 { String::new() } else { format!("{length} characters") };
+    Err(Error::refused("reason", &shown, &rule, "say why the event may pass; it is logged, and stands in the metadata store until then"))
 }
 
 fn message(mut record: StreamRecord, status: StreamStatus) -> proto::Stream {

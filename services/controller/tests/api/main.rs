@@ -3,6 +3,7 @@
 mod connections;
 mod plan;
 mod requests;
+mod skips;
 mod state;
 mod streams;
 mod support;
