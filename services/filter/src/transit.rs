@@ -27,6 +27,9 @@ const BATCH: usize = 256;
 /// Bytes with which a message is full.
 const MESSAGE: usize = 4 << 20;
 
+/// Largest delivery that can travel, in bytes: an event of RocketMQ's largest size, and as much again that transforms made of it.
+const LARGEST_DELIVERY: usize = 128 << 20;
+
 /// What may be under way in one session, as far as the budget allows it.
 pub(crate) const WINDOW: Credit = Credit { events: 4096, bytes: 32 << 20 };
 
@@ -225,7 +228,7 @@ impl Transit {
                 Verdict::Rejected(reason) => (Vec::new(), Some(reason)),
             };
             self.join.begin(1, bytes);
-            let delivery = Delivery { receipt: 0, event, parameters, rejected };
+            let delivery = travelling(Delivery { receipt: 0, event, parameters, rejected });
             self.outbox.push(receipt, delivery.size(), delivery);
         }
         self.tell().await
@@ -383,6 +386,16 @@ impl Transit {
             self.end(joined.receipt, joined.bytes, joined.outcome);
         }
     }
+}
+
+/// The delivery, or, where transforms made more of it than can travel, one that says so.
+fn travelling(delivery: Delivery) -> Delivery {
+    let size = delivery.size();
+    if size <= LARGEST_DELIVERY {
+        return delivery;
+    }
+    let reason = format!("the event and what the transforms made of it are {size} bytes; at most {LARGEST_DELIVERY} can travel");
+    Delivery { parameters: Vec::new(), rejected: Some(reason), ..delivery }
 }
 
 #[cfg(test)]
