@@ -184,16 +184,15 @@ impl<T: Clone> Outbox<T> {
 
     fn resolve_each(&mut self, range: &OutcomeRange, mut ended: impl FnMut(Ended<'_, T>)) -> Result<(), NotOpen> {
         // Neighbouring receipts are neighbours here, and almost always of neighbouring items.
-        let mut at = self.receipts.partition_point(|(receipt, _)| *receipt < range.first);
+        let first = self.receipts.partition_point(|(receipt, _)| *receipt < range.first);
         let mut index = 0;
-        for receipt in range.first..range.first.saturating_add(u64::from(range.count)) {
-            let number = match self.receipts.get_mut(at) {
+        for (at, receipt) in (range.first..range.first.saturating_add(u64::from(range.count))).enumerate() {
+            let number = match self.receipts.get_mut(first + at) {
                 Some((found, number)) if *found == receipt => number.take(),
                 _ => None,
             };
             let number = number.ok_or(NotOpen { receipt })?;
             self.open_receipts -= 1;
-            at += 1;
             if self.slots.get(index).is_none_or(|slot| slot.number != number) {
                 index = self.index(number);
             }

@@ -23,7 +23,7 @@ pub(super) fn run(files: &[PathBuf], dialect: PatternDialect, deny_warnings: boo
             Ok(text) => findings(&file, &text, dialect),
             Err(error) => Findings { problems: vec![format!("{file}: cannot be read: {error}")], warnings: Vec::new() },
         };
-        is_well &= problems.is_empty() && !(deny_warnings && !warnings.is_empty());
+        is_well &= problems.is_empty() && (!deny_warnings || warnings.is_empty());
         if problems.is_empty() && warnings.is_empty() {
             console.result(format!("{file}: ok\n"))?;
         }

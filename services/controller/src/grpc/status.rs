@@ -33,9 +33,7 @@ pub(super) fn encode(error: Error) -> Status {
         | Error::NotRunning(name)
         | Error::PartitionSilent { name, .. }
         | Error::InUse { name, .. }
-        | Error::BuiltIn { name, .. } => {
-            builder.precondition(name, error.to_string())
-        }
+        | Error::BuiltIn { name, .. } => builder.precondition(name, error.to_string()),
         Error::BreaksDependents { dependent: subject, violations } | Error::CannotRun { name: subject, violations } => {
             violations.iter().fold(builder, |builder, violation| builder.precondition(subject, violation.to_string()))
         }
