@@ -20,17 +20,12 @@ const LZ4_FRAME: u32 = 0x184D_2204;
 /// An LZ4 block becomes at most so many times longer: a byte of a length adds 255.
 const LZ4_GROWTH: usize = 255;
 
-/// Whether the body is compressed.
-pub fn is_compressed(envelope: &Envelope) -> bool {
-    envelope.system_flag & system_flag::COMPRESSED != 0
-}
-
 /// The body as its producer had it: the body itself if it is not compressed.
 ///
 /// # Errors
 /// The body is not what its flag says, or would be longer than [`MOST`].
 pub fn plain(envelope: &Envelope) -> Result<Cow<'_, Bytes>, Error> {
-    if is_compressed(envelope) {
+    if envelope.is_compressed() {
         decompress(&envelope.body, envelope.system_flag).map(Cow::Owned)
     } else {
         Ok(Cow::Borrowed(&envelope.body))

@@ -60,6 +60,13 @@ pub struct Envelope {
     pub reconsume_times: u32,
 }
 
+impl Envelope {
+    /// Whether the producer compressed the body.
+    pub fn is_compressed(&self) -> bool {
+        self.system_flag & system_flag::COMPRESSED != 0
+    }
+}
+
 /// CloudEvents 1.0 context attributes given by a publisher.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Attributes {

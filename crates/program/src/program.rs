@@ -16,6 +16,9 @@ use crate::view::View;
 /// Where the body stands in an event.
 const BODY: [&str; 2] = ["data", "body"];
 
+/// A plain body that is more than so many times longer than what is kept of it is let go.
+const WASTE: usize = 4;
+
 /// Compiled once per revision; evaluated for every event.
 pub struct Program {
     /// `None` when the pattern matches everything: nothing is evaluated.
@@ -115,6 +118,18 @@ impl Program {
                 Err(error) => return Verdict::Rejected(format!("the transform of {key:?} cannot be applied: {error}")),
             }
         }
+        if let Cow::Owned(plain) = &body {
+            parameters.iter_mut().for_each(|parameter| detach(parameter, plain.len()));
+        }
         Verdict::Matched(parameters)
+    }
+}
+
+/// Copies a value out of a plain body of which it is a small part: that body exists only for this evaluation.
+fn detach(parameter: &mut Parameter, plain: usize) {
+    if let Some(value) = &mut parameter.value
+        && value.len() < plain / WASTE
+    {
+        *value = Bytes::copy_from_slice(value);
     }
 }

@@ -77,3 +77,17 @@ fn a_compressed_body_is_read_plain_and_travels_as_it_is() {
         assert!(reason.starts_with("cannot decompress a body of 7 bytes by zlib: "), "{reason}");
     }
 }
+
+/// *Scenario*: a transform takes a word of a long body that was compressed. *Guarantees*: it keeps the word, not the body.
+#[test]
+fn a_word_of_a_plain_body_does_not_keep_the_body() {
+    let mut zlib = flate2::write::ZlibEncoder::new(Vec::new(), flate2::Compression::default());
+    let long = format!(r#"{{"name": {{"first": "x"}}, "rest": "{}"}}"#, "y".repeat(1 << 20));
+    zlib.write_all(long.as_bytes()).expect("to memory");
+    let named = stream("{}", Some(("JSONPATH", "$.data.body.name")));
+    let Verdict::Matched(mut parameters) = evaluate(&named, zlib.finish().expect("to memory").into()) else { panic!("it matches") };
+    let value = parameters.pop().and_then(|parameter| parameter.value).expect("a value");
+    assert_eq!(value, r#"{"first": "x"}"#);
+    let memory = value.try_into_mut().expect("nobody else has it").capacity();
+    assert!(memory < 1000, "{memory} bytes are kept");
+}

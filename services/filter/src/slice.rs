@@ -13,6 +13,8 @@ use rocketbridge_program::{Program, Verdict};
 const INLINE: Duration = Duration::from_micros(500);
 /// How long a slice in the pool should take.
 const SLICE: Duration = Duration::from_millis(4);
+/// How much longer a compressed body is taken to be when it is plain.
+const GROWTH: u64 = 8;
 /// What an event costs besides its bytes, as if it had that many more.
 const BASE: u64 = 256;
 /// Waste beyond which what matched is copied out of the frame that it came in.
@@ -37,9 +39,10 @@ impl Cost {
         Self { nanoseconds: 40.0 }
     }
 
-    /// Whether these events may be evaluated where they are.
-    pub(crate) fn is_small<'a>(&self, events: impl Iterator<Item = &'a Event>) -> bool {
-        self.of(events.map(weight).sum()) <= INLINE
+    /// Whether these events may be evaluated where they are. Nobody knows what becomes of a compressed body.
+    pub(crate) fn is_small<'a>(&self, mut events: impl Iterator<Item = &'a Event>) -> bool {
+        let plain = events.try_fold(0, |sum, event| (!event.envelope.is_compressed()).then(|| sum + weight(event)));
+        plain.is_some_and(|sum| self.of(sum) <= INLINE)
     }
 
     /// How many of these events make a slice; at least one.
@@ -89,7 +92,8 @@ pub(crate) fn evaluate(program: &Program, origin: &Origin, events: Vec<Event>) -
 }
 
 fn weight(event: &Event) -> u64 {
-    event.size() as u64 + BASE
+    let growth = if event.envelope.is_compressed() { GROWTH } else { 1 };
+    event.size() as u64 * growth + BASE
 }
 
 #[cfg(test)]
@@ -122,6 +126,18 @@ mod tests {
             evaluated.events.into_iter().filter(|(_, verdict)| *verdict != Verdict::Filtered).map(|(event, _)| event).collect();
         assert_eq!(kept.len(), 1);
         assert!(frame.is_unique(), "the frame is kept");
+    }
+
+    /// *Scenario*: events are cheap, and one of them has a compressed body. *Guarantees*: it is made plain in the pool.
+    #[test]
+    fn compressed_bodies_go_to_the_pool() {
+        let mut cost = Cost::unknown();
+        (0..100).for_each(|_| cost.learn(&slow(256, Duration::from_nanos(500))));
+        let mut few = events(3, 10);
+        assert!(cost.is_small(few.iter()));
+        few[1].envelope.system_flag = rocketbridge_model::event::system_flag::COMPRESSED;
+        assert!(!cost.is_small(few.iter()));
+        assert_eq!(weight(&few[1]), 8 * weight(&few[0]) - 7 * BASE);
     }
 
     fn slow(events: usize, each: Duration) -> Evaluated {

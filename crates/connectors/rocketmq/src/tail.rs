@@ -104,7 +104,7 @@ async fn follow(
 
 /// The event with its body as its producer had it. A body that cannot be decompressed is shown as it is.
 async fn plain(mut event: Event) -> Event {
-    if !compression::is_compressed(&event.envelope) {
+    if !event.envelope.is_compressed() {
         return event;
     }
     let (body, flag) = (event.envelope.body.clone(), event.envelope.system_flag);
