@@ -10,11 +10,11 @@ pub(crate) mod place;
 
 use crate::condition::Condition;
 use crate::error::Error;
+use crate::field::{Ask, Field};
 use crate::json::Tree;
 use crate::operator::OPERATORS;
 use crate::options::{Dialect, Options};
 use crate::paths::{Node, Paths};
-use crate::pattern::{Ask, Field};
 use formula::Formula;
 use place::JsonPath;
 

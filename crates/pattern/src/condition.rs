@@ -98,6 +98,19 @@ impl Condition {
     }
 }
 
+impl Matching<'_, '_> {
+    /// Whether any of `conditions` holds for `leaf`.
+    #[inline]
+    pub(crate) fn any(&self, conditions: &[Condition], leaf: &Leaf<'_>) -> Result<bool, EventError> {
+        for condition in conditions {
+            if condition.holds(leaf, self)? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+}
+
 impl Condition {
     /// The same condition for a trie in which the node `n` of this one is `places[n]`.
     pub(crate) fn relocated(&self, places: &[Node]) -> Self {

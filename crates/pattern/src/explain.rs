@@ -6,10 +6,11 @@
 
 use std::fmt;
 
+use crate::field::{Ask, Field, Places};
 use crate::leaves::{Leaf, Leaves, Place, Value};
 use crate::matching::Matching;
 use crate::paths::{Node, Paths};
-use crate::pattern::{Ask, Field, Known, Logic, Pattern, Places};
+use crate::pattern::{Known, Logic, Pattern};
 use crate::view::{EventError, View};
 
 /// What became of one pattern and one event.

@@ -5,9 +5,8 @@ use std::cell::Cell;
 
 use smallvec::SmallVec;
 
-use crate::json::{Malformed, Reader, Rest, container_end, walk};
 use crate::number::Digits;
-use crate::paths::{Node, Paths};
+use crate::paths::Node;
 
 /// The value of a leaf.
 #[derive(Debug, Clone, PartialEq)]
@@ -22,7 +21,7 @@ pub enum Value<'e> {
     String(Cow<'e, str>),
     /// Bytes that are no text: they exist, and equal nothing.
     Opaque,
-    /// An object or an array, told only to who asked by [`Paths::want_composites`].
+    /// An object or an array, told only to who asked by [`Paths::want_composites`](crate::Paths::want_composites).
     Composite,
 }
 
@@ -69,6 +68,14 @@ pub(crate) struct Passed<'e> {
     pub(crate) depth: u32,
 }
 
+/// How much there was at a time.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Extent {
+    leaves: usize,
+    elements: usize,
+    doubts: usize,
+}
+
 /// An element of an array: the element around the array, and the array. Its number is its place, less one.
 #[derive(Debug, Clone, Copy)]
 struct Element {
@@ -106,36 +113,14 @@ impl<'e> Leaves<'e> {
         self.leaves.push(Leaf { node, value, place, digits: Cell::new(None) });
     }
 
-    /// Reads the JSON text that is the event's value at `node` and adds its wanted leaves; none, if the text is malformed.
-    ///
-    /// # Errors
-    /// The text is not JSON.
-    pub fn push_json(&mut self, paths: &Paths, node: Node, text: &'e str) -> Result<(), Malformed> {
-        self.walk(paths, node, text, Rest::Checked)
-    }
-
-    /// The same without a look at what no path leads into, if the answer can be taken back: see [`Leaves::hold`].
-    ///
-    /// # Errors
-    /// As [`Leaves::push_json`], but of malformed text there may be leaves and no error.
-    pub(crate) fn push_part_of_json(&mut self, paths: &Paths, node: Node, text: &'e str) -> Result<(), Malformed> {
-        // Less may be there than is found, never more: so only what is found may be asked for, and nothing of the text as a whole.
-        if self.certain || paths.wants_absences() || paths.is_wanted(node) || paths.wants_composites(node) {
-            return self.push_json(paths, node, text);
-        }
-        self.walk(paths, node, text, Rest::Passed)
-    }
-
     /// Leaves of nothing but checked text.
     pub(crate) fn certain() -> Self {
         Self { certain: true, ..Self::default() }
     }
 
-    /// Whether a match that was found in these leaves holds: if not, they were of a malformed text, and must be read again as [`Leaves::certain`].
-    ///
-    /// Most events match nothing; of those, nobody needs to know whether what was not read is well formed.
-    pub(crate) fn hold(&self) -> bool {
-        self.doubts.iter().all(|passed| container_end(passed.text, passed.start, passed.depth) == Some(passed.end))
+    /// Whether every text must be checked before its leaves are pushed.
+    pub(crate) fn is_certain(&self) -> bool {
+        self.certain
     }
 
     /// Remembers what was passed over.
@@ -143,18 +128,21 @@ impl<'e> Leaves<'e> {
         self.doubts.push(passed);
     }
 
-    fn walk(&mut self, paths: &Paths, node: Node, text: &'e str, rest: Rest) -> Result<(), Malformed> {
-        let (leaves, elements, doubts) = (self.leaves.len(), self.elements.len(), self.doubts.len());
-        if walk(text, rest, paths, node, self) {
-            return Ok(());
-        }
-        self.leaves.truncate(leaves);
-        self.elements.truncate(elements);
-        self.doubts.truncate(doubts);
-        let mut reader = Reader::new(text);
-        reader.skip(0)?;
-        reader.end()?;
-        Err(Malformed { at: 0, what: "a quick reader and a careful one disagree" })
+    /// What was passed over and not checked.
+    pub(crate) fn doubts(&self) -> &[Passed<'e>] {
+        &self.doubts
+    }
+
+    /// How much there is, for [`Leaves::rewind`].
+    pub(crate) fn extent(&self) -> Extent {
+        Extent { leaves: self.leaves.len(), elements: self.elements.len(), doubts: self.doubts.len() }
+    }
+
+    /// Forgets what was added since.
+    pub(crate) fn rewind(&mut self, extent: Extent) {
+        self.leaves.truncate(extent.leaves);
+        self.elements.truncate(extent.elements);
+        self.doubts.truncate(extent.doubts);
     }
 
     /// A new array, for [`Leaves::element`].

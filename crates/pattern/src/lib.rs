@@ -16,6 +16,7 @@ mod condition;
 mod error;
 mod event;
 mod explain;
+mod field;
 mod index;
 mod join;
 pub mod json;
@@ -29,6 +30,7 @@ mod paths;
 mod pattern;
 mod portability;
 mod properties;
+mod reading;
 mod view;
 
 pub use error::Error;

@@ -2,8 +2,7 @@
 
 use std::cell::Cell;
 
-use crate::condition::Condition;
-use crate::leaves::{Leaf, Leaves};
+use crate::leaves::Leaves;
 use crate::view::EventError;
 
 /// The state that the parts of an evaluation share.
@@ -27,16 +26,5 @@ impl<'l, 'e> Matching<'l, 'e> {
             }
             None => Err(EventError::Ambiguous { limit: self.limit }),
         }
-    }
-
-    /// Whether any of `conditions` holds for `leaf`.
-    #[inline]
-    pub(crate) fn any(&self, conditions: &[Condition], leaf: &Leaf<'_>) -> Result<bool, EventError> {
-        for condition in conditions {
-            if condition.holds(leaf, self)? {
-                return Ok(true);
-            }
-        }
-        Ok(false)
     }
 }

@@ -9,12 +9,13 @@ use smallvec::SmallVec;
 
 use super::sequence::Keyed;
 use crate::condition::{Condition, untyped};
+use crate::field::{Ask, Places};
 use crate::join::{Term, satisfiable};
 use crate::leaves::{Leaf, Leaves, Place, Value};
 use crate::matching::Matching;
 use crate::number;
 use crate::paths::Node;
-use crate::pattern::{Ask, Logic, Places};
+use crate::pattern::Logic;
 use crate::view::EventError;
 
 /// A rule and its number: later ones have larger numbers.

@@ -11,10 +11,11 @@ use super::rule::Filed;
 use super::sequence::{Keyed, Sequence};
 use super::table::{Slots, Table};
 use crate::condition::Condition;
+use crate::field::Ask;
 use crate::leaves::{Leaves, Value};
 use crate::matching::Matching;
 use crate::paths::{Node, Paths};
-use crate::pattern::{Ask, Logic};
+use crate::pattern::Logic;
 use crate::view::{EventError, View, evaluate};
 
 /// An immutable set of rules, shared by those who match with it.
