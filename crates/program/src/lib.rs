@@ -15,4 +15,5 @@ pub mod view;
 
 pub use compiler::Compiler;
 pub use program::{Program, Verdict};
+pub use rocketbridge_transform::Stop;
 pub use view::View;

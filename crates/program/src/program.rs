@@ -8,7 +8,7 @@ use rocketbridge_model::resolved::{RocketMqTarget, Stream};
 use rocketbridge_model::session::{Parameter, ParameterKey};
 use rocketbridge_model::{Event, Origin};
 use rocketbridge_pattern::Pattern;
-use rocketbridge_transform::Transform;
+use rocketbridge_transform::{Stop, Transform};
 
 use crate::compiler::Compiler;
 use crate::view::View;
@@ -88,14 +88,20 @@ impl Program {
 
     /// Evaluates one event. A body that is compressed and read takes time in proportion to its plain length.
     pub fn evaluate(&self, event: &Event, origin: &Origin) -> Verdict {
+        self.evaluate_unless(event, origin, &Stop::NEVER).expect("nobody sets this flag")
+    }
+
+    /// Evaluates one event; `None` if `stop` was set first. Whoever evaluates many events in slices looks at the flag between them; an
+    /// expression looks at it while it runs.
+    pub fn evaluate_unless(&self, event: &Event, origin: &Origin, stop: &Stop) -> Option<Verdict> {
         if self.pattern.is_none() && self.transforms.is_empty() {
-            return Verdict::Matched(Vec::new());
+            return Some(Verdict::Matched(Vec::new()));
         }
         // What its producer compressed travels so, and is made plain only for whoever reads it.
         let body = if self.reads_body() {
             match compression::plain(&event.envelope) {
                 Ok(body) => body,
-                Err(error) => return Verdict::Rejected(error.to_string()),
+                Err(error) => return Some(Verdict::Rejected(error.to_string())),
             }
         } else {
             Cow::Borrowed(&event.envelope.body)
@@ -103,25 +109,26 @@ impl Program {
         let view = View { event, origin, body: &body };
         let message = view.message();
         match self.pattern.as_ref().map_or(Ok(true), |pattern| pattern.matches(&message)) {
-            Ok(false) => return Verdict::Filtered,
+            Ok(false) => return Some(Verdict::Filtered),
             Ok(true) => {}
-            Err(error) => return Verdict::Rejected(format!("the pattern cannot be evaluated: {error}")),
+            Err(error) => return Some(Verdict::Rejected(format!("the pattern cannot be evaluated: {error}"))),
         }
         let source = rocketbridge_transform::Event::new(message, &body);
         let mut parameters = Vec::with_capacity(self.transforms.len());
         for (key, transform) in &self.transforms {
-            match transform.apply(&source) {
-                Ok(output) => {
+            match transform.apply_unless(&source, stop) {
+                Ok(None) => return None,
+                Ok(Some(output)) => {
                     let value: Option<Bytes> = output.into_value();
                     parameters.push(Parameter { key: *key, value });
                 }
-                Err(error) => return Verdict::Rejected(format!("the transform of {key:?} cannot be applied: {error}")),
+                Err(error) => return Some(Verdict::Rejected(format!("the transform of {key:?} cannot be applied: {error}"))),
             }
         }
         if let Cow::Owned(plain) = &body {
             parameters.iter_mut().for_each(|parameter| detach(parameter, plain.len()));
         }
-        Verdict::Matched(parameters)
+        Some(Verdict::Matched(parameters))
     }
 }
 

@@ -29,6 +29,7 @@ use crate::error::{ApplyError, Error, Part};
 use crate::output::{Output, Writer};
 use crate::path::Path;
 use crate::source::Readable;
+use crate::stop::Stop;
 use budget::Budget;
 use value::Value;
 
@@ -77,7 +78,15 @@ impl Expression {
         Ok(Self { text: text.to_owned(), whole: Path::parse("$")?, filter: Arc::new(filter) })
     }
 
-    pub(crate) fn apply(&self, event: &impl Readable) -> Result<Output, ApplyError> {
+    /// The value for one event. `None` if it was stopped first.
+    pub(crate) fn apply(&self, event: &impl Readable, stop: &Stop) -> Result<Option<Output>, ApplyError> {
+        match self.evaluate(event, stop) {
+            Err(_) if stop.is_set() => Ok(None),
+            ended => ended.map(Some),
+        }
+    }
+
+    fn evaluate(&self, event: &impl Readable, stop: &Stop) -> Result<Output, ApplyError> {
         let whole = event.find(&self.whole)?;
         let bytes = whole.as_ref().map_or(&b"null"[..], |found| found.as_bytes());
         if has_long_number(bytes) {
@@ -88,7 +97,7 @@ impl Expression {
         // Half a pair of surrogates is no text, and jaq takes none.
         let input = parse_single(&mend_surrogates(bytes))
             .map_err(|_| self.fault("the input", format!("the event of {} bytes is not JSON", bytes.len())))?;
-        let budget = Budget::open();
+        let budget = Budget::open(stop);
         let context = Ctx::<Kind>::new(&self.filter.lut, Vars::new([]));
         let mut outputs = self.filter.id.run((context, Value::new(input)));
         let Some(first) = outputs.next() else {

@@ -15,6 +15,7 @@ mod output;
 mod path;
 mod render;
 mod source;
+mod stop;
 mod template;
 mod transform;
 
@@ -24,4 +25,5 @@ pub use form::Form;
 pub use output::Output;
 pub use path::{Path, Step};
 pub use source::{Found, Readable};
+pub use stop::Stop;
 pub use transform::Transform;

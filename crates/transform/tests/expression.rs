@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use rocketbridge_pattern::{Fixed, JsonEvent, Message, Properties};
-use rocketbridge_transform::{Event, Output, Transform};
+use rocketbridge_transform::{Event, Output, Stop, Transform};
 
 const EVENT: &str = r#"{"id":"m1","data":{"topic":"orders","userProperties":{"colour":"red"},"body":{"price":3.10,"count":2,"long":12345678901234567890,
     "name":"Ann","tags":["b","a","b"],"items":[{"n":1,"k":"x"},{"n":2,"k":"y"}],"text":"{\"in\":[1]}","gone":null}}}"#;
@@ -127,6 +127,25 @@ fn costly_programs_are_stopped() {
         assert_eq!(error, "the program: it costs more than 200000 steps", "{program}");
     }
     assert!(run(&squaring).is_ok());
+}
+
+/// *Scenario*: a flag that is set before a run, one that is set from another thread while heavy runs go on one after the other, and one that is not set.
+/// *Guarantees*: no value and no error once it is set, soon; the same answer as ever if it is not; the next run on the thread is not stopped.
+#[test]
+fn a_run_is_stopped_from_another_thread() {
+    let heavy = Transform::compile("EXPRESSION", Some("last(range(1e12))"), None).expect("well formed");
+    let light = Transform::compile("EXPRESSION", Some(".id"), None).expect("well formed");
+    let event = JsonEvent::new(EVENT);
+    let stop = Stop::default();
+    assert!(heavy.apply_unless(&event, &stop).is_err(), "it ends by its budget");
+    let setter = std::thread::spawn({
+        let stop = stop.clone();
+        move || stop.set()
+    });
+    while heavy.apply_unless(&event, &stop) != Ok(None) {}
+    setter.join().expect("it ends");
+    assert_eq!((heavy.apply_unless(&event, &stop), light.apply_unless(&event, &stop)), (Ok(None), Ok(None)));
+    assert_eq!(light.apply(&event), Ok(Output::Value(Bytes::from_static(b"m1"))));
 }
 
 /// *Scenario*: values that share their parts, so that they stand for far more than they take; values that nest ever deeper; comparisons of large
