@@ -13,6 +13,8 @@ pub const DEFINITIONS: &str = "definitions/";
 pub const SOURCES: &str = "sources/";
 /// The prefix of the events that operators let pass.
 pub const SKIPS: &str = "skips/";
+/// The prefix of what routers remember of partitions.
+pub const PARTITIONS: &str = "partitions/";
 /// The prefix of the requests that were carried out, kept so that a repeated request does nothing twice.
 pub const REQUESTS: &str = "requests/";
 /// Written with every change of a definition, so that a change is made only on the definitions that it was checked against.
@@ -64,6 +66,16 @@ pub fn skips(uid: &str, partition: &str) -> String {
 /// The key of an event that an operator lets pass.
 pub fn skip(uid: &str, partition: &str, offset: u64) -> String {
     format!("{}{offset}", skips(uid, partition))
+}
+
+/// The prefix of what routers remember of the partitions of a stream. `uid` identifies one creation of the stream.
+pub fn partitions(uid: &str) -> String {
+    format!("{PARTITIONS}{}/", part::encode(uid))
+}
+
+/// The key of what routers remember of one partition of a stream.
+pub fn partition(uid: &str, partition: &str) -> String {
+    format!("{}{}", partitions(uid), part::encode(partition))
 }
 
 /// The key of a request that was carried out.

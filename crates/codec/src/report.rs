@@ -38,6 +38,7 @@ pub fn encode_partition(report: PartitionReport) -> proto::PartitionReport {
         maximum_offset: report.maximum_offset,
         in_flight: report.in_flight,
         counts: Some(encode_counts(report.counts)),
+        gone: report.gone.unwrap_or_default(),
         latency_us: u64::try_from(report.latency.as_micros()).unwrap_or(u64::MAX),
         rate: report.rate,
         blocked: report.blocked.map(|blocked| proto::BlockedEvent {
@@ -60,6 +61,7 @@ pub fn encode_counts(counts: OutcomeCounts) -> proto::OutcomeCounts {
         discarded: counts.discarded,
         redelivered: counts.redelivered,
         skipped: counts.skipped,
+        gaps: counts.gaps,
     }
 }
 
@@ -83,7 +85,9 @@ fn decode_partition(report: proto::PartitionReport) -> PartitionReport {
             discarded: counts.discarded,
             redelivered: counts.redelivered,
             skipped: counts.skipped,
+            gaps: counts.gaps,
         },
+        gone: Some(report.gone).filter(|gone| *gone != 0),
         latency: Duration::from_micros(report.latency_us),
         rate: report.rate,
         blocked: report.blocked.map(|blocked| BlockedEvent { offset: blocked.offset, reason: blocked.reason, since: blocked.since_ms }),
@@ -109,7 +113,8 @@ mod tests {
 
     #[test]
     fn a_report_comes_back_whole() {
-        let counts = OutcomeCounts { filtered: 1, delivered: 2, parked: 3, dead_lettered: 4, discarded: 5, redelivered: 6, skipped: 7 };
+        let counts =
+            OutcomeCounts { filtered: 1, delivered: 2, parked: 3, dead_lettered: 4, discarded: 5, redelivered: 6, skipped: 7, gaps: 8 };
         let report = StreamReport {
             stream: "s".into(),
             uid: "u".into(),
@@ -129,6 +134,7 @@ mod tests {
                 blocked: Some(BlockedEvent { offset: 9, reason: "too long".into(), since: 14 }),
                 lag: Some(Duration::from_millis(1_500)),
                 counts_since: Some(1_700_000_000_123),
+                gone: Some(14),
             }],
             discovery: Some(DiscoveryReport { failure: None }),
         };

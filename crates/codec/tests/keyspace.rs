@@ -17,6 +17,7 @@ fn the_documentation_lists_exactly_these_keys() {
         request("uuid"),
         source("uid"),
         format!("{}offset", skips("uid", "partition")),
+        partition("uid", "partition"),
         member("id"),
         LEADER.to_owned(),
         plan("stream"),

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use rocketbridge_model::resolved;
 
 pub use error::{Code, Error, Remedy};
-pub use source::{OpenPartition, Partition, PartitionCommitter, PartitionReader, PullLimits, Pulled, Source};
+pub use source::{OpenPartition, Partition, PartitionCommitter, PartitionReader, PullLimits, Pulled, Source, Survey};
 pub use target::{LaneKey, Target};
 
 /// Makes connectors from definitions. `dyn`, so that services do not depend on the connectors' client libraries.

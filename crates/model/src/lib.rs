@@ -7,7 +7,7 @@
 //! - [`properties`]: RocketMQ user and system properties in their own wire form; [`property`]: the names that are not the user's;
 //! - [`stream`]: the definition of a stream as its user wrote it; [`connection`] and [`network`]: what it refers to; [`dialect`]: whose rules its
 //!   pattern follows;
-//! - [`record`]: a definition as it is stored, with revision and desired state;
+//! - [`record`]: a definition as it is stored, with revision and desired state; [`partition`]: what routers remember of a partition;
 //! - [`validate`]: the rules of definitions, answering all violations at once;
 //! - [`resolved`]: a definition after validation, with every reference followed: what the data path works from;
 //! - [`session`]: what the stages say to each other; [`outcome`]: what became of an event;
@@ -19,6 +19,7 @@ pub mod event;
 pub mod name;
 pub mod network;
 pub mod outcome;
+pub mod partition;
 pub mod properties;
 pub mod property;
 pub mod record;

@@ -122,12 +122,21 @@ pub struct SourceRecord {
     pub source: String,
     /// The source's partitions, sorted.
     pub partitions: Vec<SourcePartition>,
+    /// When the source was first looked at, milliseconds since 1970: the moment of the stream's start. 0 in records of former versions.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub started: i64,
+    /// Whether that first look is still owed: nothing could be asked at the start, so that partitions found now begin with the moment of the start.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub unseen: bool,
+    /// Partitions that were there at the start and could not say where they end: they too begin with the moment of the start.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub awaited: Vec<PartitionId>,
 }
 
 impl SourceRecord {
-    /// A record without partitions.
-    pub fn new(uid: &str, source: &RocketMqSource) -> Self {
-        Self { schema: OLDEST_SCHEMA, uid: uid.to_owned(), source: source.identity(), partitions: Vec::new() }
+    /// A record without partitions, of a stream that starts now (milliseconds since 1970).
+    pub fn new(uid: &str, source: &RocketMqSource, now: i64) -> Self {
+        Self { schema: OLDEST_SCHEMA, uid: uid.to_owned(), source: source.identity(), started: now, ..Self::default() }
     }
 
     /// Whether the record's offsets belong to this source.
@@ -153,4 +162,13 @@ pub struct SourcePartition {
     pub queue: u32,
     /// The offset that the stream began with in it.
     pub origin: u64,
+    /// Since when the source has it no more, milliseconds since 1970; `None` while it has.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub gone: Option<i64>,
+}
+
+// serde asks for a reference.
+#[allow(clippy::trivially_copy_pass_by_ref)]
+fn is_zero(value: &i64) -> bool {
+    *value == 0
 }

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::name::{MemberId, Revision};
+use crate::name::{MemberId, PartitionId, Revision};
+use crate::partition::Gap;
 
 /// States of a stream (names of Alibaba Cloud EventBridge).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -78,6 +79,8 @@ pub struct PartitionReport {
     pub counts_since: Option<i64>,
     /// The event that blocks the partition, if one does.
     pub blocked: Option<BlockedEvent>,
+    /// Since when the source has the partition no more, milliseconds since 1970; `None` while it has.
+    pub gone: Option<i64>,
 }
 
 /// An event that was refused for good and that nothing may pass over: those behind it wait.
@@ -108,6 +111,8 @@ pub struct OutcomeCounts {
     pub redelivered: u64,
     /// An operator let them pass.
     pub skipped: u64,
+    /// Messages that were lost at the source before they were read.
+    pub gaps: u64,
 }
 
 impl OutcomeCounts {
@@ -126,6 +131,7 @@ impl std::ops::AddAssign for OutcomeCounts {
         self.discarded += other.discarded;
         self.redelivered += other.redelivered;
         self.skipped += other.skipped;
+        self.gaps += other.gaps;
     }
 }
 
@@ -152,8 +158,19 @@ pub struct StreamStatus {
     pub counts_since: Option<i64>,
     /// The partitions, sorted.
     pub partitions: Vec<PartitionStatus>,
+    /// What was not read and nobody has acknowledged.
+    pub gaps: Vec<PartitionGap>,
     /// Version of the definition.
     pub revision: Revision,
+}
+
+/// A gap, and where.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PartitionGap {
+    /// The partition.
+    pub partition: PartitionId,
+    /// What was not read.
+    pub gap: Gap,
 }
 
 /// What one partition is doing.

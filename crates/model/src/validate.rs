@@ -17,6 +17,7 @@ mod findings;
 mod instance;
 mod name;
 mod network;
+mod progress;
 mod run;
 mod sink;
 mod source;
@@ -33,6 +34,7 @@ use findings::Findings;
 
 pub use endpoint::endpoint;
 pub use fault::Fault;
+pub use progress::{shared_progress, shares_progress};
 pub use suggest::nearest;
 
 /// What a definition may refer to.

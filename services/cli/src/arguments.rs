@@ -13,7 +13,7 @@ use rocketbridge_node::config::quantity::duration_argument;
 use crate::client::{Settings, Tls};
 use crate::failure::Failure;
 use crate::output::Format;
-use crate::{apply, delete, demo, get, pattern, rocketmq, skip, status, switch, transform};
+use crate::{acknowledge, apply, delete, demo, get, pattern, rocketmq, skip, status, switch, transform};
 
 /// An open event router for Apache RocketMQ.
 #[derive(Clone, Debug, Parser)]
@@ -86,6 +86,8 @@ pub enum Verb {
     Status(status::Arguments),
     /// Let one event of a stream pass without delivering it: the way past an event that blocks its partition
     Skip(skip::Arguments),
+    /// Take as known what of a stream's source was not read
+    Acknowledge(acknowledge::Arguments),
     /// Send to topics and read from them, without a server
     #[command(subcommand)]
     Rocketmq(rocketmq::Verb),

@@ -9,7 +9,7 @@ use rocketbridge_proto::connection::v1::connection_service_client::ConnectionSer
 use rocketbridge_proto::network::v1::network_service_client::NetworkServiceClient;
 use rocketbridge_proto::stream::v1::stream_service_client::StreamServiceClient;
 use rocketbridge_proto::stream::v1::{
-    GetStreamStatusRequest, PauseStreamRequest, SkipEventRequest, StartStreamRequest, Stream, StreamStatus,
+    AcknowledgeGapsRequest, GetStreamStatusRequest, PauseStreamRequest, SkipEventRequest, StartStreamRequest, Stream, StreamStatus,
 };
 use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity};
 
@@ -106,6 +106,14 @@ impl Client {
         let what = format!("read the status of stream/{name}");
         let answer = self.call(&what, async { self.streams().get_stream_status(request).await }).await?;
         answer.status.ok_or_else(|| self.incomplete(&what))
+    }
+
+    /// Takes the gaps of a stream as known. Answers how many there were.
+    pub async fn acknowledge_gaps(&self, name: &str) -> Result<u32, Error> {
+        let request = AcknowledgeGapsRequest { name: name.to_owned() };
+        let what = format!("acknowledge the gaps of stream/{name}");
+        let answer = self.call(&what, async { self.streams().acknowledge_gaps(request).await }).await?;
+        Ok(answer.acknowledged)
     }
 
     pub(crate) fn streams(&self) -> StreamServiceClient<Channel> {

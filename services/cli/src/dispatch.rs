@@ -11,7 +11,7 @@ use crate::client::Client;
 use crate::failure::Failure;
 use crate::output::Console;
 use crate::switch::Switch;
-use crate::{apply, delete, demo, get, pattern, rocketmq, skip, status, switch, transform};
+use crate::{acknowledge, apply, delete, demo, get, pattern, rocketmq, skip, status, switch, transform};
 
 /// Does what the command line says.
 pub fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
@@ -46,6 +46,7 @@ async fn ask(verb: &Verb, shared: &Shared) -> Result<(), Failure> {
         Verb::Delete(arguments) => delete::run(&client, arguments, console).await,
         Verb::Start(arguments) => switch::run(&client, Switch::Running, arguments, console).await,
         Verb::Pause(arguments) => switch::run(&client, Switch::Paused, arguments, console).await,
+        Verb::Acknowledge(arguments) => acknowledge::run(&client, arguments, console).await,
         Verb::Status(arguments) => status::run(&client, arguments, shared.output, console).await,
         Verb::Skip(arguments) => skip::run(&client, arguments, console).await,
         // The others are done without a client.

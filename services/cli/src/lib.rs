@@ -8,6 +8,7 @@
 //!
 //! Results go to standard output, everything else to standard error. Exit statuses: 0 done, 1 refused or failed, 2 wrong usage.
 
+pub mod acknowledge;
 pub mod apply;
 pub mod arguments;
 pub mod client;

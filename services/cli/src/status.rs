@@ -130,6 +130,7 @@ pub(crate) fn show(status: &StreamStatus) -> String {
     text += &format!("lag         {}\n", lag(status));
     text += &format!("delay       {}\n", delay(status));
     text += &format!("outcomes    {}{}\n", outcomes(&status.counts.unwrap_or_default()), since(status));
+    text += &gaps(status);
     if status.partitions.is_empty() {
         return text;
     }
@@ -141,6 +142,25 @@ pub(crate) fn show(status: &StreamStatus) -> String {
     text += &troubles(status);
     if let Owners::Several(table) = owners {
         text += &format!("\n{table}");
+    }
+    text
+}
+
+/// What of the source was not read, until it is acknowledged: the newest gaps.
+fn gaps(status: &StreamStatus) -> String {
+    const SHOWN: usize = 5;
+    let mut text = String::new();
+    for gap in status.gaps.iter().rev().take(SHOWN) {
+        let label = if text.is_empty() { "gaps" } else { "" };
+        text += &format!("{label:<12}{} {}..{} {}\n", gap.partition, gap.from, gap.to, gap.cause);
+    }
+    if status.gaps.len() > SHOWN {
+        text += &format!(
+            "{:<12}and {} more; `rocketbridge acknowledge gaps stream {}` clears them\n",
+            "",
+            status.gaps.len() - SHOWN,
+            status.name
+        );
     }
     text
 }

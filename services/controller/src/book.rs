@@ -16,8 +16,9 @@ use rocketbridge_codec::keyspace;
 use rocketbridge_metastore::{Code, Compare, Entry, Metastore, Transaction};
 use rocketbridge_model::connection::ConnectionDefinition;
 use rocketbridge_model::network::NetworkDefinition;
+use rocketbridge_model::partition::PartitionRecord;
 use rocketbridge_model::record::{Desired, OLDEST_SCHEMA, Record, SkipRecord, SourceRecord, StreamRecord};
-use rocketbridge_model::validate::{Known, resolve};
+use rocketbridge_model::validate::{Known, resolve, shared_progress, shares_progress};
 use rocketbridge_program::Compiler;
 use rocketbridge_runtime::Backoff;
 use uuid::Uuid;
@@ -186,12 +187,48 @@ impl Book {
         Ok(sources)
     }
 
+    /// What routers remember of the partitions of a stream.
+    pub async fn partitions(&self, stream: &StreamRecord) -> Result<Vec<PartitionRecord>, Error> {
+        let listing = self.store.list(&keyspace::partitions(&stream.uid)).await?;
+        listing.entries.iter().map(|entry| Ok(stored::decode(&entry.key, &entry.value)?)).collect()
+    }
+
+    /// Takes the gaps of a stream's partitions as known to its user, up to a moment (milliseconds since 1970). Answers how many there were.
+    /// Routers that write meanwhile lose nothing: each record is compared with what was read.
+    pub async fn acknowledge_gaps(&self, name: &str, moment: i64) -> Result<usize, Error> {
+        let stream = self.get::<StreamRecord>(name).await?;
+        let prefix = keyspace::partitions(&stream.uid);
+        let mut acknowledged = 0;
+        for _ in 0..ATTEMPTS {
+            let mut is_overtaken = false;
+            for entry in self.store.list(&prefix).await?.entries {
+                let mut record: PartitionRecord = stored::decode(&entry.key, &entry.value)?;
+                let before = record.gaps.len();
+                if !record.acknowledge(moment) {
+                    continue;
+                }
+                let gone = before - record.gaps.len();
+                let guard = Compare::ModRevision(entry.key.clone(), entry.mod_revision);
+                if self.commit(Transaction::new().when(guard).put(entry.key, stored::encode(record))).await? {
+                    acknowledged += gone;
+                } else {
+                    is_overtaken = true;
+                }
+            }
+            if !is_overtaken {
+                return Ok(acknowledged);
+            }
+        }
+        Err(Error::Contended)
+    }
+
     async fn create_step<R: Resource>(&self, definition: &R::Definition, request: &Request) -> Result<Step<R>, Error> {
         let name = definition.name();
         definition.check(&self.known().await?, &self.compiler).map_err(Error::Refused)?;
         if self.find::<R>(name).await?.is_some() {
             return Err(Error::AlreadyExists { kind: R::Definition::KIND, name: name.to_owned() });
         }
+        self.check_progress(definition, "").await?;
         Ok(Self::creation(definition.clone(), request))
     }
 
@@ -203,6 +240,7 @@ impl Book {
             }
             check_etag::<R>(name, &update.etag, None)?;
             given.check(&self.known().await?, &self.compiler).map_err(Error::Refused)?;
+            self.check_progress(given, "").await?;
             return Ok(Self::creation(given.clone(), request));
         };
         check_etag(name, &update.etag, Some(&found.record))?;
@@ -213,6 +251,7 @@ impl Book {
         }
         refuse_built_in(&found.record)?;
         definition.check(&self.known().await?, &self.compiler).map_err(Error::Refused)?;
+        self.check_progress(&definition, found.record.uid()).await?;
         if R::Definition::KIND != Kind::Stream {
             self.check_dependents(|known| replace(known, &definition)).await?;
         }
@@ -336,6 +375,18 @@ impl Book {
         let entry = self.store.get(&keyspace::definition(R::Definition::KIND, name)).await?;
         let Some(Entry { key, value, mod_revision, .. }) = entry else { return Ok(None) };
         Ok(Some(Found { record: stored::decode(&key, &value)?, mod_revision }))
+    }
+
+    /// Refuses a stream that would share its progress with another one.
+    async fn check_progress<D: Defines>(&self, definition: &D, uid: &str) -> Result<(), Error> {
+        let known = self.known().await?;
+        let Some(source) = definition.source(uid, &known) else { return Ok(()) };
+        let others = self.list::<StreamRecord>().await?;
+        let shares = |record: &StreamRecord| resolve(record, &known).is_ok_and(|other| shares_progress(&source, &other.source));
+        match others.iter().find(|(name, record)| name != definition.name() && shares(record)) {
+            Some((other, _)) => Err(Error::Refused(vec![shared_progress(&source, other)])),
+            None => Ok(()),
+        }
     }
 
     /// What names the definition, for people.

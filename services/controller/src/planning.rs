@@ -105,10 +105,11 @@ async fn stale_notes(store: &dyn Metastore) -> Result<Vec<String>, rocketbridge_
     Ok(listing.entries.into_iter().filter(stale).map(|entry| entry.key).collect())
 }
 
-/// What was written of a source, and of events that may pass, for streams that are no longer. They are listed before the streams, so that what
+/// What was written of a source and its partitions, and of events that may pass, for streams that are no longer. They are listed before the streams, so that what
 /// belongs to a new stream is never taken for an orphan.
 async fn orphans(store: &dyn Metastore) -> Result<Vec<String>, rocketbridge_metastore::Error> {
     let sources = store.list(keyspace::SOURCES).await?;
+    let partitions = store.list(keyspace::PARTITIONS).await?;
     let skips = store.list(keyspace::SKIPS).await?;
     let streams = store.list(keyspace::folder(Kind::Stream)).await?;
     let (mut wanted, mut folders) = (BTreeSet::new(), BTreeSet::new());
@@ -117,6 +118,7 @@ async fn orphans(store: &dyn Metastore) -> Result<Vec<String>, rocketbridge_meta
             Ok(record) => {
                 wanted.insert(keyspace::source(&record.uid));
                 folders.insert(keyspace::skips_of(&record.uid));
+                folders.insert(keyspace::partitions(&record.uid));
             }
             // A record that this version cannot read may own any of them.
             Err(_) => return Ok(Vec::new()),
@@ -124,6 +126,6 @@ async fn orphans(store: &dyn Metastore) -> Result<Vec<String>, rocketbridge_meta
     }
     let is_wanted = |key: &String| folders.iter().any(|folder| key.starts_with(folder));
     let sources = sources.entries.into_iter().map(|entry| entry.key).filter(|key| !wanted.contains(key));
-    let skips = skips.entries.into_iter().map(|entry| entry.key).filter(|key| !is_wanted(key));
-    Ok(sources.chain(skips).collect())
+    let others = skips.entries.into_iter().chain(partitions.entries).map(|entry| entry.key).filter(|key| !is_wanted(key));
+    Ok(sources.chain(others).collect())
 }

@@ -7,6 +7,7 @@ use rocketbridge_codec::keyspace;
 use rocketbridge_model::connection::ConnectionDefinition;
 use rocketbridge_model::network::NetworkDefinition;
 use rocketbridge_model::record::{Desired, OLDEST_SCHEMA, Record, StreamRecord};
+use rocketbridge_model::resolved::RocketMqSource;
 use rocketbridge_model::validate::{self, Known};
 use rocketbridge_model::{Revision, StreamDefinition, Violation};
 use rocketbridge_program::Compiler;
@@ -26,6 +27,9 @@ pub trait Defines: Described + Guarded + Serialize + DeserializeOwned + Clone + 
 
     /// Whether it refers to a definition of another kind.
     fn refers_to(&self, kind: Kind, name: &str) -> bool;
+
+    /// Where it keeps its progress, if it reads anything and can be resolved. `uid` is the identity of its creation, if it was made.
+    fn source(&self, uid: &str, references: &Known) -> Option<RocketMqSource>;
 }
 
 /// A stored record of a definition.
@@ -44,6 +48,9 @@ pub trait Resource: Stored + Clone + PartialEq + Send + Sync + 'static {
 
     /// Changes the definition and everything that counts changes.
     fn amend(&mut self, definition: Self::Definition, now: i64);
+
+    /// Identity of its creation.
+    fn uid(&self) -> &str;
 
     /// Its etag.
     fn current_etag(&self) -> String;
@@ -80,6 +87,11 @@ impl Defines for StreamDefinition {
             || sink.is_some_and(|connection| connection.value == name)
             || dead_letter.and_then(|arn| arn.split_once('/')).is_some_and(|(connection, _)| connection == name)
     }
+
+    fn source(&self, uid: &str, references: &Known) -> Option<RocketMqSource> {
+        let record = StreamRecord { uid: uid.to_owned(), definition: self.clone(), ..StreamRecord::default() };
+        validate::resolve(&record, references).ok().map(|stream| stream.source)
+    }
 }
 
 impl Defines for ConnectionDefinition {
@@ -96,6 +108,10 @@ impl Defines for ConnectionDefinition {
     fn refers_to(&self, kind: Kind, name: &str) -> bool {
         kind == Kind::Network && self.network == name
     }
+
+    fn source(&self, _uid: &str, _references: &Known) -> Option<RocketMqSource> {
+        None
+    }
 }
 
 impl Defines for NetworkDefinition {
@@ -111,6 +127,10 @@ impl Defines for NetworkDefinition {
 
     fn refers_to(&self, _kind: Kind, _name: &str) -> bool {
         false
+    }
+
+    fn source(&self, _uid: &str, _references: &Known) -> Option<RocketMqSource> {
+        None
     }
 }
 
@@ -151,6 +171,10 @@ impl Resource for StreamRecord {
         self.update_time = now;
     }
 
+    fn uid(&self) -> &str {
+        &self.uid
+    }
+
     fn current_etag(&self) -> String {
         self.etag()
     }
@@ -164,7 +188,7 @@ impl Resource for StreamRecord {
     }
 
     fn companion_folders(&self) -> Vec<String> {
-        vec![keyspace::skips_of(&self.uid)]
+        vec![keyspace::skips_of(&self.uid), keyspace::partitions(&self.uid)]
     }
 }
 
@@ -196,6 +220,10 @@ impl<D: Defines> Resource for Record<D> {
         self.definition = definition;
         self.change += 1;
         self.update_time = now;
+    }
+
+    fn uid(&self) -> &str {
+        &self.uid
     }
 
     fn current_etag(&self) -> String {

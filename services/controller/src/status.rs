@@ -4,9 +4,10 @@
 //! partition whose owner does not answer counts neither as flowing nor as failing, and its owner's silence is the reason that is given.
 
 use rocketbridge_assignment::{UnitId, UnitKind};
+use rocketbridge_model::partition::PartitionRecord;
 use rocketbridge_model::record::{Desired, SourcePartition, SourceRecord, StreamRecord};
 use rocketbridge_model::resolved::RunSettings;
-use rocketbridge_model::status::{PartitionReport, PartitionStatus, State, StreamReport, StreamStatus};
+use rocketbridge_model::status::{PartitionGap, PartitionReport, PartitionStatus, State, StreamReport, StreamStatus};
 use rocketbridge_model::{MemberId, PartitionId};
 
 use crate::reports::Gathered;
@@ -25,25 +26,39 @@ impl<F: Fn(&UnitId) -> Option<MemberId>> OwnerOf for F {
 
 /// What one stream is doing.
 ///
-/// `source` is what routers found of its source, `None` if nothing yet; `run` its settings, `None` if it cannot be resolved.
+/// `source` is what routers found of its source, `None` if nothing yet; `remembered` what they remember of its partitions; `run` its
+/// settings, `None` if it cannot be resolved.
 pub fn derive(
     record: &StreamRecord,
     run: Option<&RunSettings>,
     source: Option<&SourceRecord>,
+    remembered: &[PartitionRecord],
     owners: &dyn OwnerOf,
     gathered: &Gathered,
 ) -> StreamStatus {
     let name = record.definition.name.as_str();
     let evidence = Evidence { name, uid: &record.uid, owners, gathered };
     let mut status = StreamStatus { name: name.to_owned(), revision: record.revision, ..Default::default() };
-    let mut standings = Vec::new();
-    let mut lags = Vec::new();
+    let (mut standings, mut gone, mut lags) = (Vec::new(), Vec::new(), Vec::new());
     for partition in source.map(|source| source.partitions.as_slice()).unwrap_or_default() {
+        let remembered = remembered.iter().find(|record| record.partition == partition.id);
         let report = evidence.report(partition);
-        standings.push(evidence.standing(partition, report));
+        match partition.gone {
+            // What its last owner may still say is about a partition that is gone.
+            Some(_) => gone.extend(unread(partition, remembered)),
+            None => standings.push(evidence.standing(partition, report)),
+        }
         let shard = run.map(|run| run.shard_of(&partition.id));
         let owner = |kind: fn(u32) -> UnitKind| shard.and_then(|shard| owners.owner_of(&UnitId::new(name, kind(shard))));
-        let report = report.cloned().unwrap_or_else(|| PartitionReport { partition: partition.id.to_string(), ..Default::default() });
+        let mut report = report.cloned().unwrap_or_else(|| {
+            // Nobody reads it: what was last known of it is better than nothing.
+            let known = remembered.map(|record| (record.committed, record.maximum)).unwrap_or_default();
+            let partition = partition.id.to_string();
+            PartitionReport { partition, committed_offset: known.0, maximum_offset: known.1, ..Default::default() }
+        });
+        report.gone = partition.gone;
+        let gaps = remembered.map(|record| record.gaps.as_slice()).unwrap_or_default();
+        status.gaps.extend(gaps.iter().map(|gap| PartitionGap { partition: partition.id.clone(), gap: *gap }));
         status.rate += report.rate;
         status.delay = status.delay.max(report.latency);
         status.backlog += report.maximum_offset.saturating_sub(report.committed_offset);
@@ -62,10 +77,25 @@ pub fn derive(
     (status.state, status.reason) = match record.desired {
         Desired::Ready => (State::Ready, None),
         Desired::Paused => (State::Paused, None),
+        // All of them are gone: a broker that is away for long, or a topic that was taken off it.
+        Desired::Running if standings.is_empty() && !status.partitions.is_empty() => {
+            let reason = evidence.discovery_failure().unwrap_or_else(|| summary(&gone.iter().map(String::as_str).collect::<Vec<_>>()));
+            let reason = if reason.is_empty() { "the source has none of its partitions any more".to_owned() } else { reason };
+            (State::RunningFailed, Some(reason))
+        }
         Desired::Running if standings.is_empty() => evidence.without_partitions(source.is_some()),
         Desired::Running => judge(&standings, evidence.discovery_failure()),
     };
+    if status.state == State::Running && status.reason.is_none() && !gone.is_empty() {
+        status.reason = Some(summary(&gone.iter().map(String::as_str).collect::<Vec<_>>()));
+    }
     status
+}
+
+/// What a partition that has left the source still held, if anything.
+fn unread(partition: &SourcePartition, remembered: Option<&PartitionRecord>) -> Option<String> {
+    let unread = remembered.map(|record| record.maximum.saturating_sub(record.committed)).filter(|unread| *unread > 0)?;
+    Some(format!("partition {}: it has left the source, with {unread} messages that were not read", partition.id))
 }
 
 /// How one partition stands.
@@ -199,6 +229,7 @@ mod tests {
     use std::time::Duration;
 
     use rocketbridge_model::StreamDefinition;
+    use rocketbridge_model::partition::{Gap, GapCause};
     use rocketbridge_model::status::{DiscoveryReport, OutcomeCounts};
 
     use super::*;
@@ -209,8 +240,9 @@ mod tests {
     }
 
     fn source(partitions: u32) -> SourceRecord {
-        let partition = |queue| SourcePartition { id: PartitionId::new(format!("b/{queue}")), broker: "b".into(), queue, origin: 100 };
-        SourceRecord { schema: 1, uid: "u".into(), source: String::new(), partitions: (0..partitions).map(partition).collect() }
+        let partition =
+            |queue| SourcePartition { id: PartitionId::new(format!("b/{queue}")), broker: "b".into(), queue, origin: 100, gone: None };
+        SourceRecord { schema: 1, uid: "u".into(), partitions: (0..partitions).map(partition).collect(), ..Default::default() }
     }
 
     fn told(partitions: Vec<PartitionReport>, discovery: Option<&str>) -> Gathered {
@@ -236,7 +268,7 @@ mod tests {
     }
 
     fn state(desired: Desired, source: Option<SourceRecord>, gathered: &Gathered) -> (State, Option<String>) {
-        let status = derive(&record(desired), None, source.as_ref(), &r1, gathered);
+        let status = derive(&record(desired), None, source.as_ref(), &[], &r1, gathered);
         (status.state, status.reason)
     }
 
@@ -256,7 +288,7 @@ mod tests {
         assert_eq!(state(Desired::Running, None, &told(Vec::new(), None)), (State::Starting, None));
         let failed = state(Desired::Running, None, &told(Vec::new(), Some("connect to ns:9876: refused")));
         assert_eq!(failed, (State::StartingFailed, Some("connect to ns:9876: refused".into())));
-        let nobody = derive(&record(Desired::Running), None, None, &|_: &UnitId| None, &Gathered::default());
+        let nobody = derive(&record(Desired::Running), None, None, &[], &|_: &UnitId| None, &Gathered::default());
         assert_eq!((nobody.state, nobody.reason.as_deref()), (State::Starting, Some("no router has taken the stream on yet")));
         let empty = state(Desired::Running, Some(source(0)), &Gathered::default());
         assert_eq!(empty, (State::Starting, Some("the source has no partitions".into())));
@@ -305,6 +337,34 @@ mod tests {
         assert_eq!(state(Desired::Running, Some(source(1)), &late).1, Some("member r1 did not answer in time".into()));
     }
 
+    /// *Scenario*: one of two queues leaves the topic's route with 200 messages unread and its last owner failing; then another one of nothing unread;
+    /// then all. *Guarantees*: the stream goes on as RUNNING and says what was not read; what was read to its end is not told of; a lag of 200
+    /// is shown, not 0; and a stream with nothing left to read has failed.
+    #[test]
+    fn a_partition_that_is_gone_is_told_with_what_was_unread() {
+        let remembered = |queue: u32, committed| PartitionRecord {
+            partition: PartitionId::new(format!("b/{queue}")),
+            committed,
+            maximum: 300,
+            gaps: vec![Gap { from: 5, to: 9, at: 1, cause: GapCause::Retention }],
+            ..Default::default()
+        };
+        let mut both = source(2);
+        both.partitions[1].gone = Some(7);
+        let gathered = told(vec![PartitionReport { maximum_offset: 100, ..partition(0, true, "", 100) }], None);
+        let status = |source: &SourceRecord, committed| {
+            derive(&record(Desired::Running), None, Some(source), &[remembered(1, committed)], &r1, &gathered)
+        };
+        let unread = status(&both, 100);
+        let reason = "partition b/1: it has left the source, with 200 messages that were not read";
+        assert_eq!((unread.state, unread.reason.as_deref(), unread.backlog), (State::Running, Some(reason), 200));
+        assert_eq!((unread.partitions[1].report.gone, unread.gaps.len()), (Some(7), 1));
+        assert_eq!((status(&both, 300).state, status(&both, 300).reason), (State::Running, None));
+        both.partitions[0].gone = Some(8);
+        assert_eq!((status(&both, 100).state, status(&both, 100).reason.as_deref()), (State::RunningFailed, Some(reason)));
+        assert_eq!(status(&both, 300).state, State::RunningFailed);
+    }
+
     /// *Scenario*: a former owner and a former creation of the stream still tell. *Guarantees*: neither is believed.
     #[test]
     fn only_the_latest_owner_of_this_creation_counts() {
@@ -322,7 +382,7 @@ mod tests {
     #[test]
     fn the_age_of_what_nobody_speaks_for_is_not_known() {
         let caught_up = || PartitionReport { lag: Some(Duration::ZERO), ..partition(0, true, "", 110) };
-        let lag = |desired, partitions| derive(&record(desired), None, Some(&source(2)), &r1, &told(partitions, None)).lag;
+        let lag = |desired, partitions| derive(&record(desired), None, Some(&source(2)), &[], &r1, &told(partitions, None)).lag;
         assert_eq!(lag(Desired::Running, vec![caught_up()]), None);
         assert_eq!(lag(Desired::Paused, Vec::new()), None);
         let other = PartitionReport { lag: Some(Duration::from_secs(3)), ..partition(1, true, "", 100) };
@@ -358,7 +418,7 @@ mod tests {
             _ => None,
         };
         let gathered = told(vec![report(0, 1.5, 3), report(1, 2.0, 7)], None);
-        let status = derive(&record(Desired::Running), Some(&run), Some(&source(2)), &owners, &gathered);
+        let status = derive(&record(Desired::Running), Some(&run), Some(&source(2)), &[], &owners, &gathered);
         assert_eq!((status.rate, status.delay, status.backlog), (3.5, Duration::from_millis(7), 14));
         assert_eq!((status.lag, status.counts_since), (Some(Duration::from_secs(7)), Some(1_700_000_002_000)));
         assert_eq!((status.counts.delivered, status.counts.redelivered), (10, 2));

@@ -35,7 +35,8 @@ fn push(units: &mut Vec<Unit>, record: &StreamRecord, stream: &Stream, source: O
         Near { region: region(&stream.target.connection), network: network(connection.map(|connection| connection.value.as_str()), known) };
     let filter = Near { region: near_source.region.clone(), network: None };
     units.push(near_source.unit(stream, UnitKind::Discovery));
-    for partition in source.map(|source| source.partitions.as_slice()).unwrap_or_default() {
+    let partitions = source.map(|source| source.partitions.as_slice()).unwrap_or_default();
+    for partition in partitions.iter().filter(|partition| partition.gone.is_none()) {
         units.push(near_source.unit(stream, UnitKind::Partition(partition.id.clone())));
     }
     for shard in 0..stream.run.shards {
@@ -106,11 +107,13 @@ mod tests {
         units.iter().map(show).collect()
     }
 
-    /// *Scenario*: a running stream between two regions. *Guarantees*: it is read and filtered near its source and delivered near its target.
+    /// *Scenario*: a running stream between two regions, one of whose partitions has left the source. *Guarantees*: it is read and filtered near its
+    /// source and delivered near its target; nobody owns what is gone.
     #[test]
     fn a_running_stream_has_units_near_both_ends() {
         let partition = |id: &str| SourcePartition { id: PartitionId::new(id), ..Default::default() };
-        let source = SourceRecord { partitions: vec![partition("b/0"), partition("b/1")], ..Default::default() };
+        let gone = SourcePartition { gone: Some(1), ..partition("b/2") };
+        let source = SourceRecord { partitions: vec![partition("b/0"), partition("b/1"), gone], ..Default::default() };
         let sources = BTreeMap::from([("uid of s".to_owned(), source)]);
         assert_eq!(
             shown(&units(&[stream("s", Desired::Running)], &sources, &known())),

@@ -9,7 +9,8 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use futures::future::BoxFuture;
 use rocketbridge_connector::{
-    Code, Error, LaneKey, OpenPartition, Partition, PartitionCommitter, PartitionReader, PullLimits, Pulled, Registry, Source, Target,
+    Code, Error, LaneKey, OpenPartition, Partition, PartitionCommitter, PartitionReader, PullLimits, Pulled, Registry, Source, Survey,
+    Target,
 };
 use rocketbridge_harness::{Api, Route, eventually};
 use rocketbridge_metastore::Embedded;
@@ -70,6 +71,11 @@ impl Source for Connector {
         Box::pin(async move { Ok(if position == StartPosition::Latest { u64::MAX / 2 } else { 0 }) })
     }
 
+    fn survey<'a>(&'a self, _: &'a Partition, _: &'a [u64]) -> BoxFuture<'a, Result<Survey, Error>> {
+        let survey = Survey { minimum: 0, maximum: u64::MAX / 2, landmarks: Vec::new(), is_from_master: true };
+        Box::pin(async move { Ok(survey) })
+    }
+
     fn open<'a>(&'a self, partition: &'a Partition) -> BoxFuture<'a, Result<OpenPartition, Error>> {
         let open = OpenPartition { reader: Box::new(Reader(self.0.clone(), partition.queue)), committer: Box::new(Committer) };
         Box::pin(async move { Ok(open) })
@@ -89,7 +95,7 @@ impl PartitionReader for Reader {
                 attributes: None,
             };
             let events = (0..count).map(event).collect();
-            Ok(Pulled { events, next_offset: offset + count as u64, minimum_offset: 0, maximum_offset: u64::MAX / 2 })
+            Ok(Pulled { events, next_offset: offset + count as u64, minimum_offset: 0, maximum_offset: u64::MAX / 2, missing: Vec::new() })
         })
     }
 }

@@ -48,6 +48,11 @@ impl Allotment {
         self.holds(held);
     }
 
+    /// Bytes that were read are not handed on.
+    pub(crate) fn returned(&self, read: u64) {
+        self.0.share.remove(read);
+    }
+
     /// The ledger holds so much now.
     pub(crate) fn holds(&self, held: usize) {
         let now = held as u64;

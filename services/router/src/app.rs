@@ -58,6 +58,7 @@ impl Router {
                     epoch: claim.epoch,
                     authority: claim.authority,
                     gauge: gauge.clone(),
+                    definition: self.surroundings.definitions.follow(&unit.stream),
                     skips: self.skips.clone(),
                     surroundings: self.surroundings.clone(),
                     draining: stop,
@@ -68,11 +69,12 @@ impl Router {
                 let report = Arc::new(Mutex::new(DiscoveryReport::default()));
                 let discovery = Discovery {
                     stream: unit.stream.clone(),
-                    definitions: self.surroundings.definitions.clone(),
+                    definition: self.surroundings.definitions.follow(&unit.stream),
                     registry: self.surroundings.registry.clone(),
                     store: self.surroundings.store.clone(),
                     interval: self.surroundings.settings.discovery_interval,
                     report: report.clone(),
+                    missing: HashMap::new(),
                 };
                 (self.spawn(name, discovery.run(stop)), Tells::Discovery(report))
             }

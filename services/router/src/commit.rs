@@ -8,9 +8,11 @@ use std::time::Duration;
 use rocketbridge_assignment::Authority;
 use rocketbridge_connector::PartitionCommitter;
 use tokio::sync::{mpsc, watch};
+use tokio::time::Instant;
 use tokio_util::task::AbortOnDropHandle;
 
 use crate::gauge::Gauge;
+use crate::notices::Notices;
 use crate::skips::PartitionSkips;
 
 /// The committer of one open partition.
@@ -18,7 +20,7 @@ pub(crate) struct Commit {
     target: watch::Sender<u64>,
     /// Holds one message: the wish to be told when everything is committed.
     flush: mpsc::Sender<tokio::sync::oneshot::Sender<()>>,
-    _task: AbortOnDropHandle<()>,
+    task: AbortOnDropHandle<()>,
 }
 
 impl Commit {
@@ -33,10 +35,10 @@ impl Commit {
     ) -> Self {
         let (target, targets) = watch::channel(committed);
         let (flush, flushes) = mpsc::channel(1);
-        let worker = Worker { committer, committed, interval, authority, gauge, skips };
+        let worker = Worker { committer, committed, interval, authority, gauge, skips, notices: Notices::default() };
         // Not spawned through the process's tasks: it lives and dies with this handle, and a drain flushes it first.
         let task = AbortOnDropHandle::new(tokio::spawn(worker.run(targets, flushes)));
-        Self { target, flush, _task: task }
+        Self { target, flush, task }
     }
 
     /// Every event before this offset has ended.
@@ -46,6 +48,11 @@ impl Commit {
             *target = offset.max(*target);
             newer
         });
+    }
+
+    /// Commits nothing any more, whatever comes.
+    pub(crate) fn halt(&self) {
+        self.task.abort();
     }
 
     /// Commits what is due now, and returns when that was tried.
@@ -64,6 +71,7 @@ struct Worker {
     authority: Authority,
     gauge: Gauge,
     skips: PartitionSkips,
+    notices: Notices,
 }
 
 impl Worker {
@@ -114,7 +122,11 @@ impl Worker {
                 self.gauge.committed(target);
                 self.skips.forget(target).await;
             }
-            Err(error) => tracing::warn!(%error, offset = target, "commit failed, tried again with the next"),
+            Err(error) => {
+                if let Some(untold) = self.notices.is_news(error.reason.clone(), Instant::now()) {
+                    tracing::warn!(%error, offset = target, untold, "commit failed, tried again with the next");
+                }
+            }
         }
     }
 }

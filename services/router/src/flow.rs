@@ -13,10 +13,11 @@ use std::time::Duration;
 
 use futures::future::OptionFuture;
 use rocketbridge_assignment::Authority;
+use rocketbridge_connector::Pulled;
 use rocketbridge_delivery::{Allowance, Ledger};
 use rocketbridge_mesh::{Downlink, News, patience};
 use rocketbridge_model::resolved::Stream;
-use rocketbridge_model::session::{Answer, Batch, FilterRequest, Trouble};
+use rocketbridge_model::session::{Answer, Batch, FilterRequest};
 use rocketbridge_model::{Outcome, OutcomeRange, PartitionId};
 use tokio::time::{Instant, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
@@ -24,7 +25,8 @@ use tokio_util::sync::CancellationToken;
 use crate::allotment::{self, Allotment};
 use crate::commit::Commit;
 use crate::config::Settings;
-use crate::definitions::Definitions;
+use crate::definitions::Followed;
+use crate::error::Error;
 use crate::gauge::{Gauge, Tally};
 use crate::horizon::Horizon;
 use crate::passing::Passing;
@@ -45,6 +47,8 @@ pub(crate) enum End {
     Fenced,
     /// The definition changed: begin again with the new one.
     Changed,
+    /// The source is not what was read any more: begin again where that leads. Nothing was committed since it was noticed.
+    Moved,
 }
 
 /// One open source under one definition.
@@ -55,7 +59,7 @@ pub(crate) struct Flow {
     pub(crate) allotment: Allotment,
     pub(crate) downlink: Downlink<FilterRequest>,
     pub(crate) passing: Passing,
-    pub(crate) definitions: Definitions,
+    pub(crate) definition: Followed,
     pub(crate) stream: Arc<Stream>,
     pub(crate) partition: PartitionId,
     pub(crate) gauge: Gauge,
@@ -82,14 +86,6 @@ enum Phase {
 /// The longest that the last commit of a flow may take: what is not committed by then is repeated.
 const LAST_COMMIT: Duration = Duration::from_millis(500);
 
-/// Whether the source is still what it was.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Source {
-    Same,
-    /// Its offsets begin again: what is under way ends, then the partition is opened anew.
-    MadeAnew,
-}
-
 impl Phase {
     fn closed(self) -> Self {
         match self {
@@ -100,7 +96,17 @@ impl Phase {
 }
 
 impl Flow {
-    pub(crate) async fn run(mut self) -> Result<End, String> {
+    /// Runs until it ends. What is under way then is sent again by whoever opens the partition next.
+    pub(crate) async fn run(mut self) -> Result<End, Error> {
+        let end = self.flow().await;
+        // What was read last is on record already where the source moved, and is not ours to write where the ownership is gone.
+        if matches!(end, Ok(End::Drained | End::Changed) | Err(_)) && self.authority.is_valid() {
+            self.reader.finish(self.gauge.committed_offset()).await;
+        }
+        end
+    }
+
+    async fn flow(&mut self) -> Result<End, Error> {
         let mut allowance = Allowance::default();
         let mut is_open = false;
         let mut phase = Phase::Flowing;
@@ -110,6 +116,7 @@ impl Flow {
             let until = match phase {
                 Phase::Flowing => None,
                 Phase::Closing { until, .. } => Some(until),
+                Phase::Closed(End::Moved) => return Ok(End::Moved),
                 Phase::Closed(end) => {
                     self.commit_last().await;
                     return Ok(end);
@@ -129,8 +136,8 @@ impl Flow {
                     News::Finished | News::Down(_) if !is_flowing => phase = phase.closed(),
                     news => self.hear(news, &mut is_open, &mut allowance)?,
                 },
-                () = self.definitions.changed(), if is_flowing => {
-                    match self.definitions.stream(&self.stream.name) {
+                () = self.definition.changed(), if is_flowing => {
+                    match self.definition.stream() {
                         // Compared whole: a connection that changed does not change the stream's revision.
                         Ok(now) if *now == *self.stream => {}
                         // A removed stream drains as its plan goes; one that cannot be used any more goes on as it was.
@@ -149,12 +156,19 @@ impl Flow {
                     }
                 },
                 () = self.passing.changed(), if is_flowing => self.let_pass(),
-                read = self.reader.next(), if may_read => {
-                    if self.take(read)? == Source::MadeAnew {
-                        phase = self.close(End::Changed);
+                read = self.reader.next(), if may_read => match read {
+                    Some(Read::Pulled(pulled)) => {
+                        self.take(pulled);
+                        self.let_pass();
                     }
-                    self.let_pass();
-                }
+                    Some(Read::Failing(error)) => self.gauge.source(Some(error.to_string())),
+                    Some(Read::Moved) => {
+                        // The offsets of what is under way mean nothing in what the source is now.
+                        self.commit.halt();
+                        phase = self.close(End::Moved);
+                    }
+                    None => return Err(Error::ReaderEnded),
+                },
                 _ = heartbeat.tick() => if !self.authority.is_valid() {
                     return Ok(End::Fenced);
                 },
@@ -178,7 +192,7 @@ impl Flow {
         }
     }
 
-    fn hear(&mut self, news: News, is_open: &mut bool, allowance: &mut Allowance) -> Result<(), String> {
+    fn hear(&mut self, news: News, is_open: &mut bool, allowance: &mut Allowance) -> Result<(), Error> {
         match news {
             News::Opened(credit) => {
                 let repeated = self.ledger.restart();
@@ -216,7 +230,7 @@ impl Flow {
         Ok(())
     }
 
-    fn resolve(&mut self, ranges: &[OutcomeRange]) -> Result<(), String> {
+    fn resolve(&mut self, ranges: &[OutcomeRange]) -> Result<(), Error> {
         let mut tally = Tally::default();
         for range in ranges {
             let (stream, partition) = (&self.stream.name, &self.partition);
@@ -226,7 +240,7 @@ impl Flow {
                 }
                 tally.count(&ended);
             });
-            resolved.map_err(|error| format!("the filter broke the protocol: {error}"))?;
+            resolved?;
             if !range.outcome.acknowledges() {
                 self.gauge.repeated(range.count as usize);
             }
@@ -259,32 +273,14 @@ impl Flow {
         self.commit.advance(self.ledger.committable());
     }
 
-    fn take(&mut self, read: Option<Result<Read, rocketbridge_connector::Error>>) -> Result<Source, String> {
-        match read {
-            Some(Ok(Read::Pulled(pulled))) => {
-                self.gauge.maximum(pulled.maximum_offset);
-                let read = allotment::size(&pulled.events);
-                self.ledger.admit(pulled.events, pulled.next_offset);
-                self.allotment.admitted(read, self.ledger.held());
-            }
-            Some(Ok(Read::Skipped(skip))) => {
-                tracing::error!(
-                    stream = %self.stream.name, partition = %self.partition, from = skip.from, to = skip.to,
-                    "the source no longer stores the next offset: events were lost before they were read, or the topic was made anew"
-                );
-                if skip.to < skip.from {
-                    return Ok(Source::MadeAnew);
-                }
-                let reason = format!("offsets {} to {} are no longer stored in the source and were not read", skip.from, skip.to);
-                self.gauge.trouble(Some(Trouble { reason, ..Trouble::default() }));
-                self.ledger.admit(Vec::new(), skip.to);
-            }
-            Some(Err(error)) => return Err(error.to_string()),
-            None => return Err("the reader ended".to_owned()),
-        }
+    fn take(&mut self, pulled: Pulled) {
+        self.gauge.source(None);
+        self.gauge.maximum(pulled.maximum_offset);
+        let read = allotment::size(&pulled.events);
+        self.ledger.admit(pulled.events, pulled.next_offset);
+        self.allotment.admitted(read, self.ledger.held());
         self.tell_progress();
         self.commit.advance(self.ledger.committable());
-        Ok(Source::Same)
     }
 }
 

@@ -10,6 +10,8 @@ use rocketbridge_model::session::Trouble;
 use rocketbridge_model::status::{BlockedEvent, PartitionReport};
 use rocketbridge_model::{Epoch, Event, Outcome, PartitionId};
 
+use crate::clock;
+
 /// The rate is that of this long.
 const RATE_WINDOW: Duration = Duration::from_secs(5);
 
@@ -19,6 +21,10 @@ pub(crate) struct Gauge(Arc<Mutex<State>>);
 
 struct State {
     report: PartitionReport,
+    /// Why the source cannot be read, while everything else goes on.
+    source: Option<String>,
+    /// Events that had ended when progress was asked for last.
+    seen: u64,
     /// Events ended, by when: one entry a tenth of a second at most.
     ended: VecDeque<(Instant, u64)>,
     /// Offset of the event that blocked last, and since when.
@@ -41,14 +47,42 @@ struct Age {
 
 impl Gauge {
     pub(crate) fn new(partition: &PartitionId, epoch: Epoch) -> Self {
-        let report =
-            PartitionReport { partition: partition.to_string(), epoch: epoch.0, counts_since: Some(now()), ..PartitionReport::default() };
-        Self(Arc::new(Mutex::new(State { report, ended: VecDeque::new(), blocked_since: None, age: Age::default() })))
+        let report = PartitionReport {
+            partition: partition.to_string(),
+            epoch: epoch.0,
+            counts_since: Some(clock::now()),
+            ..PartitionReport::default()
+        };
+        Self(Arc::new(Mutex::new(State {
+            report,
+            source: None,
+            seen: 0,
+            ended: VecDeque::new(),
+            blocked_since: None,
+            age: Age::default(),
+        })))
     }
 
-    /// Whether source and session are open.
-    pub(crate) fn is_flowing(&self) -> bool {
-        self.0.lock().report.flowing
+    /// Whether an event has ended since this was asked last.
+    pub(crate) fn takes_progress(&self) -> bool {
+        let mut state = self.0.lock();
+        let ended = state.report.counts.ended();
+        std::mem::replace(&mut state.seen, ended) != ended
+    }
+
+    /// The source cannot be read, or can be again. What was read goes on meanwhile.
+    pub(crate) fn source(&self, failure: Option<String>) {
+        self.0.lock().source = failure;
+    }
+
+    /// Messages were lost at the source before they were read.
+    pub(crate) fn lost(&self, messages: u64) {
+        self.0.lock().report.counts.gaps += messages;
+    }
+
+    /// The offset that was committed last.
+    pub(crate) fn committed_offset(&self) -> u64 {
+        self.0.lock().report.committed_offset
     }
 
     /// Why nothing flows, or why it waits.
@@ -81,7 +115,7 @@ impl Gauge {
         });
         let blocked = blocked_offset.map(|offset| {
             // The same event blocks since it first did, though sessions come and go and its reason may change.
-            let (_, since) = state.blocked_since.filter(|(former, _)| *former == offset).unwrap_or_else(|| (offset, now()));
+            let (_, since) = state.blocked_since.filter(|(former, _)| *former == offset).unwrap_or_else(|| (offset, clock::now()));
             state.blocked_since = Some((offset, since));
             BlockedEvent { offset, reason, since }
         });
@@ -149,6 +183,10 @@ impl Gauge {
         let events: u64 = state.ended.iter().map(|(_, events)| events).sum();
         let span = state.ended.front().map_or(RATE_WINDOW, |(first, _)| now.duration_since(*first).max(Duration::from_secs(1)));
         let mut report = state.report.clone();
+        if let Some(failure) = &state.source {
+            report.flowing = false;
+            report.failure = Some(failure.clone());
+        }
         report.rate = events as f64 / span.as_secs_f64();
         if events == 0 {
             report.latency = Duration::ZERO;

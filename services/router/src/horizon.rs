@@ -62,6 +62,10 @@ mod tests {
             Box::pin(async { Ok(100) })
         }
 
+        fn survey<'a>(&'a self, _: &'a Partition, _: &'a [u64]) -> BoxFuture<'a, Result<rocketbridge_connector::Survey, Error>> {
+            unreachable!("only the end is asked for")
+        }
+
         fn open<'a>(&'a self, _: &'a Partition) -> BoxFuture<'a, Result<OpenPartition, Error>> {
             unreachable!("only the end is asked for")
         }

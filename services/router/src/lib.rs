@@ -7,21 +7,35 @@
 //! - [`definitions`]: the streams as they should run now, references followed;
 //! - [`discovery`]: finds the partitions of a source and writes down where each begins;
 //! - [`sources`]: that record;
-//! - [`partition`]: the life of one owned partition; [`flow`]: its loop while a source and a session are open;
-//! - [`reader`]: reads ahead; [`commit`]: commits behind; [`skips`] and [`passing`]: events that operators let pass;
-//! - [`allotment`]: what a partition may hold of the process's memory;
-//! - [`gauge`]: what is told of a partition; [`horizon`]: where its source ends, while nothing is read;
+//! - [`partition`]: the life of one owned partition; [`opening`]: where it is read from; [`flow`]: its loop while a source and a session are open;
+//! - [`reader`]: reads ahead, within what [`bucket`] allows; [`commit`]: commits behind; [`skips`] and [`passing`]: events that
+//!   operators let pass; [`allotment`]: what a partition may hold of the
+//!   process's memory;
+//! - [`continuity`]: whether a partition is still what was read of it; [`bearing`]: asks its source for that; [`logbook`]: what is remembered
+//!   for it across restarts;
+//! - [`gauge`]: what is told of a partition; [`error`] and [`notices`]: what is told of failures, and how often; [`horizon`]: where its source ends,
+//!   while nothing is read;
 //! - [`config`]: windows and intervals; [`surroundings`]: what partitions need of their process.
 
 mod allotment;
 pub mod app;
+mod bearing;
+mod bucket;
+mod clock;
 mod commit;
 pub mod config;
+mod continuity;
 pub mod definitions;
 mod discovery;
+mod error;
+#[cfg(test)]
+mod fake;
 mod flow;
 mod gauge;
 mod horizon;
+mod logbook;
+mod notices;
+mod opening;
 mod partition;
 mod passing;
 mod reader;

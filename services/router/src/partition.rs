@@ -9,19 +9,27 @@ use rocketbridge_delivery::Ledger;
 use rocketbridge_mesh::Downlink;
 use rocketbridge_mesh::downlink::UnitOwner;
 use rocketbridge_model::record::SourcePartition;
-use rocketbridge_model::resolved::{StartPosition, Stream};
+use rocketbridge_model::resolved::Stream;
 use rocketbridge_model::session::Open;
 use rocketbridge_model::{Epoch, Origin, PartitionId};
-use rocketbridge_runtime::{Backoff, Chain};
+use rocketbridge_runtime::{Backoff, Retry};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::allotment::Allotment;
+use crate::bearing::Bearing;
+use crate::bucket::Bucket;
 use crate::commit::Commit;
+use crate::definitions::Followed;
+use crate::error::Error;
 use crate::flow::{End, Flow};
 use crate::gauge::Gauge;
 use crate::horizon::Horizon;
+use crate::logbook::Logbook;
+use crate::notices::Notices;
+use crate::opening::Opening;
 use crate::passing::Passing;
-use crate::reader::Reader;
+use crate::reader::{Reader, Reading};
 use crate::skips::Skips;
 use crate::sources;
 use crate::surroundings::Surroundings;
@@ -33,120 +41,128 @@ pub(crate) struct OwnedPartition {
     pub(crate) epoch: Epoch,
     pub(crate) authority: Authority,
     pub(crate) gauge: Gauge,
+    pub(crate) definition: Followed,
     pub(crate) skips: Skips,
     pub(crate) surroundings: Surroundings,
     /// Asks it to stop reading, to let what is under way end, and to commit.
     pub(crate) draining: CancellationToken,
 }
 
+/// The partition's place among those that its source has now.
+#[derive(Clone, Copy)]
+struct Place {
+    rank: usize,
+    count: usize,
+}
+
 impl OwnedPartition {
     /// Runs until it has drained, or its authority is gone. Dropped, it stops at once; what was not committed is repeated.
     pub(crate) async fn run(mut self) {
         let mut backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(2));
-        let mut told: Option<String> = None;
+        let mut notices = Notices::default();
         let draining = self.draining.clone();
-        self.surroundings.definitions.ready().await;
+        self.definition.ready().await;
         while !draining.is_cancelled() && self.authority.is_valid() {
             // Opening asks brokers, which may take its time and has no effect that must be seen to its end.
             let opened = tokio::select! {
                 biased;
                 () = draining.cancelled() => return,
-                opened = self.open(&mut backoff) => opened,
+                opened = self.open() => opened,
             };
-            let ended = match opened {
-                Ok(flow) => flow.run().await,
-                Err(reason) => Err(reason),
+            let error = match opened {
+                Ok(flow) => match flow.run().await {
+                    Ok(End::Drained | End::Fenced) => return,
+                    Ok(End::Changed | End::Moved) => {
+                        backoff.reset();
+                        continue;
+                    }
+                    Err(error) => error,
+                },
+                Err(error) => error,
             };
-            match ended {
-                Ok(End::Drained | End::Fenced) => return,
-                Ok(End::Changed) => backoff.reset(),
-                Err(reason) => {
-                    // The same reason again, without having flowed between, is no news: it is tried many times a minute.
-                    if self.gauge.is_flowing() {
-                        told = None;
-                    }
-                    if told.as_ref() == Some(&reason) {
-                        tracing::debug!(stream = %self.stream, partition = %self.partition, %reason, "partition does not flow, tried again");
-                    } else {
-                        tracing::warn!(stream = %self.stream, partition = %self.partition, %reason, "partition does not flow, tried again");
-                        told = Some(reason.clone());
-                    }
-                    self.gauge.fails(reason);
-                    tokio::select! {
-                        biased;
-                        () = self.draining.cancelled() => return,
-                        () = self.surroundings.definitions.changed() => {}
-                        () = tokio::time::sleep(backoff.next_delay()) => {}
-                    }
-                }
+            // Progress, and nothing else, starts the backoff over: an open that leads nowhere is no progress.
+            if self.gauge.takes_progress() {
+                backoff.reset();
+            }
+            if let Some(untold) = notices.is_news(error.sameness(), Instant::now()) {
+                tracing::warn!(
+                    stream = %self.stream, partition = %self.partition, offset = self.gauge.committed_offset(), code = ?error.code(), %error, untold,
+                    "partition does not flow, tried again"
+                );
+            }
+            self.gauge.fails(error.to_string());
+            if error.retry() == Retry::Fenced {
+                return;
+            }
+            tokio::select! {
+                biased;
+                () = draining.cancelled() => return,
+                () = self.definition.changed() => {}
+                () = tokio::time::sleep(backoff.next_delay()) => {}
             }
         }
     }
 
-    /// One definition, one open source.
-    async fn open(&mut self, backoff: &mut Backoff) -> Result<Flow, String> {
-        let stream = self.surroundings.definitions.stream(&self.stream).map_err(|error| error.to_string())?;
-        let (known, partitions) = self.known(&stream).await?;
+    /// Opens the source under the definition of now.
+    async fn open(&mut self) -> Result<Flow, Error> {
+        let stream = self.definition.stream()?;
+        let (known, place) = self.known(&stream).await?;
         let partition = Partition { id: known.id.clone(), broker: known.broker.clone(), queue: known.queue };
-        let connector = self.surroundings.registry.source(&stream.source);
-        let mut open = connector.open(&partition).await.map_err(|error| error.to_string())?;
-        let committed = open.committer.committed().await.map_err(|error| error.to_string())?;
-        let wanted = committed.unwrap_or(known.origin);
-        let newest = connector.offset_at(&partition, StartPosition::Latest).await.map_err(|error| error.to_string())?;
-        let start = if wanted <= newest {
-            wanted
-        } else {
-            // Progress beyond the end: the topic was removed and made anew.
-            let oldest = connector.offset_at(&partition, StartPosition::Earliest).await.map_err(|error| error.to_string())?;
-            tracing::error!(stream = %self.stream, partition = %self.partition, wanted, newest, oldest, "the topic was made anew: reading begins with its oldest");
-            oldest
-        };
+        let source = self.surroundings.registry.source(&stream.source);
+        let mut open = source.open(&partition).await?;
+        let logbook = Logbook::open(self.surroundings.store.clone(), &stream, &self.partition).await?;
+        let horizon = source.clone();
+        let bearing = Bearing { source, partition: partition.clone(), origin: known.origin };
+        let opening = Opening { stream: &self.stream, bearing: &bearing, gauge: &self.gauge };
+        let (start, logbook) = opening.place(open.committer.as_mut(), logbook).await?;
         tracing::info!(
-            stream = %self.stream, partition = %self.partition, epoch = %self.epoch, revision = %stream.revision, start, ?committed,
-            "partition opened"
+            stream = %self.stream, partition = %self.partition, epoch = %self.epoch, revision = %stream.revision, start, "partition opened"
         );
-        backoff.reset();
         self.gauge.committed(start);
-        self.gauge.maximum(newest);
+        self.gauge.maximum(logbook.maximum().max(start));
         self.gauge.progress(start, 0, None);
+        self.gauge.source(None);
         let settings = self.surroundings.settings;
-        let rate = stream.run.throttling.map(|rate| f64::from(rate) / partitions as f64);
-        let bounds = {
-            let (connector, partition) = (connector.clone(), partition.clone());
-            Box::new(move |position| {
-                let (connector, partition) = (connector.clone(), partition.clone());
-                let ask: futures::future::BoxFuture<'static, _> = Box::pin(async move { connector.offset_at(&partition, position).await });
-                ask
-            })
-        };
+        let bucket = stream.run.throttling.map(|rate| Bucket::shared(rate, place.count, place.rank, Instant::now()));
         let allotment = Allotment::new(self.surroundings.budget.share());
         let skips = self.skips.of(&stream.uid, &self.partition);
         let (authority, gauge) = (self.authority.clone(), self.gauge.clone());
-        let flow = Flow {
-            reader: Reader::start(allotment.reader(open.reader), start, settings.pull, rate, bounds),
+        let reading = Reading {
+            stream: self.stream.clone(),
+            reader: allotment.reader(open.reader),
+            allotment: allotment.clone(),
+            bearing,
+            logbook,
+            gauge: self.gauge.clone(),
+            offset: start,
+            limits: settings.pull,
+            bucket,
+        };
+        Ok(Flow {
+            reader: Reader::start(reading),
             commit: Commit::start(open.committer, start, settings.commit_interval, authority, gauge, skips.clone()),
             ledger: Ledger::new(start, settings.window),
             allotment,
             downlink: self.downlink(&stream, &partition),
             passing: Passing::new(skips),
-            definitions: self.surroundings.definitions.clone(),
+            definition: self.definition.clone(),
             stream,
             partition: self.partition.clone(),
             gauge: self.gauge.clone(),
             authority: self.authority.clone(),
             draining: self.draining.clone(),
             settings,
-            _horizon: Horizon::watch(connector, partition, self.gauge.clone()),
-        };
-        Ok(flow)
+            _horizon: Horizon::watch(horizon, partition, self.gauge.clone()),
+        })
     }
 
-    async fn known(&self, stream: &Stream) -> Result<(SourcePartition, usize), String> {
-        let (record, _) = sources::read(&self.surroundings.store, &stream.uid).await.map_err(|error| Chain(&error).to_string())?;
-        let record = record.filter(|record| record.is_of(&stream.source));
-        let known = record.as_ref().and_then(|record| record.partition(&self.partition).cloned());
-        let count = record.map_or(0, |record| record.partitions.len());
-        known.map(|known| (known, count.max(1))).ok_or_else(|| "the source's partitions are not known yet".to_owned())
+    async fn known(&self, stream: &Stream) -> Result<(SourcePartition, Place), Error> {
+        let (record, _) = sources::read(&self.surroundings.store, &stream.uid).await?;
+        let record = record.filter(|record| record.is_of(&stream.source)).ok_or(Error::Undiscovered)?;
+        let present = || record.partitions.iter().filter(|partition| partition.gone.is_none());
+        let rank = present().position(|partition| partition.id == self.partition).ok_or(Error::Undiscovered)?;
+        let known = record.partition(&self.partition).cloned().ok_or(Error::Undiscovered)?;
+        Ok((known, Place { rank, count: present().count() }))
     }
 
     fn downlink(&self, stream: &Arc<Stream>, partition: &Partition) -> Downlink<rocketbridge_model::session::FilterRequest> {

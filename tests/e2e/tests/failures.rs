@@ -115,6 +115,32 @@ async fn a_target_that_comes_back_gets_everything() {
     brokers.stop().await;
 }
 
+/// *Scenario*: the source's cluster stops three times in the middle of what it holds, and comes back each time. *Guarantees*: the status says what is wrong
+/// meanwhile; everything arrives, in order, and nothing twice: what was read and is under way goes on without the source.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_source_that_comes_back_repeats_nothing() {
+    let mut brokers = embedded().await;
+    brokers.create_topic("orders", QUEUES).await;
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let standalone = Standalone::start(directory.path());
+    let api = standalone.api().await;
+    api.run(Route::new("orders", "orders", &brokers.source, &brokers.target).stream()).await;
+    let audit = Audit::follow(&brokers.target, "orders", QUEUES, 7).await;
+    let load = Load::new(&brokers.source, "orders", QUEUES, 7);
+    for round in 0..3_u64 {
+        load.send(round * 2000..(round + 1) * 2000).await;
+        brokers.source.stop().await;
+        api.wait("orders", "tells of the stopped source", DEADLINE, |status| !status.reason.is_empty()).await;
+        brokers.source.restart().await;
+        api.wait_until_running("orders", DEADLINE).await;
+    }
+    let report = audit.expect(0..6000, |_| true).await;
+    println!("{report}, {} sent again by the producer", load.resent());
+    assert_eq!(report.duplicated, 0, "the producer sent {} again", load.resent());
+    drop(standalone);
+    brokers.stop().await;
+}
+
 /// *Scenario*: a definition with faults in its name, pattern, source, sink and options. *Guarantees*: INVALID_ARGUMENT with a field violation for
 /// each, all in one answer; nothing is stored.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -3,6 +3,7 @@
 //! A reader takes every layout up to its own and brings it up to date. It refuses a newer one rather than lose what it does not know:
 //! the process that meets it was not yet upgraded.
 
+use rocketbridge_model::partition::PartitionRecord;
 use rocketbridge_model::record::{OLDEST_SCHEMA, Record, SCHEMA, SkipRecord, SourceRecord, StreamRecord};
 use rocketbridge_model::validate::Known;
 use serde::Serialize;
@@ -25,6 +26,12 @@ impl Stored for StreamRecord {
 }
 
 impl Stored for SourceRecord {
+    fn stamp(&mut self) {
+        self.schema = OLDEST_SCHEMA;
+    }
+}
+
+impl Stored for PartitionRecord {
     fn stamp(&mut self) {
         self.schema = OLDEST_SCHEMA;
     }

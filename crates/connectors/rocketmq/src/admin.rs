@@ -11,11 +11,11 @@ use serde::Deserialize;
 use crate::client::Client;
 use crate::committer::committed;
 use crate::error::Failure;
+use crate::offsets::Offsets;
 use crate::producer::Producer;
 use crate::remoting::code::request;
 use crate::remoting::{Request, json};
 use crate::route::Queue;
-use crate::source::Offsets;
 use crate::tail::Tail;
 
 mod topic;
@@ -77,7 +77,7 @@ impl Admin {
         let wire = &self.client.wire_name(topic);
         let queues = self.queues(topic).await?;
         try_join_all(queues.into_iter().map(|queue| async move {
-            let offsets = Offsets { client: &self.client, topic: wire, queue: &queue };
+            let offsets = Offsets { client: &self.client, topic: wire, queue: &queue, address: None };
             let (minimum, maximum) = (offsets.minimum().await?, offsets.maximum().await?);
             Ok(QueueOffsets { minimum, maximum, queue })
         }))
@@ -91,7 +91,7 @@ impl Admin {
         let queues = self.queues(topic).await?;
         try_join_all(queues.into_iter().map(|queue| async move {
             let committed = committed(&self.client, wire, wire_group, &queue).await?;
-            let maximum = Offsets { client: &self.client, topic: wire, queue: &queue }.maximum().await?;
+            let maximum = Offsets { client: &self.client, topic: wire, queue: &queue, address: None }.maximum().await?;
             Ok(QueueProgress { queue, committed, maximum })
         }))
         .await

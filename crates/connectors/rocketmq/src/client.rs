@@ -1,26 +1,28 @@
-//! The client of one RocketMQ instance: connections by address, routes by topic, and presence of consumer groups.
+//! The client of one RocketMQ instance: connections by address, and routes by topic.
 //!
 //! Guarantees: one dial at a time per address, shared by all who wait for it; a lost connection is dialled anew by the next request,
-//! with no breaker in between; equal connection settings share one client. It repeats nothing by itself: whether a request may be sent
-//! twice is its caller's to know.
+//! with no breaker in between; equal connection settings share one client. A name server that does not answer, or does not know a topic,
+//! costs next to nothing while another one answers or an old route works. It repeats nothing by itself, but questions to name servers:
+//! whether a request may be sent twice is its caller's to know.
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::convert::Infallible;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Weak};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use futures::FutureExt;
 use futures::future::{BoxFuture, Shared};
+use futures::stream::FuturesUnordered;
+use futures::{FutureExt, StreamExt};
 use parking_lot::Mutex;
 use rocketbridge_connector::Code;
 use rocketbridge_model::resolved::RocketMqConnection;
 use rocketbridge_model::secret::Unresolvable;
-use rocketbridge_runtime::Tasks;
-use tokio::time::Instant;
+use rocketbridge_runtime::{TaskKind, Tasks};
+use tokio::time::{Instant, timeout};
 
 use crate::acl::Signer;
 use crate::error::Failure;
-use crate::presence::Presence;
 use crate::remoting::code::{request, response};
 use crate::remoting::{Answer, Connection, Lost, Request, Response};
 use crate::route::Route;
@@ -29,18 +31,24 @@ use crate::route::Route;
 pub(crate) const ANSWER: Duration = Duration::from_secs(5);
 /// How long a name server may take.
 const NAME_SERVER_ANSWER: Duration = Duration::from_secs(3);
+/// How long a name server may take before the next one is asked as well.
+const HEDGE: Duration = Duration::from_millis(300);
 /// How long a route is believed.
 const ROUTE_LIFE: Duration = Duration::from_secs(30);
+/// How long an old route serves on before the name servers are asked again, when they failed.
+const ROUTE_RETRY: Duration = Duration::from_secs(1);
+/// How long a newer route is waited for when something at the brokers of the old one failed.
+const DOUBT: Duration = Duration::from_millis(250);
 
 /// A client.
 pub(crate) struct Client {
+    me: Weak<Self>,
     settings: RocketMqConnection,
     id: String,
     tasks: Tasks,
     dials: Mutex<HashMap<String, Dial>>,
     routes: Mutex<HashMap<String, KnownRoute>>,
     name_server: AtomicUsize,
-    presence: Presence,
 }
 
 /// A request under way, and what to say if it fails.
@@ -70,26 +78,33 @@ enum DialFailure {
     Secret(Unresolvable),
 }
 
+/// What is known of the route of a topic.
+#[derive(Default)]
 struct KnownRoute {
-    route: Arc<Route>,
-    until: Instant,
+    route: Option<Arc<Route>>,
+    /// Until when it is believed.
+    until: Option<Instant>,
+    /// Something at its brokers failed.
+    is_doubted: bool,
+    /// The question to the name servers that is under way, shared by all who want to know.
+    question: Option<Question>,
 }
+
+type Question = Shared<BoxFuture<'static, Result<Arc<Route>, Failure>>>;
 
 impl Client {
     pub(crate) fn new(settings: RocketMqConnection, tasks: Tasks) -> Arc<Self> {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_nanos());
         let id = format!("rocketbridge@{}@{now:x}", std::process::id());
-        let client = Arc::new(Self {
+        Arc::new_cyclic(|me| Self {
+            me: me.clone(),
             settings,
             id,
             tasks,
             dials: Mutex::default(),
             routes: Mutex::default(),
             name_server: AtomicUsize::new(0),
-            presence: Presence::default(),
-        });
-        Presence::keep(&client);
-        client
+        })
     }
 
     /// The settings it was made from.
@@ -104,10 +119,6 @@ impl Client {
 
     pub(crate) fn tasks(&self) -> &Tasks {
         &self.tasks
-    }
-
-    pub(crate) fn presence(&self) -> &Presence {
-        &self.presence
     }
 
     /// A topic or group as it is called on the wire.
@@ -146,48 +157,134 @@ impl Client {
         Ok(Exchange { answer, link, address: address.to_owned(), deadline, limit })
     }
 
-    /// Asks the name servers, beginning with the one that answered last; the next one only if one cannot be reached.
+    /// Asks the name servers, beginning with the one that answered last. The next one is asked as well when one does not answer soon, and
+    /// at once when one fails or says no: one that was just started does not know its topics yet.
     pub(crate) async fn ask_name_server(&self, request: Request) -> Result<(String, Response), Failure> {
         let servers = &self.settings.name_servers;
         let first = self.name_server.load(Ordering::Relaxed);
-        let mut failure = Failure::Lost { address: "name server".to_owned(), reason: "the connection names none".to_owned() };
-        for index in (0..servers.len()).map(|step| (first + step) % servers.len()) {
-            let address = servers[index].trim();
-            match self.exchange(address, request.clone(), NAME_SERVER_ANSWER).await {
-                Ok(response) => {
-                    self.name_server.store(index, Ordering::Relaxed);
-                    return Failure::unless_success(address, response).map(|response| (address.to_owned(), response));
+        let mut next = (0..servers.len()).map(|step| (first + step) % servers.len()).peekable();
+        let mut asked = FuturesUnordered::new();
+        let (mut refusal, mut loss) = (None, None);
+        loop {
+            let mut must_ask = asked.is_empty();
+            if !must_ask {
+                // Without a further server there is nothing to do but wait.
+                let limit = if next.peek().is_some() { HEDGE } else { Duration::MAX };
+                match timeout(limit, asked.next()).await {
+                    Err(_) => must_ask = true,
+                    Ok(None) => {}
+                    Ok(Some((index, Ok(response)))) => {
+                        let address: &String = &servers[index];
+                        match Failure::unless_success(address.trim(), response) {
+                            Ok(response) => {
+                                self.name_server.store(index, Ordering::Relaxed);
+                                return Ok((address.trim().to_owned(), response));
+                            }
+                            Err(refused) => refusal = Some(refused),
+                        }
+                        must_ask = true;
+                    }
+                    Ok(Some((_, Err(lost)))) => {
+                        loss = Some(lost);
+                        must_ask = true;
+                    }
                 }
-                Err(lost) => failure = lost,
+            }
+            match next.next_if(|_| must_ask) {
+                Some(index) => {
+                    let request = request.clone();
+                    asked.push(async move { (index, self.exchange(servers[index].trim(), request, NAME_SERVER_ANSWER).await) });
+                }
+                // What a server said is better to know than that another one said nothing.
+                None if asked.is_empty() => {
+                    let none = || Failure::Lost { address: "name server".to_owned(), reason: "the connection names none".to_owned() };
+                    return Err(refusal.or(loss).unwrap_or_else(none));
+                }
+                None => {}
             }
         }
-        Err(failure)
     }
 
     /// The route of a topic (wire name): from memory while that is believed.
     ///
-    /// When the name servers fail, or have forgotten a topic whose brokers are down, an old route serves on: what the brokers
-    /// themselves then say is the truth.
+    /// An old route serves on while the name servers are asked, and when they fail or have forgotten a topic whose brokers are down: what the
+    /// brokers themselves then say is the truth. Only when a broker failed is a newer route waited for, and not for long.
     pub(crate) async fn route(&self, topic: &str) -> Result<Arc<Route>, Failure> {
-        let known = {
-            let routes = self.routes.lock();
-            routes.get(topic).map(|known| (Arc::clone(&known.route), known.until > Instant::now()))
+        let (old, is_doubted, question) = {
+            let mut routes = self.routes.lock();
+            let known = routes.entry(topic.to_owned()).or_default();
+            match &known.route {
+                Some(route) if known.until.is_some_and(|until| until > Instant::now()) => return Ok(Arc::clone(route)),
+                _ => {}
+            }
+            let question = match &known.question {
+                Some(question) => question.clone(),
+                None => {
+                    let question = self.question(topic);
+                    known.question = Some(question.clone());
+                    question
+                }
+            };
+            (known.route.clone(), known.is_doubted, question)
         };
-        match known {
-            Some((route, true)) => Ok(route),
-            Some((route, false)) => Ok(self.fresh_route(topic).await.unwrap_or(route)),
-            None => self.fresh_route(topic).await,
+        match old {
+            None => question.await,
+            Some(old) if is_doubted => Ok(timeout(DOUBT, question).await.ok().and_then(Result::ok).unwrap_or(old)),
+            Some(old) => Ok(old),
         }
     }
 
     /// The route of a topic as the name servers have it now.
     pub(crate) async fn fresh_route(&self, topic: &str) -> Result<Arc<Route>, Failure> {
         let request = Request::new(request::GET_ROUTE_BY_TOPIC).field("topic", topic.to_owned()).field("acceptStandardJsonOnly", "true");
-        let (address, response) = self.ask_name_server(request).await?;
-        let route = Route::read(&response.body).map_err(|error| Failure::nonsense(&address, format!("route: {error}")))?;
-        let route = Arc::new(route);
-        self.routes.lock().insert(topic.to_owned(), KnownRoute { route: Arc::clone(&route), until: Instant::now() + ROUTE_LIFE });
-        Ok(route)
+        let asked = self.ask_name_server(request).await;
+        let read = asked.and_then(|(address, response)| {
+            Route::read(&response.body).map(Arc::new).map_err(|error| Failure::nonsense(&address, format!("route: {error}")))
+        });
+        let mut routes = self.routes.lock();
+        match &read {
+            Ok(route) => {
+                let known = routes.entry(topic.to_owned()).or_default();
+                known.route = Some(Arc::clone(route));
+                known.until = Some(Instant::now() + ROUTE_LIFE);
+                known.is_doubted = false;
+            }
+            Err(_) => {
+                if let Some(known) = routes.get_mut(topic)
+                    && known.route.is_some()
+                {
+                    known.until = Some(Instant::now() + ROUTE_RETRY);
+                }
+            }
+        }
+        read
+    }
+
+    /// Asks for a route in a task of its own, whoever waits for it.
+    fn question(&self, topic: &str) -> Question {
+        let (me, name) = (self.me.clone(), topic.to_owned());
+        let asking = async move {
+            let Some(client) = me.upgrade() else {
+                return Err(Failure::Lost { address: "name server".to_owned(), reason: "the client is gone".to_owned() });
+            };
+            let read = client.fresh_route(&name).await;
+            let mut routes = client.routes.lock();
+            if let Some(known) = routes.get_mut(&name) {
+                known.question = None;
+                if known.route.is_none() {
+                    routes.remove(&name);
+                }
+            }
+            drop(routes);
+            read
+        };
+        let question = asking.boxed().shared();
+        let asking = question.clone();
+        self.tasks.spawn(format!("rocketmq route of {topic}"), TaskKind::Worker, async move {
+            asking.await.ok();
+            Ok::<_, Infallible>(())
+        });
+        question
     }
 
     /// The address that reads of a broker go to.
@@ -202,8 +299,11 @@ impl Client {
 
     /// Believes the route of a topic no longer: something at its brokers failed.
     pub(crate) fn doubt_route(&self, topic: &str) {
-        if let Some(known) = self.routes.lock().get_mut(topic) {
-            known.until = Instant::now();
+        if let Some(known) = self.routes.lock().get_mut(topic)
+            && !known.is_doubted
+        {
+            known.is_doubted = true;
+            known.until = None;
         }
     }
 
@@ -274,11 +374,5 @@ fn usable(dial: &Dial) -> bool {
         None => true,
         Some(Ok(link)) => link.connection.is_open() && !link.retired.load(Ordering::Relaxed),
         Some(Err(_)) => false,
-    }
-}
-
-impl Drop for Client {
-    fn drop(&mut self) {
-        self.presence.wake();
     }
 }

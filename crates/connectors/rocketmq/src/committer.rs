@@ -10,22 +10,22 @@ use serde::Deserialize;
 
 use crate::client::Client;
 use crate::error::Failure;
-use crate::presence::Registration;
+use crate::names::Names;
+use crate::presence::Attendance;
 use crate::remoting::code::{request, response};
 use crate::remoting::{Request, json};
 use crate::route::Queue;
-use crate::source::Names;
 
 /// Reads and commits the offset of one queue.
 pub(crate) struct Committer {
     client: Arc<Client>,
     names: Arc<Names>,
     queue: Queue,
-    present: Registration,
+    present: Attendance,
 }
 
 impl Committer {
-    pub(crate) fn new(client: Arc<Client>, names: Arc<Names>, queue: Queue, present: Registration) -> Self {
+    pub(crate) fn new(client: Arc<Client>, names: Arc<Names>, queue: Queue, present: Attendance) -> Self {
         Self { client, names, queue, present }
     }
 

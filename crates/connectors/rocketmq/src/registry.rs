@@ -10,6 +10,7 @@ use rocketbridge_runtime::{Shutdown, Tasks};
 
 use crate::admin::Admin;
 use crate::client::Client;
+use crate::presence::Presence;
 use crate::source::TopicSource;
 use crate::target::TopicTarget;
 
@@ -20,12 +21,13 @@ use crate::target::TopicTarget;
 pub struct Connectors {
     tasks: Tasks,
     clients: Mutex<HashMap<RocketMqConnection, Weak<Client>>>,
+    presences: Mutex<HashMap<RocketMqConnection, Weak<Presence>>>,
 }
 
 impl Connectors {
     /// Connectors without clients.
     pub fn new() -> Self {
-        Self { tasks: Tasks::new(Shutdown::new()), clients: Mutex::default() }
+        Self { tasks: Tasks::new(Shutdown::new()), clients: Mutex::default(), presences: Mutex::default() }
     }
 
     /// Topics, offsets and messages of an instance.
@@ -43,6 +45,18 @@ impl Connectors {
         clients.insert(connection.clone(), Arc::downgrade(&client));
         client
     }
+
+    /// The groups that read by a connection, which are one member of the instance together.
+    fn presence(&self, connection: &RocketMqConnection) -> Arc<Presence> {
+        let mut presences = self.presences.lock();
+        if let Some(presence) = presences.get(connection).and_then(Weak::upgrade) {
+            return presence;
+        }
+        presences.retain(|_, presence| presence.strong_count() > 0);
+        let presence = Presence::new(self.client(connection));
+        presences.insert(connection.clone(), Arc::downgrade(&presence));
+        presence
+    }
 }
 
 impl Default for Connectors {
@@ -53,7 +67,7 @@ impl Default for Connectors {
 
 impl Registry for Connectors {
     fn source(&self, definition: &RocketMqSource) -> Arc<dyn Source> {
-        Arc::new(TopicSource::new(self.client(&definition.connection), definition.clone()))
+        Arc::new(TopicSource::new(self.presence(&definition.connection), definition.clone()))
     }
 
     fn target(&self, definition: &RocketMqTarget) -> Arc<dyn Target> {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rocketbridge_compression as compression;
-use rocketbridge_connector::{Error, Partition, PartitionReader, PullLimits, Source};
+use rocketbridge_connector::{Error, Partition, PartitionReader, PullLimits};
 use rocketbridge_model::Event;
 use rocketbridge_model::event::system_flag;
 use rocketbridge_model::resolved::{RocketMqSource, StartPosition};
@@ -13,7 +13,7 @@ use rocketbridge_runtime::{Backoff, TaskHandle, TaskKind};
 use tokio::sync::mpsc;
 
 use crate::client::Client;
-use crate::source::TopicSource;
+use crate::source::Topic;
 
 /// Messages that may wait to be taken; when full, reading waits.
 const WAITING: usize = 1024;
@@ -46,11 +46,11 @@ impl Tail {
             start,
         };
         let tasks = client.tasks().clone();
-        let source = TopicSource::new(client, definition);
+        let source = Topic::new(client, definition);
         let (sender, messages) = mpsc::channel(WAITING);
         let mut readers = Vec::new();
-        for partition in source.partitions().await? {
-            let offset = source.offset_at(&partition, start).await?;
+        for partition in source.list().await? {
+            let offset = source.position(&partition, start).await?;
             let follow = follow(source.reader(&partition), partition, offset, sender.clone());
             readers.push(tasks.spawn(format!("rocketmq tail {topic}"), TaskKind::Worker, follow));
         }

@@ -171,6 +171,11 @@ impl StreamService for Fake {
         let status = if script.statuses.len() > 1 { script.statuses.pop_front() } else { script.statuses.front().cloned() };
         Ok(Response::new(GetStreamStatusResponse { status: Some(status.ok_or_else(|| missing(&name))?) }))
     }
+
+    async fn acknowledge_gaps(&self, request: Request<AcknowledgeGapsRequest>) -> Result<Response<AcknowledgeGapsResponse>, Status> {
+        drop(self.note(format!("AcknowledgeGaps {}", request.into_inner().name)));
+        Ok(Response::new(AcknowledgeGapsResponse { acknowledged: 2 }))
+    }
 }
 
 #[tonic::async_trait]

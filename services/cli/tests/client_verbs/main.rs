@@ -97,6 +97,7 @@ fn status(state: State, reason: &str, in_flight: u64) -> StreamStatus {
         blocked: None,
         lag_seconds: Some(75.5),
         counts_since: Some(prost_types::Timestamp { seconds: 1_700_000_000, nanos: 123_000_000 }),
+        ..Default::default()
     };
     StreamStatus {
         name: "orders".into(),
@@ -121,6 +122,7 @@ fn status(state: State, reason: &str, in_flight: u64) -> StreamStatus {
         revision: 3,
         lag_seconds: Some(75.5),
         counts_since: Some(prost_types::Timestamp { seconds: 1_700_000_000, nanos: 123_000_000 }),
+        ..Default::default()
     }
 }
 

@@ -1,5 +1,6 @@
 //! `StreamService`.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use futures::FutureExt;
@@ -7,8 +8,9 @@ use rocketbridge_assignment::{Owners, UnitId};
 use rocketbridge_codec::definition::secrets::Guarded;
 use rocketbridge_codec::definition::{Kind, Mask, protobuf};
 use rocketbridge_codec::report::{self, timestamp};
+use rocketbridge_model::partition::PartitionRecord;
 use rocketbridge_model::record::{Desired, StreamRecord};
-use rocketbridge_model::status::{PartitionStatus, State, StreamStatus};
+use rocketbridge_model::status::{PartitionGap, PartitionStatus, State, StreamStatus};
 use rocketbridge_model::{MemberId, StreamDefinition};
 use rocketbridge_proto::stream::v1 as proto;
 use rocketbridge_proto::stream::v1::stream_service_server::{StreamService, StreamServiceServer};
@@ -16,6 +18,7 @@ use tonic::{Request as Call, Response, Status};
 
 use super::status;
 use crate::book::{Book, Passing, Update};
+use crate::clock;
 use crate::error::Error;
 use crate::page::page;
 use crate::reports::{Reports, gather};
@@ -133,16 +136,26 @@ impl StreamApi {
 
     async fn status(&self, name: &str) -> Result<proto::StreamStatus, Error> {
         let record = self.book.get::<StreamRecord>(name).await?;
-        let statuses = self.statuses(std::slice::from_ref(&record)).await?;
+        let remembered = self.book.partitions(&record).await?;
+        let statuses = self.statuses_with(std::slice::from_ref(&record), &remembered).await?;
         Ok(statuses.into_iter().next().map(status_message).unwrap_or_default())
     }
 
     /// What these streams are doing: each member is asked once, and only about streams that should run.
     async fn statuses(&self, records: &[StreamRecord]) -> Result<Vec<StreamStatus>, Error> {
+        self.statuses_with(records, &[]).await
+    }
+
+    /// The same, with what routers remember of the partitions of the one stream that is asked about.
+    async fn statuses_with(&self, records: &[StreamRecord], remembered: &[PartitionRecord]) -> Result<Vec<StreamStatus>, Error> {
         let running: Vec<&StreamRecord> = records.iter().filter(|record| record.desired == Desired::Running).collect();
         let owner = |unit: &UnitId| self.owners.owner(unit).map(|owner| owner.member);
         if running.is_empty() {
-            return Ok(records.iter().map(|record| derive(record, None, None, &owner, &Default::default())).collect());
+            // What was not read is shown of a paused stream, too.
+            let sources =
+                if remembered.is_empty() { BTreeMap::new() } else { self.book.sources(&records.iter().collect::<Vec<_>>()).await? };
+            let status = |record: &StreamRecord| derive(record, None, sources.get(&record.uid), remembered, &owner, &Default::default());
+            return Ok(records.iter().map(status).collect());
         }
         let names = running.iter().map(|record| record.definition.name.clone()).collect();
         let (gathered, known) = tokio::join!(gather(self.reports.as_ref(), names), self.book.known());
@@ -151,7 +164,7 @@ impl StreamApi {
         let status = |record: &StreamRecord| {
             let resolved = rocketbridge_model::validate::resolve(record, &known).ok();
             let run = resolved.as_ref().map(|stream| &stream.run);
-            derive(record, run, sources.get(&record.uid), &owner, &gathered)
+            derive(record, run, sources.get(&record.uid), remembered, &owner, &gathered)
         };
         Ok(records.iter().map(status).collect())
     }
@@ -215,6 +228,16 @@ impl StreamService for StreamApi {
         let status = self.status(&call.into_inner().name).await.map_err(status::encode)?;
         Ok(Response::new(proto::GetStreamStatusResponse { status: Some(status) }))
     }
+
+    async fn acknowledge_gaps(
+        &self,
+        call: Call<proto::AcknowledgeGapsRequest>,
+    ) -> Result<Response<proto::AcknowledgeGapsResponse>, Status> {
+        let name = call.into_inner().name;
+        let acknowledged = self.book.acknowledge_gaps(&name, clock::now()).await.map_err(status::encode)?;
+        tracing::info!(stream = %name, acknowledged, "gaps acknowledged");
+        Ok(Response::new(proto::AcknowledgeGapsResponse { acknowledged: u32::try_from(acknowledged).unwrap_or(u32::MAX) }))
+    }
 }
 
 fn check_reason(reason: &str) -> Result<(), Error> {
@@ -253,7 +276,18 @@ fn status_message(status: StreamStatus) -> proto::StreamStatus {
         counts: Some(report::encode_counts(status.counts)),
         counts_since: status.counts_since.map(timestamp),
         partitions: status.partitions.into_iter().map(partition_message).collect(),
+        gaps: status.gaps.into_iter().map(gap_message).collect(),
         revision: status.revision.0,
+    }
+}
+
+fn gap_message(PartitionGap { partition, gap }: PartitionGap) -> proto::Gap {
+    proto::Gap {
+        partition: partition.to_string(),
+        from: gap.from,
+        to: gap.to,
+        at: Some(timestamp(gap.at)),
+        cause: gap.cause.word().to_owned(),
     }
 }
 

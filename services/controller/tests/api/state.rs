@@ -2,7 +2,9 @@
 
 use rocketbridge_model::MemberId;
 use rocketbridge_model::status::{DiscoveryReport, PartitionReport, StreamReport};
-use rocketbridge_proto::stream::v1::{GetStreamRequest, GetStreamStatusRequest, ListStreamsRequest, State, StreamStatus};
+use rocketbridge_proto::stream::v1::{
+    AcknowledgeGapsRequest, GetStreamRequest, GetStreamStatusRequest, ListStreamsRequest, State, StreamStatus,
+};
 use tonic::Code;
 
 use crate::support::{Served, sound, told};
@@ -79,4 +81,31 @@ async fn silent_members_do_not_keep_the_api_waiting() {
     let began = tokio::time::Instant::now();
     assert_eq!(status(&served, "s").await.state(), State::Starting);
     assert!(began.elapsed() < std::time::Duration::from_secs(5));
+}
+
+/// *Scenario*: routers have written down two gaps of a partition, of a stream that never ran; they are acknowledged, twice. *Guarantees*: the status
+/// lists them with partition, range, time and cause until then, and no more; the count of lost messages stays on record.
+#[tokio::test]
+async fn gaps_are_shown_until_they_are_acknowledged() {
+    let served = Served::start().await;
+    let uid = served.create(sound("s")).await.expect("sound").uid;
+    let source = format!(r#"{{"schema":1,"uid":"{uid}","partitions":[{{"id":"b/0","broker":"b","queue":0,"origin":5}}]}}"#);
+    let gap = |from: u64, cause: &str| format!(r#"{{"from":{from},"to":{},"at":1700000000000,"cause":"{cause}"}}"#, from + 3);
+    let record =
+        format!(r#"{{"schema":1,"uid":"{uid}","partition":"b/0","lost":6,"gaps":[{},{}]}}"#, gap(5, "retention"), gap(90, "made_anew"));
+    let key = format!("partitions/{uid}/b%2F0");
+    let writes = rocketbridge_metastore::Transaction::new().put(format!("sources/{uid}"), source).put(key.clone(), record);
+    served.store.transact(writes).await.expect("writes");
+    let shown = status(&served, "s").await.gaps;
+    let told: Vec<_> = shown.iter().map(|gap| (gap.partition.as_str(), gap.from, gap.to, gap.cause.as_str())).collect();
+    assert_eq!(told, [("b/0", 5, 8, "retention"), ("b/0", 90, 93, "made anew")]);
+    assert_eq!(shown[0].at.map(|at| at.seconds), Some(1_700_000_000));
+    for expected in [2, 0] {
+        let request = AcknowledgeGapsRequest { name: "s".into() };
+        let answer = served.streams().acknowledge_gaps(request).await.expect("acknowledges").into_inner();
+        assert_eq!(answer.acknowledged, expected);
+        assert!(status(&served, "s").await.gaps.is_empty());
+    }
+    let kept = served.store.get(&key).await.expect("reads").expect("kept");
+    assert!(String::from_utf8_lossy(&kept.value).contains(r#""lost":6"#));
 }

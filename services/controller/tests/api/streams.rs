@@ -214,6 +214,30 @@ async fn missing_streams_are_made_or_passed_over_where_that_is_allowed() {
     assert_eq!(refused, ["name: is missing; a name is needed; write the definition's name"]);
 }
 
+/// *Scenario*: a second stream reads the same topic with the same group, when it is made, and when it is changed to do so; others read with groups of
+/// their own. *Guarantees*: it is refused, with the field, the value, and the other stream's name: each would skip what the other committed.
+#[tokio::test]
+async fn two_streams_with_one_group_and_one_topic_are_refused() {
+    let served = Served::start().await;
+    let with_group = |name: &str, group: &str| {
+        let mut stream = sound(name);
+        source(&mut stream).group_id = group.into();
+        stream
+    };
+    served.create(with_group("first", "GID_orders")).await.expect("sound");
+    served.create(sound("second")).await.expect("a group of its own");
+    served.create(sound("third")).await.expect("a group of its own");
+    let expected = "source.source_rocketmq_parameters.group_id";
+    let refused = violations(served.create(with_group("fourth", "GID_orders")).await);
+    assert!(refused.len() == 1 && refused[0].starts_with(expected), "{refused:?}");
+    assert!(refused[0].contains("GID_orders") && refused[0].contains("\"first\""), "{refused:?}");
+    let path = ["source.source_rocketmq_parameters.group_id"];
+    let refused = violations(update(&served, with_group("second", "GID_orders"), &path).await);
+    assert!(refused.len() == 1 && refused[0].starts_with(expected), "{refused:?}");
+    // Its own group is no reason.
+    update(&served, with_group("first", "GID_orders"), &path).await.expect("unchanged");
+}
+
 /// *Scenario*: a stream is deleted and made anew. *Guarantees*: what routers found of its source goes with it, and the new one is another.
 #[tokio::test]
 async fn a_deleted_stream_leaves_nothing() {
@@ -221,6 +245,7 @@ async fn a_deleted_stream_leaves_nothing() {
     let made = served.create(sound("s")).await.expect("sound");
     let key = format!("sources/{}", made.uid);
     let transaction = rocketbridge_metastore::Transaction::new().put(key.as_str(), r#"{"schema":1}"#);
+    let transaction = transaction.put(format!("partitions/{}/b%2F0", made.uid), r#"{"schema":1}"#);
     served.store.transact(transaction).await.expect("writes");
     served.streams().delete_stream(DeleteStreamRequest { name: "s".into(), ..Default::default() }).await.expect("deletes");
     let left: Vec<String> = served.everything().await.into_iter().map(|(key, _)| key).collect();

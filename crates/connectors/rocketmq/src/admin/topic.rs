@@ -8,10 +8,10 @@ use serde::Deserialize;
 
 use super::Admin;
 use crate::error::Failure;
+use crate::offsets::Offsets;
 use crate::remoting::code::request;
 use crate::remoting::{Request, json};
 use crate::route::{BrokerData, Queue};
-use crate::source::Offsets;
 
 /// Readable and writable.
 const PERMISSION: u32 = 6;
@@ -112,7 +112,7 @@ impl Admin {
             let route = &route;
             async move {
                 let is_readable = route.readable().binary_search(queue).is_ok();
-                let offsets = Offsets { client: &self.client, topic: wire, queue };
+                let offsets = Offsets { client: &self.client, topic: wire, queue, address: None };
                 Ok(TopicQueue {
                     queue: queue.clone(),
                     address: route.reader(&queue.broker).unwrap_or_default().to_owned(),

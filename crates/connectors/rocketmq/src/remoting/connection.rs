@@ -1,13 +1,14 @@
 //! One TCP connection that carries many requests at once, told apart by number.
 //!
-//! Guarantees: every request ends, with its response, at its deadline, or when the connection is lost; a slow response blocks no
-//! other. It never reconnects: a lost connection stays lost, its owner dials a new one. Dropping it closes it.
+//! Guarantees: every request ends, with its response, at its deadline, or when the connection is lost; a slow or late response is the
+//! trouble of its own request only. A connection on which nothing at all was heard while a request waited in vain is doubted: requests that
+//! are under way go on, new ones want another. It never reconnects: its owner dials a new one. Dropping it closes it.
 
 use std::collections::HashMap;
 use std::convert::Infallible;
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::{Buf, Bytes, BytesMut};
@@ -43,6 +44,8 @@ pub(crate) struct Connection {
 pub(crate) struct Answer {
     receiver: oneshot::Receiver<Result<Response, Lost>>,
     opaque: i32,
+    /// How many frames had been heard when it was submitted.
+    heard: u64,
     shared: Arc<Shared>,
 }
 
@@ -54,6 +57,9 @@ struct Outgoing {
 struct Shared {
     next: AtomicI32,
     pending: Mutex<Pending>,
+    /// Frames that were read, of whatever kind.
+    heard: AtomicU64,
+    is_doubted: AtomicBool,
     closed: CancellationToken,
 }
 
@@ -74,7 +80,13 @@ impl Connection {
         stream.set_nodelay(true).map_err(|error| Lost(reason(&error)))?;
         let (read, write) = stream.into_split();
         let (outgoing, queue) = mpsc::channel(OUTGOING);
-        let shared = Arc::new(Shared { next: AtomicI32::new(1), pending: Mutex::default(), closed: CancellationToken::new() });
+        let shared = Arc::new(Shared {
+            next: AtomicI32::new(1),
+            pending: Mutex::default(),
+            heard: AtomicU64::new(0),
+            is_doubted: AtomicBool::new(false),
+            closed: CancellationToken::new(),
+        });
         tasks.spawn(format!("rocketmq read {address}"), TaskKind::Worker, {
             let (shared, outgoing) = (Arc::clone(&shared), outgoing.downgrade());
             async move {
@@ -104,9 +116,9 @@ impl Connection {
         Ok(Self { outgoing, shared })
     }
 
-    /// Whether it can still carry requests.
+    /// Whether new requests should go by it.
     pub(crate) fn is_open(&self) -> bool {
-        !self.shared.closed.is_cancelled()
+        !self.shared.closed.is_cancelled() && !self.shared.is_doubted.load(Ordering::Relaxed)
     }
 
     /// Sends a request, waiting for room to write. Its answer is waited for apart.
@@ -120,7 +132,8 @@ impl Connection {
             }
             pending.answers.insert(opaque, sender);
         }
-        let answer = Answer { receiver, opaque, shared: Arc::clone(&self.shared) };
+        let heard = self.shared.heard.load(Ordering::Relaxed);
+        let answer = Answer { receiver, opaque, heard, shared: Arc::clone(&self.shared) };
         let head = request.head(opaque);
         // A failure to send shows in the answer: the tasks that took the other end have marked the connection lost.
         self.outgoing.send(Outgoing { head, body: request.body }).await.ok();
@@ -135,16 +148,17 @@ impl Drop for Connection {
 }
 
 impl Answer {
-    /// Waits for the response. At the deadline the whole connection is given up: a peer that does not answer in time is taken for
-    /// hung, and the next request dials anew.
+    /// Waits for the response until the deadline. A late response is passed over when it comes; if nothing else was heard either, the peer
+    /// is taken for hung.
     pub(crate) async fn wait(&mut self, deadline: Instant, limit: Duration) -> Result<Response, Lost> {
         match timeout_at(deadline, &mut self.receiver).await {
             Ok(Ok(answer)) => answer,
             Ok(Err(_)) => Err(Lost("the connection was closed".to_owned())),
             Err(_) => {
-                let lost = Lost(format!("no answer within {:.1} s", limit.as_secs_f32()));
-                self.shared.lose(lost.clone());
-                Err(lost)
+                if self.shared.heard.load(Ordering::Relaxed) == self.heard {
+                    self.shared.is_doubted.store(true, Ordering::Relaxed);
+                }
+                Err(Lost(format!("no answer within {:.1} s", limit.as_secs_f32())))
             }
         }
     }
@@ -177,6 +191,7 @@ async fn read_frames(read: OwnedReadHalf, shared: &Shared, outgoing: &mpsc::Weak
             Ok(frame) => frame,
             Err(error) => return Lost(reason(&error)),
         };
+        shared.heard.fetch_add(1, Ordering::Relaxed);
         match frame::read(frame) {
             Ok(Incoming::Response(opaque, response)) => {
                 let waiting = shared.pending.lock().answers.remove(&opaque);

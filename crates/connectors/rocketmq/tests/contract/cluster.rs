@@ -100,6 +100,14 @@ impl Cluster {
         }
     }
 
+    /// The cluster's name, as RocketMQ's own tool wants it.
+    pub(crate) fn cluster_name(&self) -> &str {
+        match self {
+            Self::Embedded { name, .. } => name,
+            Self::Java(java) => &java.name,
+        }
+    }
+
     /// RocketMQ's own tool; `None` where there is none.
     pub(crate) fn mqadmin(&self, arguments: &[&str]) -> Result<Option<String>> {
         let Self::Java(java) = self else { return Ok(None) };

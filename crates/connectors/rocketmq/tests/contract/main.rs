@@ -52,6 +52,7 @@ contract![
     unknown_topics_and_groups_are_said,
     unreachable_name_servers_are_said,
     offsets_out_of_range_are_said,
+    a_topic_made_anew_is_told_apart,
     refused_messages_stand_alone,
     delays_do_not_begin_again,
     sharding_keys_keep_their_order,
