@@ -14,7 +14,7 @@ use crate::output::Console;
 mod manifest;
 mod plan;
 
-use plan::{Change, Plan, Step};
+use plan::{ApplyPlan, Change, Step};
 
 /// What `apply` takes.
 #[derive(Clone, Debug, clap::Args)]
@@ -33,7 +33,7 @@ pub struct Arguments {
 /// Applies the files.
 pub async fn run(client: &Client, arguments: &Arguments, console: &mut Console<'_>) -> Result<(), Failure> {
     let entries = manifest::read(&arguments.files)?;
-    let plan = Plan::make(client, entries).await?;
+    let plan = ApplyPlan::make(client, entries).await?;
     for step in &plan.steps {
         let resource = &step.entry.resource;
         if arguments.dry_run {

@@ -1,12 +1,11 @@
 //! `rocketbridge get` and `describe`: definitions as the server has them.
 
-use prost::Message;
-use rocketbridge_proto::stream::v1::{Stream, StreamStatus, sink, source};
+use rocketbridge_proto::stream::v1::{Stream, sink, source};
 use serde_json::{Value, json};
 
 use crate::client::{Client, Kind, Resource};
 use crate::failure::Failure;
-use crate::output::{Console, Format, Table, document};
+use crate::output::{Console, Format, Table};
 use crate::status;
 
 /// What `get` takes.
@@ -61,7 +60,7 @@ pub async fn describe(client: &Client, arguments: &DescribeArguments, format: Fo
     if format != Format::Table {
         let mut document = json!({ "definition": resource.document() });
         if let Some(status) = &status {
-            document["status"] = status_document(status);
+            document["status"] = status::document(status);
         }
         return Ok(console.document(format, &document)?);
     }
@@ -71,18 +70,6 @@ pub async fn describe(client: &Client, arguments: &DescribeArguments, format: Fo
         console.result(format!("\n{}", status::show(status)))?;
     }
     Ok(())
-}
-
-/// A status with every field, also those that are zero or not known. What was given up also stands at the top, where alerts look for it.
-pub(crate) fn status_document(status: &StreamStatus) -> Value {
-    let mut document = document::full("rocketbridge.stream.v1.StreamStatus", &status.encode_to_vec());
-    let counts = status.counts.unwrap_or_default();
-    if let Value::Object(fields) = &mut document {
-        fields.entry("lag_seconds").or_insert(Value::Null);
-        fields.insert("dead_lettered".to_owned(), counts.dead_lettered.into());
-        fields.insert("discarded".to_owned(), counts.discarded.into());
-    }
-    document
 }
 
 fn table(kind: Kind, resources: &[Resource]) -> Table {

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use clap::ValueEnum;
+use prost::Message;
 use rocketbridge_proto::admin::v1::OutcomeCounts;
 use rocketbridge_proto::stream::v1::{State, StreamStatus};
 use serde_json::Value;
@@ -10,7 +11,7 @@ use tokio::time::{Instant, MissedTickBehavior};
 
 use crate::client::Client;
 use crate::failure::Failure;
-use crate::get::status_document;
+use crate::output;
 use crate::output::table::{counted, grouped};
 use crate::output::{Console, Format, Table};
 use rocketbridge_node::config::quantity::duration_argument;
@@ -48,7 +49,7 @@ pub async fn run(client: &Client, arguments: &Arguments, format: Format, console
         let status = client.status(&arguments.name).await?;
         return Ok(match format {
             Format::Table => console.result(show(&status)),
-            Format::Json | Format::Yaml => console.document(format, &status_document(&status)),
+            Format::Json | Format::Yaml => console.document(format, &document(&status)),
         }?);
     }
     tokio::select! {
@@ -105,8 +106,8 @@ impl Screen {
         self.shown = Some((status.state(), status.reason.clone(), now));
         Ok(match format {
             Format::Table => console.result(format!("{}\n", line(status))),
-            Format::Json => console.result(format!("{}\n", status_document(status))),
-            Format::Yaml => console.result("---\n").and_then(|()| console.document(format, &status_document(status))),
+            Format::Json => console.result(format!("{}\n", document(status))),
+            Format::Yaml => console.result("---\n").and_then(|()| console.document(format, &document(status))),
         }?)
     }
 
@@ -118,6 +119,18 @@ impl Screen {
             self.lines = 0;
         }
     }
+}
+
+/// A status with every field, also those that are zero or not known. What was given up also stands at the top, where alerts look for it.
+pub(crate) fn document(status: &StreamStatus) -> Value {
+    let mut document = output::document::full("rocketbridge.stream.v1.StreamStatus", &status.encode_to_vec());
+    let counts = status.counts.unwrap_or_default();
+    if let Value::Object(fields) = &mut document {
+        fields.entry("lag_seconds").or_insert(Value::Null);
+        fields.insert("dead_lettered".to_owned(), counts.dead_lettered.into());
+        fields.insert("discarded".to_owned(), counts.discarded.into());
+    }
+    document
 }
 
 /// A status as text: the stream, then its partitions, what troubles them, and who owns them. At most about a hundred columns wide.

@@ -62,7 +62,7 @@ impl Embedded {
             initialize_remoting_defaults(rocketmq_model::version::CURRENT_VERSION as i32).ok();
             let mut attempt = 1;
             loop {
-                let ports = Ports::choose(&config)?;
+                let ports = Ports::choose(config.name_server_port.wanted(&config.data_dir), config.broker_port)?;
                 match Parts::start(&config, ports).await {
                     Ok(parts) => {
                         config.name_server_port.keep(&config.data_dir, ports.name_server)?;

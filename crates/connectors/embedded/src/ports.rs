@@ -6,7 +6,6 @@
 use std::net::{Ipv4Addr, TcpListener};
 use std::sync::Arc;
 
-use crate::config::EmbeddedConfig;
 use crate::error::Error;
 
 /// The ports of one cluster.
@@ -21,10 +20,10 @@ pub(crate) struct Ports {
 }
 
 impl Ports {
-    /// Ports that were free a moment ago, all different.
-    pub(crate) fn choose(config: &EmbeddedConfig) -> Result<Self, Error> {
-        let name_server = bind("name server", config.name_server_port.wanted(&config.data_dir))?;
-        let (broker, _below) = broker(config.broker_port)?;
+    /// Ports that were free a moment ago, all different: the wanted ones of the name server and the broker, or any for 0.
+    pub(crate) fn choose(wanted_name_server: u16, wanted_broker: u16) -> Result<Self, Error> {
+        let name_server = bind("name server", wanted_name_server)?;
+        let (broker, _below) = broker(wanted_broker)?;
         let replication = bind("broker's replication", 0)?;
         Ok(Self { name_server: port(&name_server), broker: port(&broker), replication: port(&replication) })
     }

@@ -65,7 +65,7 @@ pub(crate) struct Single {
 
 /// Deliveries as parts, and those that no broker would take.
 #[derive(Debug, Default)]
-pub(crate) struct Plan {
+pub(crate) struct SendPlan {
     /// In the order of their first deliveries; per queue in order.
     pub(crate) parts: Vec<Part>,
     pub(crate) refused: Vec<(usize, Error)>,
@@ -112,8 +112,8 @@ struct Open {
 }
 
 /// Encodes deliveries.
-pub(crate) fn plan(deliveries: &[Delivery], placement: &Placement<'_>) -> Plan {
-    let mut plan = Plan::default();
+pub(crate) fn plan(deliveries: &[Delivery], placement: &Placement<'_>) -> SendPlan {
+    let mut plan = SendPlan::default();
     let mut open = Open { batches: Vec::new() };
     open.batches.resize_with(placement.queues.max(1), || None);
     let mut properties = Vec::with_capacity(1024);
@@ -188,7 +188,7 @@ impl Open {
         self.batches[queue].as_ref().is_none_or(|(body, batch)| body.len() + length <= most && batch.system_flag == message.system_flag)
     }
 
-    fn close(&mut self, plan: &mut Plan, queue: usize) {
+    fn close(&mut self, plan: &mut SendPlan, queue: usize) {
         if let Some((body, mut batch)) = self.batches[queue].take() {
             batch.body = body.freeze();
             plan.parts.push(Part { queue, content: Content::Batch(batch) });
@@ -297,7 +297,7 @@ mod tests {
     }
 
     /// Indices of each part, and whether it is a batch.
-    fn order(plan: &Plan) -> Vec<(bool, Vec<usize>)> {
+    fn order(plan: &SendPlan) -> Vec<(bool, Vec<usize>)> {
         let of = |part: &Part| match &part.content {
             Content::Batch(batch) => (true, batch.messages.iter().map(|message| message.index).collect()),
             Content::Single(single) => (false, vec![single.index]),

@@ -20,7 +20,7 @@ use crate::failure::Failure;
 
 /// What is to be done, in order.
 #[derive(Debug)]
-pub(crate) struct Plan {
+pub(crate) struct ApplyPlan {
     /// One step for each definition.
     pub(crate) steps: Vec<Step>,
 }
@@ -49,7 +49,7 @@ pub(crate) enum Change {
     Nothing,
 }
 
-impl Plan {
+impl ApplyPlan {
     /// Asks the server about every definition. The failure lists everything that is refused.
     pub(crate) async fn make(client: &Client, entries: Vec<Entry>) -> Result<Self, Failure> {
         let mut steps = Vec::new();
