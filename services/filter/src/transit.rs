@@ -131,6 +131,8 @@ impl Transit {
             if is_flowing && self.evaluating.is_none() && !self.waiting.is_empty() {
                 self.evaluate().await?;
             }
+            // Evaluated in portions, so that news is heard between them; what is left must not wait for news.
+            let has_more = is_flowing && self.evaluating.is_none() && !self.waiting.is_empty();
             let may_deliver = self.outbox.has_waiting() && self.allowance.is_open();
             let may_send = is_flowing && self.is_open && (may_deliver || !self.passing.is_empty());
             let ready = self.downlink.ready();
@@ -167,6 +169,7 @@ impl Transit {
                     None => self.finish(),
                 },
                 () = self.upstream.answers.closed() => return Ok(()),
+                () = tokio::task::yield_now(), if has_more => {}
             }
         }
     }

@@ -158,7 +158,7 @@ async fn very_many_backlogged_partitions_and_a_dead_target_hold_the_budget_and_n
     let route = Route {
         name: "many".into(),
         source: ("127.0.0.1:1".into(), "t".into()),
-        target: ("127.0.0.1:1".into(), "t".into()),
+        target: ("127.0.0.1:1".into(), "copy".into()),
         pattern: "{}".into(),
         tag: String::new(),
         offset: "CONSUME_FROM_FIRST_OFFSET".into(),

@@ -208,6 +208,15 @@ async fn a_dispatcher_that_drains_hands_over_without_repeats() {
     }
 }
 
+/// *Scenario*: one batch is so large that it is evaluated in several portions, and nothing else happens. *Guarantees*: all of it is delivered.
+#[tokio::test]
+async fn what_is_left_of_a_batch_does_not_wait_for_news() {
+    let mut ends = begin("{}").await;
+    let mut dispatcher = opened(&mut ends, 10_000).await;
+    ends.router.requests.send(batch(0..3_000, 0)).await.expect("it is open");
+    assert_eq!(deliveries(&mut dispatcher, 3_000).await.concat(), (0..3_000).collect::<Vec<_>>());
+}
+
 /// *Scenario*: events of 1 MiB and one of 20 MiB. *Guarantees*: messages to the dispatcher stay below 4 MiB, but for the one, which travels alone.
 #[tokio::test]
 async fn messages_close_before_they_are_too_large() {
