@@ -74,6 +74,10 @@ pub(crate) struct Flow {
 #[derive(Clone, Copy, Debug)]
 enum Phase {
     Flowing,
+    /// The source is not what was read any more: nothing is read, and nothing committed, but what was read of it may still be delivered, until then.
+    Leaving {
+        until: Instant,
+    },
     /// Nothing is read or sent any more; outcomes of what is with the target are awaited, until then.
     Closing {
         until: Instant,
@@ -86,11 +90,14 @@ enum Phase {
 /// The longest that the last commit of a flow may take: what is not committed by then is repeated.
 const LAST_COMMIT: Duration = Duration::from_millis(500);
 
+/// The longest that what was read of a topic that is no longer there may take to be delivered.
+const LEAVING: Duration = Duration::from_secs(5);
+
 impl Phase {
     fn closed(self) -> Self {
         match self {
             Self::Closing { end, .. } => Self::Closed(end),
-            Self::Flowing | Self::Closed(_) => self,
+            Self::Flowing | Self::Leaving { .. } | Self::Closed(_) => self,
         }
     }
 }
@@ -113,8 +120,13 @@ impl Flow {
         let mut heartbeat = tokio::time::interval(HEARTBEAT);
         heartbeat.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
+            if let Phase::Leaving { until } = phase
+                && (self.ledger.in_flight() == 0 || Instant::now() >= until)
+            {
+                phase = self.close(End::Moved);
+            }
             let until = match phase {
-                Phase::Flowing => None,
+                Phase::Flowing | Phase::Leaving { .. } => None,
                 Phase::Closing { until, .. } => Some(until),
                 Phase::Closed(End::Moved) => return Ok(End::Moved),
                 Phase::Closed(end) => {
@@ -125,7 +137,7 @@ impl Flow {
             let is_flowing = until.is_none();
             let may_batch = self.ledger.has_waiting() && allowance.is_open();
             let may_send = is_flowing && is_open && (may_batch || self.passing.has_request());
-            let may_read = is_flowing && self.ledger.has_room();
+            let may_read = matches!(phase, Phase::Flowing) && self.ledger.has_room();
             let ready = self.downlink.ready();
             let late: OptionFuture<_> = until.map(tokio::time::sleep_until).into();
             tokio::select! {
@@ -165,7 +177,7 @@ impl Flow {
                     Some(Read::Moved) => {
                         // The offsets of what is under way mean nothing in what the source is now.
                         self.commit.halt();
-                        phase = self.close(End::Moved);
+                        phase = Phase::Leaving { until: Instant::now() + LEAVING };
                     }
                     None => return Err(Error::ReaderEnded),
                 },

@@ -34,6 +34,8 @@ const HICCUP: Duration = Duration::from_secs(1);
 /// Between two failed reads, and between two empty answers that came at once.
 const PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
+/// The longest that the last write of a partition that is handed over may take.
+const LAST_WRITE: Duration = Duration::from_millis(300);
 /// Between two questions for an offset that is not there yet.
 pub(crate) const LOOK_AGAIN: Duration = Duration::from_millis(250);
 
@@ -113,7 +115,8 @@ impl Reader {
         self.reads.close();
         if let Ok(mut logbook) = (&mut self.task).await {
             logbook.committed(committed);
-            logbook.write_soon(Instant::now()).await;
+            // A stop does not wait for it: without, the message that was written down before serves.
+            tokio::time::timeout(LAST_WRITE, logbook.write_soon(Instant::now())).await.ok();
         }
     }
 }
