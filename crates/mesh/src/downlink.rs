@@ -1,8 +1,9 @@
 //! The opener's side: a session to whoever owns a shard of the next stage now.
 //!
 //! [`Downlink::next`] does everything: it finds the owner, opens the session, reads answers, and after a loss waits a little and begins
-//! again. It tells its user what happened; what to send again after [`News::Opened`] is the user's business. A session is dropped as soon
-//! as its owner is not the shard's owner any more: an owner that was stopped without a word keeps its connection, but not its lease.
+//! again. It tells its user what happened; what to send again after [`News::Opened`] is the user's business. Nothing more is sent in a session
+//! whose owner is not the shard's owner any more, and it is dropped [soon](PASSED): an owner that was stopped without a word keeps its
+//! connection, but not its lease.
 //!
 //! [`Downlink::finish`] ends a session in good order: nothing more is sent, the other side gives up what it has not begun, answers what it
 //! has, and closes. What has no answer by then was never with a target.
@@ -27,6 +28,10 @@ const OPENING: Duration = Duration::from_secs(10);
 
 /// Longest that finishing a session may take: longer than any stage waits for what is behind it.
 const LATE: Duration = Duration::from_millis(1_500);
+
+/// How long a session is still heard after its owner has lost the shard. An owner that hands a shard over has said everything by then, but
+/// the news of the next owner comes another way and may be faster than that: what was delivered would be sent again.
+const PASSED: Duration = Duration::from_millis(500);
 
 /// Finds the owner of one shard.
 pub trait Locate: Send {
@@ -129,11 +134,15 @@ impl<Q: Carry> Downlink<Q> {
     /// Ends the session in good order: nothing more is sent, and answers come until the other side has closed, which it does soon. True if
     /// there is anything to wait for: without an open session there is not.
     pub fn finish(&mut self) -> bool {
+        self.finish_within(LATE);
+        matches!(self.state, State::Finishing { .. })
+    }
+
+    fn finish_within(&mut self, limit: Duration) {
         self.state = match std::mem::replace(&mut self.state, State::Seeking(None)) {
-            State::Open { owner, answers, .. } => State::Finishing { owner, answers, late: Box::pin(tokio::time::sleep(LATE)) },
+            State::Open { owner, answers, .. } => State::Finishing { owner, answers, late: Box::pin(tokio::time::sleep(limit)) },
             other => other,
         };
-        matches!(self.state, State::Finishing { .. })
     }
 
     /// What happens next. Cancel-safe: a dropped future loses nothing, the next call goes on where it was.
@@ -200,11 +209,8 @@ impl<Q: Carry> Downlink<Q> {
                         () = self.locate.changed() => {
                             let now = self.locate.owner();
                             if now.as_ref().is_none_or(|now| now.epoch != owner.epoch) {
-                                let error = Error::new(Code::Fenced, format!("{} has passed to another {}", self.shard, Q::STAGE.name()));
-                                self.state = State::Seeking(None);
-                                if let Some(news) = self.tell(error) {
-                                    return news;
-                                }
+                                tracing::debug!(stage = Q::STAGE.name(), shard = %self.shard, "the shard has passed to another owner");
+                                self.finish_within(PASSED);
                             }
                         }
                     }

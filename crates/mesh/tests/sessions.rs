@@ -181,6 +181,46 @@ async fn an_owner_that_hands_over_is_heard_to_its_end() {
     assert_eq!(admitted.open.shard_epoch, Epoch(2));
 }
 
+/// *Scenario*: the news that a shard has another owner comes before what its former owner said last, or the former owner says nothing more.
+/// *Guarantees*: what it said is heard, so that nothing that was delivered is sent again, and nothing more is sent to it; a silent one is dropped soon.
+#[tokio::test(start_paused = true)]
+async fn the_last_words_of_an_owner_may_come_after_the_news_of_the_next() {
+    for is_silent in [false, true] {
+        let (reception, mut sessions) = stage();
+        own(&reception, 1).await;
+        let switchboard = Arc::new(Switchboard::default());
+        switchboard.register_dispatch(Arc::new(reception.clone()));
+        let (moved, moves) = watch::channel(());
+        let place = Place(Arc::new(Mutex::new(owner(1))), moves);
+        let mut downlink: Downlink<DispatchRequest> = Downlink::new(Dialer::Local(switchboard), Box::new(place.clone()), open("{}"));
+        let opened = async {
+            let admitted = sessions.recv().await.expect("a session");
+            admitted.upstream.answers.send(Ok(Answer::Opened(Credit { events: 1, bytes: 1 }))).await.expect("open");
+            admitted
+        };
+        let (news, admitted) = tokio::join!(downlink.next(), opened);
+        assert!(matches!(news, News::Opened(_)));
+        *place.0.lock() = owner(2);
+        moved.send(()).expect("the downlink listens");
+        let begun = tokio::time::Instant::now();
+        if is_silent {
+            assert!(matches!(downlink.next().await, News::Down(_)));
+            assert!(begun.elapsed() < Duration::from_secs(1));
+            continue;
+        }
+        let outcome = Answer::Outcomes(vec![OutcomeRange { first: 0, count: 1, outcome: Outcome::Delivered }]);
+        let saying = async {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            admitted.upstream.answers.send(Ok(outcome.clone())).await.expect("open");
+            drop(admitted);
+        };
+        let (news, ()) = tokio::join!(downlink.next(), saying);
+        assert!(matches!(news, News::Answer(answer) if answer == outcome));
+        assert!(downlink.requests().is_none());
+        assert!(matches!(downlink.next().await, News::Finished));
+    }
+}
+
 /// *Scenario*: the other side never closes a session that is finished. *Guarantees*: it is dropped soon.
 #[tokio::test(start_paused = true)]
 async fn a_session_that_is_never_closed_is_dropped() {
