@@ -1,6 +1,7 @@
 //! Topics as people manage them: made, listed, looked at, and removed, at every master or at those of one cluster.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use futures::future::{join_all, try_join_all};
 use rocketbridge_connector::{Code, Error};
@@ -15,6 +16,8 @@ use crate::route::{BrokerData, Queue};
 
 /// Readable and writable.
 const PERMISSION: u32 = 6;
+/// How long brokers may take to register a topic.
+const REGISTRATION: Duration = Duration::from_secs(5);
 
 /// Topics that every RocketMQ has for its own use, as Java's `TopicValidator` lists them.
 const SYSTEM_TOPICS: [&str; 10] = [
@@ -51,7 +54,9 @@ impl Admin {
         self.create_topic_in(None, topic, queues).await.map(drop)
     }
 
-    /// Creates a topic at the masters of one cluster, or of all, or changes its number of queues. Answers the names of the brokers.
+    /// Creates a topic at the masters of one cluster, or of all, or changes its number of queues. Returns the names of the brokers, as soon as a
+    /// name server knows the topic at each of them, so that whoever uses it next finds it; a broker that is slow to register is not waited for
+    /// longer than five seconds.
     ///
     /// # Errors
     ///
@@ -67,7 +72,23 @@ impl Admin {
             .field("topicFilterType", "SINGLE_TAG")
             .field("topicSysFlag", "0")
             .field("order", "false");
-        self.at_masters(cluster, &attempt, request).await
+        let brokers = self.at_masters(cluster, &attempt, request).await?;
+        // Too late is no failure: the topic is there, and whoever uses it tries again.
+        let _ = tokio::time::timeout(REGISTRATION, self.registered(topic, &brokers)).await;
+        Ok(brokers)
+    }
+
+    /// Brokers confirm a topic before they have registered it.
+    async fn registered(&self, topic: &str, brokers: &[String]) {
+        let topic = self.client.wire_name(topic);
+        loop {
+            if let Ok(route) = self.client.fresh_route(&topic).await
+                && brokers.iter().all(|broker| route.readable().iter().any(|queue| queue.broker == *broker))
+            {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
     }
 
     /// Removes a topic and its messages from the masters of one cluster, or of all, and from every name server. Answers the names of
