@@ -4,11 +4,14 @@
 //! is left out; a delay that is over does not begin again, it is told in `RB_TIMED`. What RocketBridge adds never makes a message too long: it is
 //! left out, or cut, where it does not fit.
 
+use std::borrow::Cow;
+
 use bytes::Bytes;
 use rocketbridge_model::event::system_flag;
 use rocketbridge_model::properties::{NAME_VALUE_SEPARATOR, PROPERTY_SEPARATOR, pairs};
 use rocketbridge_model::property::{self, Kind};
 use rocketbridge_model::session::{Delivery, ParameterKey};
+use rocketbridge_pattern::json::{Malformed, Reader};
 
 use crate::limit;
 use crate::provenance;
@@ -215,17 +218,11 @@ impl Replaced<'_> {
             }
         }
         let Some(Some(user)) = self.user else { return Ok(()) };
-        let user: serde_json::Value = serde_json::from_slice(user).map_err(|error| format!("its user properties are not JSON: {error}"))?;
-        let serde_json::Value::Object(user) = user else { return Err("its user properties are not a JSON object".to_owned()) };
-        for (name, value) in user {
+        for (name, value) in user_properties(user)? {
             if property::kind(name.as_bytes()) != Kind::User {
                 return Err(format!("its user properties name {name}, which is RocketMQ's or RocketBridge's own"));
             }
-            match value {
-                serde_json::Value::Null => {}
-                serde_json::Value::String(text) => checked_pair(properties, &name, text.as_bytes())?,
-                other => checked_pair(properties, &name, other.to_string().as_bytes())?,
-            }
+            checked_pair(properties, &name, value.as_bytes())?;
         }
         Ok(())
     }
@@ -240,6 +237,40 @@ impl Copied {
         self.asked.push(b'=');
         self.asked.extend_from_slice(value);
     }
+}
+
+/// Name and value of a user property that a transform made.
+type Made<'j> = (Cow<'j, str>, Cow<'j, str>);
+
+/// The members of a JSON object: a string as its characters, anything else as the text that was written, so that a number keeps its digits. `null` is no
+/// property; of equal names the last counts.
+fn user_properties(json: &[u8]) -> Result<Vec<Made<'_>>, String> {
+    let fault = |error: Malformed| format!("its user properties are not JSON: {error}");
+    let text = std::str::from_utf8(json).map_err(|error| format!("its user properties are not JSON: {error}"))?;
+    let mut reader = Reader::new(text);
+    if reader.peek() != Some(b'{') {
+        reader.skip(0).and_then(|()| reader.end()).map_err(fault)?;
+        return Err("its user properties are not a JSON object".to_owned());
+    }
+    reader.open(0).map_err(fault)?;
+    let mut members: Vec<Made<'_>> = Vec::new();
+    let mut more = !reader.take(b'}');
+    while more {
+        let name = reader.string().map_err(fault)?.decode();
+        reader.expect(b':', "expected a colon").map_err(fault)?;
+        let value = if reader.peek() == Some(b'"') {
+            Some(reader.string().map_err(fault)?.decode())
+        } else {
+            let start = reader.position();
+            reader.skip(1).map_err(fault)?;
+            Some(reader.since(start)).filter(|written| *written != "null").map(Cow::Borrowed)
+        };
+        members.retain(|(known, _)| *known != name);
+        members.extend(value.map(|value| (name, value)));
+        more = reader.next_member().map_err(fault)?;
+    }
+    reader.end().map_err(fault)?;
+    Ok(members)
 }
 
 fn checked_pair(properties: &mut Vec<u8>, name: &str, value: &[u8]) -> Result<(), String> {
@@ -339,10 +370,32 @@ mod tests {
         changed = with(changed, ParameterKey::Properties, Some(r#"{"x":"y","n":1.50,"z":null,"o":{"a":[1]}}"#));
         let (message, properties) = made(&changed, ROUTED);
         assert_eq!((message.body.as_ref(), message.system_flag, message.keyed), (&b"new"[..], 0, true));
-        let expected = [("UNIQ_KEY", "id"), ("TAGS", "b"), ("__SHARDINGKEY", "s"), ("x", "y"), ("n", "1.5"), ("o", r#"{"a":[1]}"#)];
+        let expected = [("UNIQ_KEY", "id"), ("TAGS", "b"), ("__SHARDINGKEY", "s"), ("x", "y"), ("n", "1.50"), ("o", r#"{"a":[1]}"#)];
         let found: Vec<_> = properties.iter().map(|(name, value)| (name.as_str(), value.as_str())).take(6).collect();
         assert_eq!(found, expected);
         assert!(made(&with(delivery(1, b"old", &[]), ParameterKey::Body, None), ROUTED).0.body.is_empty());
+    }
+
+    /// *Scenario*: user properties that a transform made, with numbers that no double holds, half a pair of surrogates, and a name twice. *Guarantees*: numbers
+    /// keep their digits and their form; the last of equal names counts; what is no object is refused.
+    #[test]
+    fn numbers_in_user_properties_keep_their_digits() {
+        let json =
+            r#" {"a": 12345678901234567890123, "b": 37.807807921694092, "c": 1e3, "d": "1", "d": [1.0, {}], "e": "\ud83d", "f": true} "#;
+        let (_, properties) = made(&with(delivery(1, b"", &[]), ParameterKey::Properties, Some(json)), ROUTED);
+        let found: Vec<_> = properties.iter().map(|(name, value)| (name.as_str(), value.as_str())).take(6).collect();
+        let expected = [
+            ("a", "12345678901234567890123"),
+            ("b", "37.807807921694092"),
+            ("c", "1e3"),
+            ("d", "[1.0, {}]"),
+            ("e", "\u{fffd}"),
+            ("f", "true"),
+        ];
+        assert_eq!(found, expected);
+        for wrong in ["", "{", "[1]", "{}x", "{\"a\":01}", "5"] {
+            assert!(user_properties(wrong.as_bytes()).is_err(), "{wrong}");
+        }
     }
 
     /// *Scenario*: messages that were delayed by level, by a timer of 5.x and by a time of the cloud product; a dead letter too.
