@@ -11,9 +11,11 @@ use rocketbridge_node::config::layers::Flags;
 use rocketbridge_node::config::quantity::duration_argument;
 
 use crate::client::{Settings, Tls};
+#[cfg(feature = "embedded")]
+use crate::demo;
 use crate::failure::Failure;
 use crate::output::Format;
-use crate::{acknowledge, apply, delete, demo, get, pattern, rocketmq, skip, status, switch, transform};
+use crate::{acknowledge, apply, delete, get, pattern, rocketmq, skip, status, switch, transform};
 
 /// An open event router for Apache RocketMQ.
 #[derive(Clone, Debug, Parser)]
@@ -97,6 +99,7 @@ pub enum Verb {
     /// Try transforms
     #[command(subcommand)]
     Transform(transform::Verb),
+    #[cfg(feature = "embedded")]
     /// Route orders between two embedded clusters and count them: `make demo`
     #[command(hide = true)]
     Demo(demo::Arguments),
@@ -252,6 +255,7 @@ mod tests {
         assert_eq!(flags.embedded_rocketmq.as_deref(), Some("false"));
         let filter = parse(&["filter", "--etcd", "http://a:1", "--listen", "127.0.0.1:0"]).expect("valid");
         assert_eq!(filter.service().map(|(stage, _)| stage), Some(Stage::Filter));
+        #[cfg(feature = "embedded")]
         assert!(parse(&["demo", "--keep"]).expect("valid").service().is_none());
     }
 }

@@ -8,10 +8,12 @@ use rocketbridge_node::{process, standalone};
 
 use crate::arguments::{Arguments, Shared, Verb};
 use crate::client::Client;
+#[cfg(feature = "embedded")]
+use crate::demo;
 use crate::failure::Failure;
 use crate::output::Console;
 use crate::switch::Switch;
-use crate::{acknowledge, apply, delete, demo, get, pattern, rocketmq, skip, status, switch, transform};
+use crate::{acknowledge, apply, delete, get, pattern, rocketmq, skip, status, switch, transform};
 
 /// Does what the command line says.
 pub fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
@@ -26,6 +28,7 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
             clap_complete::generate(*shell, &mut Arguments::command(), "rocketbridge", &mut script);
             Console::standard().bytes(&script)?;
         }
+        #[cfg(feature = "embedded")]
         Verb::Demo(arguments) => return runtime()?.block_on(demo::run(arguments, &mut Console::standard())),
         Verb::Pattern(verb) => pattern::run(verb, shared.output, &mut Console::standard())?,
         Verb::Transform(verb) => transform::run(verb, &mut Console::standard())?,

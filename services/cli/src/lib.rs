@@ -3,7 +3,7 @@
 //! - [`arguments`]: the command line; [`dispatch`]: from verb to module. Processes are composed by the crate `rocketbridge-node`;
 //! - [`client`]: calls to the server; [`apply`], [`get`], [`delete`], [`switch`], [`status`], [`skip`]: the verbs that use it;
 //! - [`pattern`] and [`transform`]: try and check them without a server; [`rocketmq`]: send to and read from topics;
-//! - [`demo`]: what `make demo` shows;
+//! - `demo`: what `make demo` shows, in builds with the feature `embedded`;
 //! - [`output`]: tables and documents; [`failure`]: how a verb ends when it does not end well.
 //!
 //! Results go to standard output, everything else to standard error. Exit statuses: 0 done, 1 refused or failed, 2 wrong usage.
@@ -13,6 +13,7 @@ pub mod apply;
 pub mod arguments;
 pub mod client;
 pub mod delete;
+#[cfg(feature = "embedded")]
 pub mod demo;
 pub mod dispatch;
 pub mod failure;

@@ -18,6 +18,7 @@ mod heart;
 mod keepers;
 pub mod process;
 mod reports;
+mod rocketmq;
 mod run;
 mod serving;
 mod stages;

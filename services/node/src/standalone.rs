@@ -6,13 +6,13 @@ use std::time::Duration;
 
 use rocketbridge_assignment::Stage;
 use rocketbridge_connector_rocketmq::Connectors;
-use rocketbridge_embedded_rocketmq::{Embedded as EmbeddedRocketMq, EmbeddedConfig, Error, NameServerPort};
 use rocketbridge_metastore::Embedded;
 use rocketbridge_runtime::Shutdown;
 use rocketbridge_transport::server::Listener;
 
-use crate::config::{NAME_SERVER_PORT, Standalone};
+use crate::config::Standalone;
 use crate::process;
+use crate::rocketmq::Rocketmq;
 use crate::run::{self, Setup};
 
 /// Nobody else can take over, so the lease only has to outlast a slow disk.
@@ -28,8 +28,8 @@ async fn serve(config: Standalone) -> anyhow::Result<ExitCode> {
     let shutdown = Shutdown::on_signals(config.drain_deadline)?;
     let listener = Listener::bind(&config.listen.to_string()).await.map_err(process::chained)?;
     let store = Embedded::open(&config.data_dir.join("metadata")).await.map_err(process::chained)?;
-    let rocketmq = if config.embedded_rocketmq { Some(start_rocketmq(&config).await?) } else { None };
-    let name_server = rocketmq.as_ref().map(|rocketmq| rocketmq.name_server().to_string());
+    let rocketmq = if config.embedded_rocketmq { Some(Rocketmq::start(&config).await?) } else { None };
+    let name_server = rocketmq.as_ref().map(Rocketmq::name_server);
     rocketbridge_controller::set_embedded(Arc::new(store.clone()), name_server.as_deref()).await.map_err(process::chained)?;
     let setup = Setup {
         stages: vec![Stage::Controller, Stage::Router, Stage::Filter, Stage::Dispatcher],
@@ -65,19 +65,4 @@ async fn serve(config: Standalone) -> anyhow::Result<ExitCode> {
     guard.stop().await;
     run?;
     Ok(process::status(&shutdown))
-}
-
-async fn start_rocketmq(config: &Standalone) -> anyhow::Result<EmbeddedRocketMq> {
-    let name_server_port = match config.name_server_port {
-        None => NameServerPort::Kept { first: NAME_SERVER_PORT },
-        Some(0) => NameServerPort::Kept { first: 0 },
-        Some(port) => NameServerPort::Fixed(port),
-    };
-    let embedded = EmbeddedConfig { name_server_port, ..EmbeddedConfig::new("rocketbridge", config.data_dir.join("rocketmq")) };
-    EmbeddedRocketMq::start(embedded).await.map_err(|error| match error {
-        Error::PortTaken { .. } => anyhow::anyhow!(
-            "{error}; choose another with --embedded-name-server-port PORT (embedded.name_server_port in the configuration), or stop that program"
-        ),
-        _ => process::chained(error),
-    })
 }

@@ -1,0 +1,72 @@
+//! The RocketMQ inside a standalone process, in builds with the feature `embedded`.
+//!
+//! A build without it starts none, and says so where one is asked for.
+
+#[cfg(feature = "embedded")]
+mod inside {
+    use rocketbridge_embedded_rocketmq::{Embedded, EmbeddedConfig, Error, NameServerPort};
+
+    use crate::config::{NAME_SERVER_PORT, Standalone};
+    use crate::process;
+
+    /// A running RocketMQ.
+    pub(crate) struct Rocketmq(Embedded);
+
+    impl Rocketmq {
+        /// Starts it on the data directory of the process.
+        pub(crate) async fn start(config: &Standalone) -> anyhow::Result<Self> {
+            let name_server_port = match config.name_server_port {
+                None => NameServerPort::Kept { first: NAME_SERVER_PORT },
+                Some(0) => NameServerPort::Kept { first: 0 },
+                Some(port) => NameServerPort::Fixed(port),
+            };
+            let embedded = EmbeddedConfig { name_server_port, ..EmbeddedConfig::new("rocketbridge", config.data_dir.join("rocketmq")) };
+            Embedded::start(embedded).await.map(Self).map_err(|error| match error {
+                Error::PortTaken { .. } => anyhow::anyhow!(
+                    "{error}; choose another with --embedded-name-server-port PORT (embedded.name_server_port in the configuration), or stop that program"
+                ),
+                _ => process::chained(error),
+            })
+        }
+
+        /// Address of its name server.
+        pub(crate) fn name_server(&self) -> String {
+            self.0.name_server()
+        }
+
+        /// Stops it and writes what is not yet on disk.
+        pub(crate) async fn stop(self) {
+            self.0.stop().await;
+        }
+    }
+}
+
+#[cfg(not(feature = "embedded"))]
+mod inside {
+    use crate::config::Standalone;
+
+    /// There is none.
+    pub(crate) enum Rocketmq {}
+
+    impl Rocketmq {
+        /// Says that there is none.
+        pub(crate) async fn start(_config: &Standalone) -> anyhow::Result<Self> {
+            anyhow::bail!(
+                "this build has no RocketMQ inside; pass --embedded-rocketmq=false (embedded_rocketmq in the configuration), and name \
+                 the name servers of your own in connections"
+            )
+        }
+
+        /// Never called.
+        pub(crate) fn name_server(&self) -> String {
+            match *self {}
+        }
+
+        /// Never called.
+        pub(crate) async fn stop(self) {
+            match self {}
+        }
+    }
+}
+
+pub(crate) use inside::Rocketmq;
