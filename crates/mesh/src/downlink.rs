@@ -31,7 +31,7 @@ const LATE: Duration = Duration::from_millis(1_500);
 
 /// How long a session is still heard after its owner has lost the shard. An owner that hands a shard over has said everything by then, but
 /// the news of the next owner comes another way and may be faster than that: what was delivered would be sent again.
-const PASSED: Duration = Duration::from_millis(500);
+const PASSED: Duration = Duration::from_secs(1);
 
 /// Finds the owner of one shard.
 pub trait Locate: Send {
