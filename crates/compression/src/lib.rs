@@ -81,7 +81,11 @@ fn limited(reader: impl Read) -> Result<Bytes, Fault> {
 /// Java writes LZ4 frames of independent blocks; the Rust client writes one block behind its length.
 fn lz4(body: &[u8]) -> Result<Bytes, Fault> {
     let word = body.first_chunk::<4>().map(|bytes| u32::from_le_bytes(*bytes)).ok_or(Fault::Cut)?;
-    if word == LZ4_FRAME { lz4_frame(&body[4..]) } else { lz4_block(&body[4..], word as usize).map(Bytes::from) }
+    if word == LZ4_FRAME {
+        return lz4_frame(&body[4..]);
+    }
+    let plain = lz4_block(&body[4..], word as usize)?;
+    if plain.len() == word as usize { Ok(plain.into()) } else { Err(Fault::Cut) }
 }
 
 /// The LZ4 frame format: descriptor, blocks, end mark. Checksums are not compared: TCP and the broker did.
