@@ -1,9 +1,10 @@
 //! Events and origins. Bodies and properties move; they are never copied.
 
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 
 use bytes::Bytes;
-use rocketbridge_model::{Attributes, Envelope, Event, Origin, Properties};
+use rocketbridge_model::{Attributes, Envelope, Event, Origin, Place, Properties};
 use rocketbridge_proto::event::v1 as proto;
 
 use crate::error::Error;
@@ -21,6 +22,7 @@ pub fn encode(event: Event) -> proto::Event {
         store_host,
         commit_log_offset,
         reconsume_times,
+        place,
     } = event.envelope;
     proto::Event {
         offset: event.offset,
@@ -35,6 +37,7 @@ pub fn encode(event: Event) -> proto::Event {
             store_host: encode_host(store_host),
             commit_log_offset,
             reconsume_times,
+            place: place.map(|place| proto::Place { broker: place.broker.to_string(), queue: place.queue, offset: place.offset }),
         }),
         attributes: event.attributes.map(|attributes| encode_attributes(*attributes)),
     }
@@ -56,6 +59,7 @@ pub fn decode(event: proto::Event) -> Result<Event, Error> {
             store_host: decode_host(&envelope.store_host).map_err(|problem| Error::new("RocketMqEnvelope", "store_host", problem))?,
             commit_log_offset: envelope.commit_log_offset,
             reconsume_times: envelope.reconsume_times,
+            place: envelope.place.map(|place| Arc::new(Place { broker: place.broker.into(), queue: place.queue, offset: place.offset })),
         },
         attributes: event.attributes.map(|attributes| Box::new(decode_attributes(attributes))),
     })
@@ -166,6 +170,7 @@ mod tests {
                 store_host: "127.0.0.1:1".parse().ok(),
                 commit_log_offset: u64::MAX,
                 reconsume_times: 4,
+                place: Some(Arc::new(Place { broker: "a".into(), queue: 3, offset: 1 << 40 })),
             },
             attributes: Some(Box::new(Attributes {
                 id: "i".into(),

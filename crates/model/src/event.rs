@@ -10,11 +10,29 @@ use bytes::Bytes;
 
 use crate::name::{InstanceId, PartitionId, Region};
 use crate::properties::Properties;
+use crate::property;
+
+/// Which message of its topic an event is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Whence<'a> {
+    /// The one that a broker stored there.
+    Stored {
+        /// The broker's name.
+        broker: &'a str,
+        /// The queue id.
+        queue: u32,
+        /// The offset in the queue.
+        offset: u64,
+    },
+    /// The one with this identity, which its producer gave it; empty if it gave none.
+    Message(&'a str),
+}
 
 /// One event.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Event {
-    /// Its position in its partition. For RocketMQ: the queue offset. Increases, not always by one.
+    /// Its position in its partition: the offset in the queue, or the router's own number in a partition of a source that hands out messages.
+    /// Increases, not always by one.
     pub offset: u64,
     /// The message as RocketMQ has it.
     pub envelope: Envelope,
@@ -23,6 +41,15 @@ pub struct Event {
 }
 
 impl Event {
+    /// Which message of its topic it is.
+    pub fn whence<'a>(&'a self, origin: &'a Origin) -> Whence<'a> {
+        match &self.envelope.place {
+            Some(place) => Whence::Stored { broker: &place.broker, queue: place.queue, offset: place.offset },
+            None if origin.is_received() => Whence::Message(self.envelope.properties.get(property::UNIQUE_KEY).unwrap_or_default()),
+            None => Whence::Stored { broker: &origin.broker, queue: origin.queue, offset: self.offset },
+        }
+    }
+
     /// What the event weighs against byte limits: body and properties.
     pub fn size(&self) -> usize {
         self.envelope.body.len() + self.envelope.properties.len()
@@ -58,6 +85,20 @@ pub struct Envelope {
     pub commit_log_offset: u64,
     /// How often a consumer group has sent it back.
     pub reconsume_times: u32,
+    /// Where the broker stored it, if it came from a source that hands out messages; `None` where partition and offset say so themselves,
+    /// or if the source does not tell.
+    pub place: Option<Arc<Place>>,
+}
+
+/// Where a broker stored a message.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Place {
+    /// The broker's name.
+    pub broker: Arc<str>,
+    /// The queue id.
+    pub queue: u32,
+    /// The offset in the queue.
+    pub offset: u64,
 }
 
 impl Envelope {
@@ -101,12 +142,19 @@ pub struct Origin {
     pub topic: String,
     /// The partition.
     pub partition: PartitionId,
-    /// The broker's name.
+    /// The broker's name; empty if the source hands out messages, which then come from anywhere in the topic.
     pub broker: String,
-    /// The queue id.
+    /// The queue id; the partition's number if the source hands out messages.
     pub queue: u32,
     /// The first of the source's name servers: tells clusters of equal names apart where the instance has no identity.
     pub name_server: String,
+}
+
+impl Origin {
+    /// Whether the source hands out messages, so that partition and offset say nothing of where a message is stored.
+    pub fn is_received(&self) -> bool {
+        self.broker.is_empty()
+    }
 }
 
 /// Flags in a message's system flag (`MessageSysFlag` of Apache RocketMQ).
@@ -129,3 +177,24 @@ pub mod system_flag {
 
 /// Shared by all events of a partition.
 pub type SharedOrigin = Arc<Origin>;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// *Scenario*: events read at offsets, and events that were handed out with and without their place. *Guarantees*: which message it is never comes from a
+    /// router's own numbers.
+    #[test]
+    fn a_message_is_told_by_where_its_broker_stored_it() {
+        let id = Properties::from_pairs([(property::UNIQUE_KEY, "7F")]).expect("no separators");
+        let mut event = Event { offset: 9, envelope: Envelope { properties: id, ..Envelope::default() }, attributes: None };
+        let read = Origin { broker: "b".into(), queue: 2, ..Origin::default() };
+        let received = Origin { partition: PartitionId::new("receive/3"), queue: 3, ..Origin::default() };
+        assert_eq!(event.whence(&read), Whence::Stored { broker: "b", queue: 2, offset: 9 });
+        assert_eq!(event.whence(&received), Whence::Message("7F"));
+        event.envelope.place = Some(Arc::new(Place { broker: "a".into(), queue: 1, offset: 70 }));
+        assert_eq!(event.whence(&received), Whence::Stored { broker: "a", queue: 1, offset: 70 });
+        event.envelope = Envelope::default();
+        assert_eq!(event.whence(&received), Whence::Message(""));
+    }
+}

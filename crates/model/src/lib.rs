@@ -32,7 +32,7 @@ pub mod validate;
 pub mod violation;
 
 pub use dialect::PatternDialect;
-pub use event::{Attributes, Envelope, Event, Origin};
+pub use event::{Attributes, Envelope, Event, Origin, Place, Whence};
 pub use name::{Epoch, InstanceId, MemberId, PartitionId, Region, Revision};
 pub use outcome::{Outcome, OutcomeRange};
 pub use properties::Properties;

@@ -5,7 +5,7 @@
 
 use std::borrow::Cow;
 
-use rocketbridge_model::{Event, Origin};
+use rocketbridge_model::{Event, Origin, Whence};
 use rocketbridge_pattern::{Envelope, Message, Properties, Scalar};
 
 /// Attributes in the order in which they are rendered.
@@ -51,7 +51,22 @@ impl View<'_> {
     fn id(&self) -> Cow<'_, str> {
         match self.event.envelope.properties.get("UNIQ_KEY") {
             Some(id) => Cow::Borrowed(id),
-            None => Cow::Owned(format!("{}-{}-{}", self.origin.broker, self.origin.queue, self.event.offset)),
+            None => match self.event.whence(self.origin) {
+                Whence::Stored { broker, queue, offset } => Cow::Owned(format!("{broker}-{queue}-{offset}")),
+                Whence::Message(id) => Cow::Borrowed(id),
+            },
+        }
+    }
+}
+
+impl View<'_> {
+    /// Where the message is stored; nothing if its source does not tell.
+    fn place(&self, name: &str) -> Option<Scalar<'_>> {
+        let Whence::Stored { broker, queue, offset } = self.event.whence(self.origin) else { return None };
+        match name {
+            "brokerName" => Some(Scalar::Text(Cow::Borrowed(broker))),
+            "queueId" => Some(Scalar::Integer(i64::from(queue))),
+            _ => i64::try_from(offset).ok().map(Scalar::Integer),
         }
     }
 }
@@ -95,9 +110,7 @@ impl Envelope for View<'_> {
         let host = |host: Option<std::net::SocketAddr>| host.map(|host| Scalar::Text(Cow::Owned(host.to_string())));
         match name {
             "msgId" => Some(Scalar::Text(self.id())),
-            "brokerName" => Some(Scalar::Text(Cow::Borrowed(&self.origin.broker))),
-            "queueId" => Some(Scalar::Integer(i64::from(self.origin.queue))),
-            "queueOffset" => i64::try_from(self.event.offset).ok().map(Scalar::Integer),
+            "brokerName" | "queueId" | "queueOffset" => self.place(name),
             "bornTimestamp" => Some(Scalar::Integer(envelope.born_timestamp)),
             "storeTimestamp" => Some(Scalar::Integer(envelope.store_timestamp)),
             "bornHost" => host(envelope.born_host),

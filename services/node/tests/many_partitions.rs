@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use futures::future::BoxFuture;
 use rocketbridge_connector::{
-    Code, Error, LaneKey, OpenPartition, Partition, PartitionCommitter, PartitionReader, PullLimits, Pulled, Registry, Source, Survey,
-    Target,
+    Code, Error, LaneKey, OffsetSource, OpenPartition, Partition, PartitionCommitter, PartitionReader, PullLimits, Pulled, Registry,
+    Source, Survey, Target,
 };
 use rocketbridge_harness::{Api, Route, eventually};
 use rocketbridge_metastore::Embedded;
@@ -47,8 +47,8 @@ struct Reader(Arc<World>, u32);
 struct Committer;
 
 impl Registry for Connector {
-    fn source(&self, _: &RocketMqSource) -> Arc<dyn Source> {
-        Arc::new(self.clone())
+    fn source(&self, _: &RocketMqSource) -> Source {
+        Source::Offsets(Arc::new(self.clone()))
     }
 
     fn target(&self, _: &RocketMqTarget) -> Arc<dyn Target> {
@@ -60,7 +60,7 @@ impl Registry for Connector {
     }
 }
 
-impl Source for Connector {
+impl OffsetSource for Connector {
     fn partitions(&self) -> BoxFuture<'_, Result<Vec<Partition>, Error>> {
         let partition = |queue| Partition { id: PartitionId::new(format!("b/{queue}")), broker: "b".into(), queue };
         let partitions = (0..self.0.partitions).map(partition).collect();

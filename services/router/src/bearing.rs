@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use rocketbridge_connector::{Error, Partition, Source, Survey};
+use rocketbridge_connector::{Error, OffsetSource, Partition, Survey};
 use rocketbridge_model::partition::Landmark;
 
 use crate::continuity::{Question, Verdict, judge};
@@ -11,7 +11,7 @@ use crate::continuity::{Question, Verdict, judge};
 /// A partition of a source, and where a stream began in it.
 #[derive(Clone)]
 pub(crate) struct Bearing {
-    pub(crate) source: Arc<dyn Source>,
+    pub(crate) source: Arc<dyn OffsetSource>,
     pub(crate) partition: Partition,
     pub(crate) origin: u64,
 }

@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use futures::StreamExt;
 use parking_lot::Mutex;
-use rocketbridge_connector::{Code, Partition, Registry, Source};
+use rocketbridge_connector::{Code, OffsetSource, Partition, Registry};
 use rocketbridge_metastore::Metastore;
 use rocketbridge_model::PartitionId;
 use rocketbridge_model::record::{SourcePartition, SourceRecord};
@@ -88,7 +88,7 @@ impl Discovery {
         let stream = self.definition.stream()?;
         let (stored, revision) = sources::read(&self.store, &stream.uid).await?;
         let known = stored.as_ref().filter(|record| record.is_of(&stream.source));
-        let source = self.registry.source(&stream.source);
+        let source = self.registry.source(&stream.source).offsets().ok_or(Error::Undiscovered)?;
         let mut record = known.cloned().unwrap_or_else(|| SourceRecord::new(&stream.uid, &stream.source, clock::now()));
         let listed = tokio::time::timeout(DEADLINE, source.partitions()).await.unwrap_or_else(|_| Err(late()));
         let failure = match listed {
@@ -113,7 +113,7 @@ impl Discovery {
     /// Brings the record up to what there is. Answers why a new partition could not be asked where it begins, if so; the others are entered.
     async fn enter(
         &mut self,
-        source: &dyn Source,
+        source: &dyn OffsetSource,
         start: StartPosition,
         is_start: bool,
         partitions: Vec<Partition>,

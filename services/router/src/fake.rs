@@ -8,7 +8,8 @@ use futures::FutureExt;
 use futures::future::BoxFuture;
 use parking_lot::Mutex;
 use rocketbridge_connector::{
-    Code, Error, OpenPartition, Partition, PartitionCommitter, PartitionReader, PullLimits, Pulled, Registry, Source, Survey, Target,
+    Code, Error, OffsetSource, OpenPartition, Partition, PartitionCommitter, PartitionReader, PullLimits, Pulled, Registry, Source, Survey,
+    Target,
 };
 use rocketbridge_metastore::{Compare, Entry, LeaseGrant, LeaseId, Listing, Metastore, Operation, Transacted, Transaction, Watch};
 use rocketbridge_model::partition::Landmark;
@@ -106,7 +107,7 @@ pub(crate) fn partition(queue: u32) -> Partition {
     Partition { id: PartitionId::new(format!("b/{queue}")), broker: "b".into(), queue }
 }
 
-impl Source for Topic {
+impl OffsetSource for Topic {
     fn partitions(&self) -> BoxFuture<'_, Result<Vec<Partition>, Error>> {
         let listed = self.with(|topic| match topic.unlisted {
             Some(code) => Err(Error::new(code, "list", "it is not there")),
@@ -175,8 +176,8 @@ impl PartitionCommitter for Half {
 }
 
 impl Registry for Topic {
-    fn source(&self, _definition: &RocketMqSource) -> Arc<dyn Source> {
-        Arc::new(self.clone())
+    fn source(&self, _definition: &RocketMqSource) -> Source {
+        Source::Offsets(Arc::new(self.clone()))
     }
 
     fn target(&self, _definition: &RocketMqTarget) -> Arc<dyn Target> {

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use rocketbridge_connector::{Partition, Source};
+use rocketbridge_connector::{OffsetSource, Partition};
 use rocketbridge_model::resolved::StartPosition;
 use tokio_util::task::AbortOnDropHandle;
 
@@ -22,13 +22,13 @@ pub(crate) struct Horizon {
 
 impl Horizon {
     /// Starts to look after the end that the gauge tells.
-    pub(crate) fn watch(source: Arc<dyn Source>, partition: Partition, gauge: Gauge) -> Self {
+    pub(crate) fn watch(source: Arc<dyn OffsetSource>, partition: Partition, gauge: Gauge) -> Self {
         // Not spawned through the process's tasks: it lives and dies with this handle and holds nothing that must be drained.
         Self { _task: AbortOnDropHandle::new(tokio::spawn(watch(source, partition, gauge, OLDEST))) }
     }
 }
 
-async fn watch(source: Arc<dyn Source>, partition: Partition, gauge: Gauge, oldest: Duration) {
+async fn watch(source: Arc<dyn OffsetSource>, partition: Partition, gauge: Gauge, oldest: Duration) {
     loop {
         tokio::time::sleep(oldest).await;
         if !gauge.is_end_older_than(oldest) {
@@ -53,7 +53,7 @@ mod tests {
     /// A source that ends at 100 and is only asked for that.
     struct Hundred;
 
-    impl Source for Hundred {
+    impl OffsetSource for Hundred {
         fn partitions(&self) -> BoxFuture<'_, Result<Vec<Partition>, Error>> {
             unreachable!("only the end is asked for")
         }

@@ -96,7 +96,7 @@ mod tests {
 
     /// Opens the partition as a router does that has just started. Answers where it is read from.
     async fn open(topic: &Topic, store: &Arc<dyn Metastore>, origin: u64) -> u64 {
-        use rocketbridge_connector::Source;
+        use rocketbridge_connector::OffsetSource;
         let bearing = Bearing { source: Arc::new(topic.clone()), partition: partition(0), origin };
         let id = PartitionId::new("b/0");
         let logbook = Logbook::open(store.clone(), &stream(StartPosition::Earliest), &id).await.expect("reads");

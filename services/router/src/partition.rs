@@ -108,7 +108,7 @@ impl OwnedPartition {
         let stream = self.definition.stream()?;
         let (known, place) = self.known(&stream).await?;
         let partition = Partition { id: known.id.clone(), broker: known.broker.clone(), queue: known.queue };
-        let source = self.surroundings.registry.source(&stream.source);
+        let source = self.surroundings.registry.source(&stream.source).offsets().ok_or(Error::Undiscovered)?;
         let mut open = source.open(&partition).await?;
         let logbook = Logbook::open(self.surroundings.store.clone(), &stream, &self.partition).await?;
         let horizon = source.clone();

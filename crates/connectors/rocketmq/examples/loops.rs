@@ -130,6 +130,7 @@ async fn pull(connectors: &Connectors, connection: &RocketMqConnection, options:
         group: "rocketbridge-loops".to_owned(),
         start: StartPosition::Earliest,
     });
+    let source = source.offsets().context("remoting reads at offsets")?;
     let share = options.messages / options.lanes as usize;
     let partitions = source.partitions().await?;
     try_join_all(partitions.into_iter().zip(before.to_vec()).map(|(partition, mut offset)| {

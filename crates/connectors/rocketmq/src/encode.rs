@@ -77,6 +77,8 @@ pub(crate) struct SendPlan {
 pub(crate) struct Placement<'a> {
     /// The queue of the lane, and of messages without a sharding key.
     pub(crate) queue: usize,
+    /// The queues of messages without a sharding key, by delivery, where the lane does not decide; else empty.
+    pub(crate) own: &'a [usize],
     /// Number of queues, at least one.
     pub(crate) queues: usize,
     /// Whether a sharding key decides.
@@ -130,7 +132,7 @@ pub(crate) fn plan(deliveries: &[Delivery], placement: &Placement<'_>) -> SendPl
         plan.left_out += message.left_out.len();
         let queue = match outgoing::sharding_key(&properties) {
             Some(key) if placement.orderly => key_queue(key, placement.queues),
-            _ => placement.queue,
+            _ => placement.own.get(index).copied().unwrap_or(placement.queue),
         };
         let taste = placement.taste;
         let length = message.batched_length(&properties);
@@ -285,10 +287,13 @@ mod tests {
     use rocketbridge_model::{Envelope, Event, Properties};
 
     use super::*;
+    use crate::provenance;
 
     const TASTE: Taste = Taste { batch: limit::BATCH, keyed: true };
-    const PLACEMENT: Placement<'static> =
-        Placement { queue: 1, queues: 4, orderly: false, making: Making::Routed("q/i/t/b/0/"), taste: TASTE, attempt: "send" };
+    fn placement() -> Placement<'static> {
+        let making = Making::Routed(&provenance::tests::FROM);
+        Placement { queue: 1, own: &[], queues: 4, orderly: false, making, taste: TASTE, attempt: "send" }
+    }
 
     fn delivery(offset: u64, body: &[u8], pairs: &[(&str, &str)]) -> Delivery {
         let properties = Properties::from_pairs(pairs.iter().copied()).expect("no separators");
@@ -318,13 +323,13 @@ mod tests {
             delivery(5, &vec![0; 4 * 1024 * 1024], &[]),
             delivery(6, b"x", &[("__SHARDINGKEY", "s")]),
         ];
-        let made = plan(&deliveries, &PLACEMENT);
+        let made = plan(&deliveries, &placement());
         let expected = [(true, vec![0]), (false, vec![1]), (true, vec![2, 3]), (false, vec![4]), (false, vec![5]), (true, vec![6])];
         assert_eq!(order(&made), expected);
         assert_eq!((made.refused.len(), made.left_out), (0, 1));
-        let picky = Placement { taste: Taste { keyed: false, ..TASTE }, ..PLACEMENT };
+        let picky = Placement { taste: Taste { keyed: false, ..TASTE }, ..placement() };
         assert_eq!(order(&plan(&deliveries[5..], &picky)), [(false, vec![0]), (false, vec![1])]);
-        let none = Placement { taste: Taste::of("%RETRY%group"), ..PLACEMENT };
+        let none = Placement { taste: Taste::of("%RETRY%group"), ..placement() };
         assert_eq!(order(&plan(&deliveries[2..4], &none)), [(false, vec![0]), (true, vec![1])]);
     }
 
@@ -338,7 +343,7 @@ mod tests {
             delivery.event.envelope.system_flag = flag | 8;
             delivery
         });
-        let plan = plan(&deliveries.collect::<Vec<_>>(), &PLACEMENT);
+        let plan = plan(&deliveries.collect::<Vec<_>>(), &placement());
         assert_eq!(order(&plan), [(true, vec![0]), (true, vec![1, 2]), (true, vec![3]), (true, vec![4])]);
         let flags: Vec<_> = plan
             .parts
@@ -357,9 +362,9 @@ mod tests {
     fn what_has_no_form_is_refused_alone() {
         let big = "x".repeat(32_000);
         let deliveries = [delivery(0, b"", &[]), delivery(1, b"", &[("big", &big)]), delivery(2, b"", &[])];
-        let made = plan(&deliveries, &PLACEMENT);
+        let made = plan(&deliveries, &placement());
         assert_eq!((order(&made), made.refused[0].0, made.refused[0].1.code()), (vec![(true, vec![0, 2])], 1, Code::Rejected));
-        let produced = Placement { making: Making::Produced, ..PLACEMENT };
+        let produced = Placement { making: Making::Produced, ..placement() };
         let deliveries = [delivery(0, b"x", &[("DELAY", "1"), ("big", &big)]), delivery(1, b"x", &[("DELAY", "1"), ("WAIT", "false")])];
         let made = plan(&deliveries, &produced);
         assert_eq!((order(&made), made.refused.len()), (vec![(false, vec![1])], 1));
@@ -373,7 +378,7 @@ mod tests {
     fn a_batch_falls_apart_into_its_messages() {
         let mut deliveries = [delivery(0, b"one", &[("a", "x")]), delivery(1, b"", &[]), delivery(2, b"three", &[("__SHARDINGKEY", "s")])];
         deliveries[0].event.envelope.properties = Properties::from_wire(Bytes::from_static(b"a\x01\xff\x02WAIT\x01false\x02"));
-        let plan = plan(&deliveries, &PLACEMENT);
+        let plan = plan(&deliveries, &placement());
         let [Part { queue: 1, content: Content::Batch(batch) }] = &plan.parts[..] else { panic!("one batch") };
         let singles: Vec<_> = batch.singles().collect();
         assert_eq!(singles.iter().map(|single| (single.index, single.flag)).collect::<Vec<_>>(), [(0, 3), (1, 3), (2, 3)]);
@@ -390,7 +395,7 @@ mod tests {
         let keys = ["a", "b", "a", "polygenelubricants"];
         let mut deliveries: Vec<_> = (0..).zip(keys).map(|(offset, key)| delivery(offset, b"", &[("__SHARDINGKEY", key)])).collect();
         deliveries.push(delivery(4, b"", &[]));
-        let plan = plan(&deliveries, &Placement { orderly: true, ..PLACEMENT });
+        let plan = plan(&deliveries, &Placement { orderly: true, ..placement() });
         let mut queues = [9; 5];
         for part in &plan.parts {
             let Content::Batch(batch) = &part.content else { panic!("batches") };
@@ -404,7 +409,7 @@ mod tests {
     fn batches_are_bounded() {
         let deliveries: Vec<_> = (0..30).map(|offset| delivery(offset, &vec![7; 100_000], &[])).collect();
         for (most, parts) in [(limit::BATCH, 3), (250_000, 15), (50_000, 30)] {
-            let plan = plan(&deliveries, &Placement { taste: Taste { batch: most, keyed: true }, ..PLACEMENT });
+            let plan = plan(&deliveries, &Placement { taste: Taste { batch: most, keyed: true }, ..placement() });
             assert_eq!(plan.parts.len(), parts);
             let indices: Vec<_> = order(&plan).into_iter().flat_map(|(_, indices)| indices).collect();
             assert_eq!(indices, (0..30).collect::<Vec<_>>());

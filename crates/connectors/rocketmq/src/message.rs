@@ -143,6 +143,7 @@ fn read_one(mut message: Bytes, offset_delta: i64) -> Result<Event, Malformed> {
         store_host,
         commit_log_offset,
         reconsume_times,
+        place: None,
     };
     Ok(Event { offset, envelope, attributes: None })
 }

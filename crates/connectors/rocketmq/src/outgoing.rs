@@ -14,7 +14,7 @@ use rocketbridge_model::session::{Delivery, ParameterKey};
 use rocketbridge_pattern::json::{Malformed, Reader};
 
 use crate::limit;
-use crate::provenance;
+use crate::provenance::{self, Provenance};
 
 /// A message about to be written; its properties are beside it.
 pub(crate) struct Outgoing {
@@ -37,8 +37,8 @@ pub(crate) struct Outgoing {
 pub(crate) enum Making<'a> {
     /// Its producer made it just now: nothing is added, and it is delayed as it asks.
     Produced,
-    /// It was read from a topic. This is the part of its provenance that all messages of its partition share.
-    Routed(&'a str),
+    /// It was read from a topic. This is where the messages of its partition come from.
+    Routed(&'a Provenance<'a>),
     /// It was read from a topic, and nothing is added that can be left out.
     Bare,
 }
@@ -97,11 +97,9 @@ impl Outgoing {
         Ok(message)
     }
 
-    fn add_provenance(&mut self, delivery: &Delivery, provenance: &str, copied: &Copied, properties: &mut Vec<u8>) {
+    fn add_provenance(&mut self, delivery: &Delivery, provenance: &Provenance<'_>, copied: &Copied, properties: &mut Vec<u8>) {
         if !copied.has_origin {
-            let mut digits = [0; 20];
-            let offset = decimal(delivery.event.offset, &mut digits);
-            self.add(property::ORIGIN, &[provenance.as_bytes(), offset], properties);
+            provenance.of_event(&delivery.event, |value| self.add(property::ORIGIN, value, properties));
         }
         if !copied.has_timed && !copied.asked.is_empty() {
             self.add(property::TIMED, &[&copied.asked], properties);
@@ -294,18 +292,6 @@ fn pair(properties: &mut Vec<u8>, name: &[u8], value: &[&[u8]]) {
     properties.push(PROPERTY_SEPARATOR);
 }
 
-fn decimal(mut number: u64, digits: &mut [u8; 20]) -> &[u8] {
-    let mut position = digits.len();
-    loop {
-        position -= 1;
-        digits[position] = b'0' + (number % 10) as u8;
-        number /= 10;
-        if number == 0 {
-            return &digits[position..];
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use rocketbridge_model::session::Parameter;
@@ -313,7 +299,9 @@ mod tests {
 
     use super::*;
 
-    const ROUTED: Making<'static> = Making::Routed("q/i/t/b/0/");
+    fn routed() -> Making<'static> {
+        Making::Routed(&provenance::tests::FROM)
+    }
 
     pub(crate) fn delivery(offset: u64, body: &[u8], pairs: &[(&str, &str)]) -> Delivery {
         let properties = Properties::from_pairs(pairs.iter().copied()).expect("no separators");
@@ -342,7 +330,7 @@ mod tests {
     fn properties_are_kept_and_the_origin_is_added() {
         let original =
             [("KEYS", "k"), ("CLUSTER", "c"), ("user", ""), ("UNIQ_KEY", "id"), ("TRAN_MSG", "true"), ("TAGS", "t"), ("WAIT", "false")];
-        let (message, properties) = made(&delivery(12, b"\x00\xff", &original), ROUTED);
+        let (message, properties) = made(&delivery(12, b"\x00\xff", &original), routed());
         assert_eq!(message.body, &b"\x00\xff"[..]);
         assert_eq!(names(&properties), ["KEYS", "user", "UNIQ_KEY", "TAGS", "WAIT", "RB_ORIGIN"]);
         assert_eq!(properties.last(), Some(&("RB_ORIGIN".into(), "q/i/t/b/0/12".into())));
@@ -351,8 +339,8 @@ mod tests {
     /// *Scenario*: a message that was routed before. *Guarantees*: the first origin and the first delay stay alone.
     #[test]
     fn the_first_provenance_stays() {
-        let routed = [("RB_ORIGIN", "first"), ("RB_TIMED", "DELAY=1"), ("DELAY", "2")];
-        let (_, properties) = made(&delivery(12, b"", &routed), ROUTED);
+        let before = [("RB_ORIGIN", "first"), ("RB_TIMED", "DELAY=1"), ("DELAY", "2")];
+        let (_, properties) = made(&delivery(12, b"", &before), routed());
         assert_eq!(properties, [("RB_ORIGIN".to_owned(), "first".to_owned()), ("RB_TIMED".to_owned(), "DELAY=1".to_owned())]);
     }
 
@@ -362,18 +350,18 @@ mod tests {
     fn parameters_replace() {
         let mut changed = delivery(1, b"old", &[("KEYS", "k"), ("TAGS", "t"), ("user", "u"), ("UNIQ_KEY", "id")]);
         changed.event.envelope.system_flag = system_flag::COMPRESSED | 8;
-        assert_eq!(made(&changed, ROUTED).0.system_flag, system_flag::COMPRESSED);
+        assert_eq!(made(&changed, routed()).0.system_flag, system_flag::COMPRESSED);
         changed = with(changed, ParameterKey::Body, Some("new"));
         changed = with(changed, ParameterKey::Keys, None);
         changed = with(changed, ParameterKey::Tags, Some("b"));
         changed = with(changed, ParameterKey::ShardingKey, Some("s"));
         changed = with(changed, ParameterKey::Properties, Some(r#"{"x":"y","n":1.50,"z":null,"o":{"a":[1]}}"#));
-        let (message, properties) = made(&changed, ROUTED);
+        let (message, properties) = made(&changed, routed());
         assert_eq!((message.body.as_ref(), message.system_flag, message.keyed), (&b"new"[..], 0, true));
         let expected = [("UNIQ_KEY", "id"), ("TAGS", "b"), ("__SHARDINGKEY", "s"), ("x", "y"), ("n", "1.50"), ("o", r#"{"a":[1]}"#)];
         let found: Vec<_> = properties.iter().map(|(name, value)| (name.as_str(), value.as_str())).take(6).collect();
         assert_eq!(found, expected);
-        assert!(made(&with(delivery(1, b"old", &[]), ParameterKey::Body, None), ROUTED).0.body.is_empty());
+        assert!(made(&with(delivery(1, b"old", &[]), ParameterKey::Body, None), routed()).0.body.is_empty());
     }
 
     /// *Scenario*: user properties that a transform made, with numbers that no double holds, half a pair of surrogates, and a name twice. *Guarantees*: numbers
@@ -382,7 +370,7 @@ mod tests {
     fn numbers_in_user_properties_keep_their_digits() {
         let json =
             r#" {"a": 12345678901234567890123, "b": 37.807807921694092, "c": 1e3, "d": "1", "d": [1.0, {}], "e": "\ud83d", "f": true} "#;
-        let (_, properties) = made(&with(delivery(1, b"", &[]), ParameterKey::Properties, Some(json)), ROUTED);
+        let (_, properties) = made(&with(delivery(1, b"", &[]), ParameterKey::Properties, Some(json)), routed());
         let found: Vec<_> = properties.iter().map(|(name, value)| (name.as_str(), value.as_str())).take(6).collect();
         let expected = [
             ("a", "12345678901234567890123"),
@@ -414,7 +402,7 @@ mod tests {
         for (original, told) in cases {
             let letter = Delivery { rejected: Some("why".into()), ..delivery(1, b"x", original) };
             for delivery in [delivery(1, b"x", original), letter] {
-                let (message, properties) = made(&delivery, ROUTED);
+                let (message, properties) = made(&delivery, routed());
                 assert!(!message.timed && !properties.iter().any(|(name, _)| property::kind(name.as_bytes()) == Kind::Timed));
                 assert!(properties.contains(&("RB_TIMED".into(), told.into())), "{properties:?}");
             }
@@ -436,7 +424,7 @@ mod tests {
     fn a_dead_letter_says_why() {
         let letter = |pairs: &[(&str, &str)]| {
             let reason = Some("cannot apply .id + 1".to_owned());
-            made(&Delivery { rejected: reason, ..delivery(1, b"raw", pairs) }, ROUTED)
+            made(&Delivery { rejected: reason, ..delivery(1, b"raw", pairs) }, routed())
         };
         let (message, properties) = letter(&[("a", "x"), ("RB_REASON", "an older one")]);
         assert_eq!((&message.body[..], names(&properties).as_slice()), (&b"raw"[..], &["a", "RB_ORIGIN", "RB_REASON"][..]));
@@ -469,7 +457,7 @@ mod tests {
             delivery(6, &vec![0; limit::BODY + 1], &[]),
         ];
         let mut properties = Vec::new();
-        let reasons = refused.iter().map(|delivery| Outgoing::of(delivery, ROUTED, &mut properties).err().expect("refused"));
+        let reasons = refused.iter().map(|delivery| Outgoing::of(delivery, routed(), &mut properties).err().expect("refused"));
         let reasons: Vec<_> = reasons.collect();
         assert_eq!(
             reasons[4],
@@ -482,7 +470,7 @@ mod tests {
     fn what_a_batch_would_lose_goes_alone() {
         let alone = |pairs: &[(&str, &str)], body: &[u8]| {
             let mut properties = Vec::new();
-            let message = Outgoing::of(&delivery(1, body, pairs), ROUTED, &mut properties).expect("it can be carried");
+            let message = Outgoing::of(&delivery(1, body, pairs), routed(), &mut properties).expect("it can be carried");
             message.goes_alone(&properties)
         };
         assert!(!alone(&[("KEYS", "k"), ("__SHARDINGKEY", "s")], b"x"));

@@ -89,7 +89,7 @@ impl Producer {
         let (route, attempt) = (&route, &attempt);
         let sent = join_all(by_queue.into_iter().enumerate().map(|(queue, (indices, deliveries))| async move {
             let taste = self.sender.taste();
-            let placement = Placement { queue, queues, orderly: false, making: Making::Produced, taste, attempt };
+            let placement = Placement { queue, own: &[], queues, orderly: false, making: Making::Produced, taste, attempt };
             let plan = encode::plan(&deliveries, &placement);
             drop(deliveries);
             let mut failures = plan.refused;

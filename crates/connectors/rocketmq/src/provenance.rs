@@ -1,9 +1,10 @@
 //! The properties that say where a routed message first came from, how it was delayed there, and why a dead letter is one.
 
-use rocketbridge_model::{Origin, Properties, property};
+use rocketbridge_model::{Event, Origin, Properties, Whence, property};
 
 /// Name of the property. Its value is `region/instance/topic/broker/queue/offset` of the message that was read first: a message that
 /// is routed on keeps the value it has, so it neither grows nor forgets. Where the instance has no identity, its first name server stands in its place.
+/// Where the source does not tell where a message is stored, broker and queue are empty, and the message's identity stands in the place of the offset.
 pub const ORIGIN_PROPERTY: &str = property::ORIGIN;
 
 /// Name of the property that says why a message is a dead letter: on one line, at most 1,000 bytes long. Messages that were delivered
@@ -22,10 +23,42 @@ pub fn origin_of(properties: &Properties) -> Option<&str> {
     properties.get(ORIGIN_PROPERTY)
 }
 
-/// The part of the value that all messages of a partition share.
-pub(crate) fn prefix(origin: &Origin) -> String {
-    let instance = if origin.instance.as_str().is_empty() { &origin.name_server } else { origin.instance.as_str() };
-    format!("{}/{instance}/{}/{}/{}/", origin.region, origin.topic, origin.broker, origin.queue)
+/// Where the messages of a partition come from.
+#[derive(Clone, Debug)]
+pub(crate) struct Provenance<'a> {
+    origin: &'a Origin,
+    /// `region/instance/topic/`
+    topic: String,
+    /// `broker/queue/`
+    queue: String,
+}
+
+impl<'a> Provenance<'a> {
+    pub(crate) fn of(origin: &'a Origin) -> Self {
+        let instance = if origin.instance.as_str().is_empty() { &origin.name_server } else { origin.instance.as_str() };
+        Self {
+            origin,
+            topic: format!("{}/{instance}/{}/", origin.region, origin.topic),
+            queue: format!("{}/{}/", origin.broker, origin.queue),
+        }
+    }
+
+    /// Calls `write` with the value for a message, in parts; empty if it cannot be told from others.
+    pub(crate) fn of_event<T>(&self, event: &Event, write: impl FnOnce(&[&[u8]]) -> T) -> T {
+        let (mut first, mut second) = ([0; 20], [0; 20]);
+        let topic = self.topic.as_bytes();
+        match event.whence(self.origin) {
+            Whence::Message("") => write(&[]),
+            Whence::Message(id) => write(&[topic, b"//", id.as_bytes()]),
+            Whence::Stored { offset, .. } if event.envelope.place.is_none() => {
+                write(&[topic, self.queue.as_bytes(), decimal(offset, &mut first)])
+            }
+            Whence::Stored { broker, queue, offset } => {
+                let (queue, offset) = (decimal(u64::from(queue), &mut first), decimal(offset, &mut second));
+                write(&[topic, broker.as_bytes(), b"/", queue, b"/", offset])
+            }
+        }
+    }
 }
 
 /// A reason of at most `most` bytes as the value of its property: what separates properties cannot stand in it.
@@ -38,9 +71,32 @@ pub(crate) fn reason(text: &str, most: usize) -> String {
     text.chars().map(|character| if character.is_control() { ' ' } else { character }).take_while(fits).collect()
 }
 
+/// A number in digits.
+fn decimal(mut number: u64, digits: &mut [u8; 20]) -> &[u8] {
+    let mut position = digits.len();
+    loop {
+        position -= 1;
+        digits[position] = b'0' + (number % 10) as u8;
+        number /= 10;
+        if number == 0 {
+            return &digits[position..];
+        }
+    }
+}
+
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
+    use std::sync::{Arc, LazyLock};
+
+    use rocketbridge_model::{Envelope, Place};
+
     use super::*;
+
+    static ORIGIN: LazyLock<Origin> =
+        LazyLock::new(|| Origin { region: "q".into(), instance: "i".into(), topic: "t".into(), broker: "b".into(), ..Origin::default() });
+
+    /// Of messages that were read from `q/i/t/b/0`.
+    pub(crate) static FROM: LazyLock<Provenance<'static>> = LazyLock::new(|| Provenance::of(&ORIGIN));
 
     #[test]
     fn a_reason_is_one_line_of_bounded_length() {
@@ -60,8 +116,27 @@ mod tests {
             broker: "broker-a".into(),
             ..Origin::default()
         };
-        assert_eq!(prefix(&origin("", "10.0.0.1:9876")), "r/10.0.0.1:9876/t/broker-a/0/");
-        assert_eq!(prefix(&origin("", "10.0.0.2:9876")), "r/10.0.0.2:9876/t/broker-a/0/");
-        assert_eq!(prefix(&origin("i", "10.0.0.2:9876")), "r/i/t/broker-a/0/");
+        let event = Event { offset: 7, envelope: Envelope::default(), attributes: None };
+        assert_eq!(value(&origin("", "10.0.0.1:9876"), &event), "r/10.0.0.1:9876/t/broker-a/0/7");
+        assert_eq!(value(&origin("", "10.0.0.2:9876"), &event), "r/10.0.0.2:9876/t/broker-a/0/7");
+        assert_eq!(value(&origin("i", "10.0.0.2:9876"), &event), "r/i/t/broker-a/0/7");
+    }
+
+    fn value(origin: &Origin, event: &Event) -> String {
+        Provenance::of(origin).of_event(event, |parts| String::from_utf8(parts.concat()).expect("UTF-8"))
+    }
+
+    /// *Scenario*: messages that a source handed out, which says where they are stored, or only what they are called, or neither. *Guarantees*: the value names the
+    /// message and never the number that a router gave it.
+    #[test]
+    fn a_message_that_was_handed_out_is_told_by_its_place_or_its_identity() {
+        let origin = Origin { region: "r".into(), instance: "i".into(), topic: "t".into(), queue: 3, ..Origin::default() };
+        let properties = Properties::from_pairs([(property::UNIQUE_KEY, "7F00")]).expect("no separators");
+        let mut event = Event { offset: 7, envelope: Envelope { properties, ..Envelope::default() }, attributes: None };
+        assert_eq!(value(&origin, &event), "r/i/t///7F00");
+        event.envelope.place = Some(Arc::new(Place { broker: "broker-a".into(), queue: 12, offset: 345 }));
+        assert_eq!(value(&origin, &event), "r/i/t/broker-a/12/345");
+        event.envelope = Envelope::default();
+        assert_eq!(value(&origin, &event), "");
     }
 }

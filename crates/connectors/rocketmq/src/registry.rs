@@ -66,8 +66,8 @@ impl Default for Connectors {
 }
 
 impl Registry for Connectors {
-    fn source(&self, definition: &RocketMqSource) -> Arc<dyn Source> {
-        Arc::new(TopicSource::new(self.presence(&definition.connection), definition.clone()))
+    fn source(&self, definition: &RocketMqSource) -> Source {
+        Source::Offsets(Arc::new(TopicSource::new(self.presence(&definition.connection), definition.clone())))
     }
 
     fn target(&self, definition: &RocketMqTarget) -> Arc<dyn Target> {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
-use rocketbridge_connector::{Code, Error, OpenPartition, Partition, PartitionReader, PullLimits, Pulled, Source, Survey};
+use rocketbridge_connector::{Code, Error, OffsetSource, OpenPartition, Partition, PartitionReader, PullLimits, Pulled, Survey};
 use rocketbridge_model::PartitionId;
 use rocketbridge_model::partition::Landmark;
 use rocketbridge_model::resolved::{RocketMqSource, StartPosition};
@@ -175,7 +175,7 @@ impl Topic {
     }
 }
 
-impl Source for TopicSource {
+impl OffsetSource for TopicSource {
     fn partitions(&self) -> BoxFuture<'_, Result<Vec<Partition>, Error>> {
         self.topic.list().boxed()
     }

@@ -1,6 +1,6 @@
 //! A topic as a target: deliveries as batches to one queue per lane, confirmed by the broker.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -18,7 +18,7 @@ use crate::error::Failure;
 use crate::limit;
 use crate::outgoing::Making;
 use crate::placement::lane_queue;
-use crate::provenance;
+use crate::provenance::Provenance;
 use crate::remoting::Request;
 use crate::remoting::code::{request, response};
 use crate::route::{Queue, Route};
@@ -65,12 +65,14 @@ impl TopicTarget {
             Ok(route) => route,
             Err(error) => return vec![Err(error); deliveries.len()],
         };
-        let prefix = provenance::prefix(origin);
+        let provenance = Provenance::of(origin);
+        let own = own_queues(deliveries, route.writable());
         let placement = Placement {
             queue: lane_queue(&origin.broker, origin.queue, route.writable()),
+            own: &own,
             queues: route.writable().len(),
             orderly: self.orderly,
-            making: if self.bare { Making::Bare } else { Making::Routed(&prefix) },
+            making: if self.bare { Making::Bare } else { Making::Routed(&provenance) },
             taste: self.sender.taste(),
             attempt: &attempt,
         };
@@ -101,6 +103,22 @@ impl Target for TopicTarget {
         let bare = Self { bare: true, ..Self::new(Arc::clone(&self.client), &self.topic, self.orderly) };
         (!self.bare).then(|| Arc::new(bare) as Arc<dyn Target>)
     }
+}
+
+/// The queues of deliveries that were handed out by their source: messages of one queue there stay in one queue here, whoever received them.
+/// Empty if they were read from one queue, which is the lane's.
+fn own_queues(deliveries: &[Delivery], writable: &[Queue]) -> Vec<usize> {
+    if deliveries.iter().all(|delivery| delivery.event.envelope.place.is_none()) {
+        return Vec::new();
+    }
+    let mut known: HashMap<(&str, u32), usize> = HashMap::new();
+    let places = deliveries.iter().map(|delivery| delivery.event.envelope.place.as_deref().map(|place| (&*place.broker, place.queue)));
+    places
+        .map(|place| {
+            let (broker, queue) = place.unwrap_or_default();
+            *known.entry((broker, queue)).or_insert_with(|| lane_queue(broker, queue, writable))
+        })
+        .collect()
 }
 
 /// One result per delivery. What a queue took is delivered, whatever became of another queue's: within a queue nothing was attempted behind
@@ -285,7 +303,24 @@ impl Content {
 
 #[cfg(test)]
 mod tests {
+    use rocketbridge_model::{Envelope, Event, Place};
+
     use super::*;
+
+    /// *Scenario*: deliveries of several queues that one partition received, and deliveries that were read from one queue. *Guarantees*: each goes where messages of
+    /// its queue go, whoever received it; the others go where their lane goes.
+    #[test]
+    fn messages_of_one_queue_stay_in_one_queue_whoever_received_them() {
+        let writable: Vec<Queue> = (0..4).map(|id| Queue { broker: "x".into(), id }).collect();
+        let delivery = |place: Option<u32>| {
+            let place = place.map(|queue| Arc::new(Place { broker: "a".into(), queue, offset: 1 }));
+            let event = Event { offset: 1, envelope: Envelope { place, ..Envelope::default() }, attributes: None };
+            Delivery { receipt: 0, event, parameters: Vec::new(), rejected: None }
+        };
+        let received: Vec<Delivery> = [0, 3, 0, 5, 1].map(|queue| delivery(Some(queue))).into();
+        assert_eq!(own_queues(&received, &writable), [0, 3, 0, 1, 1]);
+        assert!(own_queues(&[delivery(None)], &writable).is_empty());
+    }
 
     /// *Scenario*: failures of both kinds at several queues. *Guarantees*: each delivery has its own result: what a broker took while another one
     /// was down is not sent again.

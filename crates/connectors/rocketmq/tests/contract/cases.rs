@@ -238,7 +238,7 @@ pub(crate) async fn retry_topics_take_messages(cluster: &mut Cluster) -> Result<
     let other = session.topic("again", 1).await?;
     let mut definition = session.definition(&other, &[]);
     definition.group = "group-again".to_owned();
-    let source = session.connectors.source(&definition);
+    let source = session.source_of(&definition);
     let mut queue = open(&source).await?;
     queue.committer.commit(0).await?;
     delivered(&session.target(&topic, false), (0..5).map(|number| event(number, number.to_string(), &[("a", "b")]))).await?;

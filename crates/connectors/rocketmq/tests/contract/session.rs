@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use bytes::Bytes;
-use rocketbridge_connector::{Error, LaneKey, OpenPartition, Partition, PullLimits, Registry, Source, Target};
+use rocketbridge_connector::{Error, LaneKey, OffsetSource, OpenPartition, Partition, PullLimits, Registry, Target};
 use rocketbridge_connector_rocketmq::{Admin, Connectors, Message};
 use rocketbridge_model::resolved::{RocketMqConnection, RocketMqSource, RocketMqTarget, StartPosition};
 use rocketbridge_model::session::Delivery;
@@ -52,8 +52,12 @@ impl Session {
         }
     }
 
-    pub(crate) fn source(&self, topic: &str, tags: &[&str]) -> Arc<dyn Source> {
-        self.connectors.source(&self.definition(topic, tags))
+    pub(crate) fn source(&self, topic: &str, tags: &[&str]) -> Arc<dyn OffsetSource> {
+        self.source_of(&self.definition(topic, tags))
+    }
+
+    pub(crate) fn source_of(&self, definition: &RocketMqSource) -> Arc<dyn OffsetSource> {
+        self.connectors.source(definition).offsets().expect("remoting reads at offsets")
     }
 
     pub(crate) fn target(&self, topic: &str, orderly: bool) -> Arc<dyn Target> {
@@ -78,12 +82,12 @@ impl Session {
 }
 
 /// The first queue of a source.
-pub(crate) async fn first(source: &Arc<dyn Source>) -> Result<Partition> {
+pub(crate) async fn first(source: &Arc<dyn OffsetSource>) -> Result<Partition> {
     source.partitions().await?.into_iter().next().context("a queue")
 }
 
 /// Opens the first queue of a source.
-pub(crate) async fn open(source: &Arc<dyn Source>) -> Result<OpenPartition> {
+pub(crate) async fn open(source: &Arc<dyn OffsetSource>) -> Result<OpenPartition> {
     Ok(source.open(&first(source).await?).await?)
 }
 

@@ -5,7 +5,7 @@ mod server;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use rocketbridge_connector::{Code, PullLimits, Registry, Source};
+use rocketbridge_connector::{Code, OffsetSource, PullLimits, Registry};
 use rocketbridge_connector_rocketmq::Connectors;
 use rocketbridge_model::resolved::{RocketMqConnection, RocketMqSource, StartPosition};
 use server::{Reply, Server};
@@ -19,13 +19,13 @@ const UNREGISTER: i64 = 35;
 const ROUTE: i64 = 105;
 const TOPIC_NOT_EXIST: i64 = 17;
 
-fn source(connectors: &Connectors, name_servers: &[&Server]) -> Arc<dyn Source> {
+fn source(connectors: &Connectors, name_servers: &[&Server]) -> Arc<dyn OffsetSource> {
     let connection = RocketMqConnection {
         name_servers: name_servers.iter().map(|server| server.address().to_owned()).collect(),
         ..RocketMqConnection::default()
     };
     let definition = RocketMqSource { connection, topic: "t".into(), tags: vec![], group: "g".into(), start: StartPosition::Earliest };
-    connectors.source(&definition)
+    connectors.source(&definition).offsets().expect("remoting reads at offsets")
 }
 
 /// A broker with two queues that hold nothing.
