@@ -9,11 +9,9 @@ use parking_lot::Mutex;
 use rocketbridge_assignment::authority::Moment;
 use rocketbridge_assignment::{Authority, Claim, Handler, Owner, UnitId, UnitKind};
 use rocketbridge_mesh::{Admitted, Downlink, Locate, News, Reception, Serve};
-use rocketbridge_model::resolved::{
-    RetrySettings, RetryStrategy, RocketMqConnection, RocketMqSource, RocketMqTarget, RunSettings, StartPosition, Stream,
-};
+use rocketbridge_model::resolved::Stream;
 use rocketbridge_model::session::{Answer, Credit, DispatchRequest, Open};
-use rocketbridge_model::{Epoch, MemberId, Origin, Outcome, OutcomeRange, PartitionId, PatternDialect, Revision};
+use rocketbridge_model::{Epoch, MemberId, Origin, Outcome, OutcomeRange, PartitionId, testing};
 use rocketbridge_runtime::{Shutdown, Tasks};
 use rocketbridge_transport::{Accept, ClientSession, Code, Dialer, Error, ServerSession, Switchboard};
 use tokio::sync::{mpsc, watch};
@@ -60,39 +58,7 @@ fn owner(epoch: u64) -> Option<Owner> {
 }
 
 fn open(pattern: &str) -> Open {
-    let stream = Stream {
-        name: "s".into(),
-        uid: "u".into(),
-        revision: Revision(1),
-        pattern: pattern.into(),
-        dialect: PatternDialect::Default,
-        source: RocketMqSource {
-            connection: RocketMqConnection::default(),
-            topic: "t".into(),
-            tags: Vec::new(),
-            group: "g".into(),
-            start: StartPosition::Earliest,
-        },
-        target: RocketMqTarget {
-            connection: RocketMqConnection::default(),
-            topic: "t".into(),
-            body: None,
-            properties: None,
-            keys: None,
-            tags: None,
-            sharding_key: None,
-            orderly: false,
-        },
-        run: RunSettings {
-            shards: 1,
-            throttling: None,
-            tolerate_errors: false,
-            batch_count: 1,
-            batch_linger: Duration::ZERO,
-            retry: RetrySettings { strategy: RetryStrategy::Backoff, attempts: 3, maximum_age: None },
-            dead_letter: None,
-        },
-    };
+    let stream = Stream { pattern: pattern.into(), ..testing::stream() };
     let origin = Origin { partition: PartitionId::new("b/0"), ..Origin::default() };
     Open { stream: Arc::new(stream), origin: Arc::new(origin), partition_epoch: Epoch(1), shard: 0, shard_epoch: Epoch(1) }
 }
@@ -116,6 +82,46 @@ async fn first_answer(reception: &Reception<Stage>, first: DispatchRequest) -> O
     requests.send(first).await.expect("it is open");
     let mut session = ClientSession { requests, answers: ReceiverStream::new(answers).boxed() };
     tokio::time::timeout(SOON, session.answers.next()).await.expect("an answer comes")
+}
+
+/// A stage that owns its shard under epoch 1, and a downlink to it.
+struct Pair {
+    reception: Reception<Stage>,
+    sessions: mpsc::UnboundedReceiver<Admitted<Stage>>,
+    place: Place,
+    moved: watch::Sender<()>,
+    downlink: Downlink<DispatchRequest>,
+}
+
+impl Pair {
+    async fn new() -> Self {
+        let (reception, sessions) = stage();
+        own(&reception, 1).await;
+        let switchboard = Arc::new(Switchboard::default());
+        switchboard.register_dispatch(Arc::new(reception.clone()));
+        let (moved, moves) = watch::channel(());
+        let place = Place(Arc::new(Mutex::new(owner(1))), moves);
+        let downlink = Downlink::new(Dialer::Local(switchboard), Box::new(place.clone()), open("{}"));
+        Self { reception, sessions, place, moved, downlink }
+    }
+
+    /// The stage opens the session that the downlink asks for.
+    async fn opened(&mut self) -> Admitted<Stage> {
+        let opening = async {
+            let admitted = self.sessions.recv().await.expect("a session");
+            admitted.upstream.answers.send(Ok(Answer::Opened(Credit { events: 1, bytes: 1 }))).await.expect("open");
+            admitted
+        };
+        let (news, admitted) = tokio::join!(self.downlink.next(), opening);
+        assert!(matches!(news, News::Opened(_)));
+        admitted
+    }
+
+    /// The news comes that the shard has the owner of epoch 2.
+    fn moves(&self) {
+        *self.place.0.lock() = owner(2);
+        self.moved.send(()).expect("the downlink listens");
+    }
 }
 
 /// *Scenario*: sessions that begin with something else, for a shard that is not owned or under another epoch, and with a definition that cannot be
@@ -147,37 +153,24 @@ async fn a_session_that_is_never_opened_ends() {
 /// said is heard, nothing is sent to it meanwhile, and the next session is opened with the new owner's epoch.
 #[tokio::test]
 async fn an_owner_that_hands_over_is_heard_to_its_end() {
-    let (reception, mut sessions) = stage();
-    own(&reception, 1).await;
-    let switchboard = Arc::new(Switchboard::default());
-    switchboard.register_dispatch(Arc::new(reception.clone()));
-    let (moved, moves) = watch::channel(());
-    let place = Place(Arc::new(Mutex::new(owner(1))), moves);
-    let mut downlink: Downlink<DispatchRequest> = Downlink::new(Dialer::Local(switchboard), Box::new(place.clone()), open("{}"));
-    let serve = async |admitted: Admitted<Stage>| {
-        admitted.upstream.answers.send(Ok(Answer::Opened(Credit { events: 1, bytes: 1 }))).await.expect("open");
-        admitted
-    };
-    let (news, admitted) = tokio::join!(downlink.next(), async { serve(sessions.recv().await.expect("a session")).await });
-    assert!(matches!(news, News::Opened(_)));
+    let mut pair = Pair::new().await;
+    let admitted = pair.opened().await;
     admitted.upstream.answers.send(Ok(Answer::Drain)).await.expect("open");
-    assert!(matches!(downlink.next().await, News::Answer(Answer::Drain)));
-    assert!(downlink.finish() && downlink.requests().is_none());
+    assert!(matches!(pair.downlink.next().await, News::Answer(Answer::Drain)));
+    assert!(pair.downlink.finish() && pair.downlink.requests().is_none());
 
-    own(&reception, 2).await;
-    *place.0.lock() = owner(2);
-    moved.send(()).expect("the downlink listens");
+    own(&pair.reception, 2).await;
+    pair.moves();
     let outcome = Answer::Outcomes(vec![OutcomeRange { first: 0, count: 1, outcome: Outcome::Delivered }]);
     let saying = async {
         tokio::task::yield_now().await;
         admitted.upstream.answers.send(Ok(outcome.clone())).await.expect("open");
         drop(admitted);
     };
-    let (news, ()) = tokio::join!(downlink.next(), saying);
+    let (news, ()) = tokio::join!(pair.downlink.next(), saying);
     assert!(matches!(news, News::Answer(answer) if answer == outcome));
-    assert!(matches!(downlink.next().await, News::Finished));
-    let (news, admitted) = tokio::join!(downlink.next(), async { serve(sessions.recv().await.expect("a session")).await });
-    assert!(matches!(news, News::Opened(_)));
+    assert!(matches!(pair.downlink.next().await, News::Finished));
+    let admitted = pair.opened().await;
     assert_eq!(admitted.open.shard_epoch, Epoch(2));
 }
 
@@ -186,25 +179,12 @@ async fn an_owner_that_hands_over_is_heard_to_its_end() {
 #[tokio::test(start_paused = true)]
 async fn the_last_words_of_an_owner_may_come_after_the_news_of_the_next() {
     for is_silent in [false, true] {
-        let (reception, mut sessions) = stage();
-        own(&reception, 1).await;
-        let switchboard = Arc::new(Switchboard::default());
-        switchboard.register_dispatch(Arc::new(reception.clone()));
-        let (moved, moves) = watch::channel(());
-        let place = Place(Arc::new(Mutex::new(owner(1))), moves);
-        let mut downlink: Downlink<DispatchRequest> = Downlink::new(Dialer::Local(switchboard), Box::new(place.clone()), open("{}"));
-        let opened = async {
-            let admitted = sessions.recv().await.expect("a session");
-            admitted.upstream.answers.send(Ok(Answer::Opened(Credit { events: 1, bytes: 1 }))).await.expect("open");
-            admitted
-        };
-        let (news, admitted) = tokio::join!(downlink.next(), opened);
-        assert!(matches!(news, News::Opened(_)));
-        *place.0.lock() = owner(2);
-        moved.send(()).expect("the downlink listens");
+        let mut pair = Pair::new().await;
+        let admitted = pair.opened().await;
+        pair.moves();
         let begun = tokio::time::Instant::now();
         if is_silent {
-            assert!(matches!(downlink.next().await, News::Down(_)));
+            assert!(matches!(pair.downlink.next().await, News::Down(_)));
             assert!(begun.elapsed() < Duration::from_secs(2));
             continue;
         }
@@ -214,33 +194,21 @@ async fn the_last_words_of_an_owner_may_come_after_the_news_of_the_next() {
             admitted.upstream.answers.send(Ok(outcome.clone())).await.expect("open");
             drop(admitted);
         };
-        let (news, ()) = tokio::join!(downlink.next(), saying);
+        let (news, ()) = tokio::join!(pair.downlink.next(), saying);
         assert!(matches!(news, News::Answer(answer) if answer == outcome));
-        assert!(downlink.requests().is_none());
-        assert!(matches!(downlink.next().await, News::Finished));
+        assert!(pair.downlink.requests().is_none());
+        assert!(matches!(pair.downlink.next().await, News::Finished));
     }
 }
 
 /// *Scenario*: the other side never closes a session that is finished. *Guarantees*: it is dropped soon.
 #[tokio::test(start_paused = true)]
 async fn a_session_that_is_never_closed_is_dropped() {
-    let (reception, mut sessions) = stage();
-    own(&reception, 1).await;
-    let switchboard = Arc::new(Switchboard::default());
-    switchboard.register_dispatch(Arc::new(reception));
-    let (_moved, moves) = watch::channel(());
-    let place = Place(Arc::new(Mutex::new(owner(1))), moves);
-    let mut downlink: Downlink<DispatchRequest> = Downlink::new(Dialer::Local(switchboard), Box::new(place), open("{}"));
-    let opened = async {
-        let admitted = sessions.recv().await.expect("a session");
-        admitted.upstream.answers.send(Ok(Answer::Opened(Credit { events: 1, bytes: 1 }))).await.expect("open");
-        admitted
-    };
-    let (news, _kept) = tokio::join!(downlink.next(), opened);
-    assert!(matches!(news, News::Opened(_)));
-    assert!(downlink.finish());
+    let mut pair = Pair::new().await;
+    let _kept = pair.opened().await;
+    assert!(pair.downlink.finish());
     let begun = tokio::time::Instant::now();
-    assert!(matches!(downlink.next().await, News::Down(_)));
+    assert!(matches!(pair.downlink.next().await, News::Down(_)));
     assert!(begun.elapsed() < Duration::from_secs(2));
-    assert!(!downlink.finish(), "there is nothing to wait for");
+    assert!(!pair.downlink.finish(), "there is nothing to wait for");
 }

@@ -11,7 +11,8 @@
 //! - [`validate`]: the rules of definitions, answering all violations at once;
 //! - [`resolved`]: a definition after validation, with every reference followed: what the data path works from;
 //! - [`session`]: what the stages say to each other; [`outcome`]: what became of an event;
-//! - [`status`]: what a stream is doing; [`secret`]: a value that never shows itself.
+//! - [`status`]: what a stream is doing; [`secret`]: a value that never shows itself;
+//! - `testing` (feature): the plainest stream there is, for tests.
 
 pub mod connection;
 pub mod dialect;
@@ -28,6 +29,8 @@ pub mod secret;
 pub mod session;
 pub mod status;
 pub mod stream;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
 pub mod validate;
 pub mod violation;
 

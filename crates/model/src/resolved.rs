@@ -200,15 +200,7 @@ mod tests {
     /// *Scenario*: the queues of brokers over some shards. *Guarantees*: each broker's spread evenly, and where one goes never changes.
     #[test]
     fn queues_spread_evenly_over_shards() {
-        let run = RunSettings {
-            shards: 4,
-            throttling: None,
-            tolerate_errors: false,
-            batch_count: 1,
-            batch_linger: Duration::ZERO,
-            retry: RetrySettings { strategy: RetryStrategy::Backoff, attempts: 3, maximum_age: None },
-            dead_letter: None,
-        };
+        let run = RunSettings { shards: 4, ..crate::testing::run() };
         let shards: Vec<u32> = (0..8).map(|queue| run.shard_of(&PartitionId::new(format!("broker-a/{queue}")))).collect();
         assert_eq!(shards, [2, 3, 0, 1, 2, 3, 0, 1]);
         assert_eq!(run.shard_of(&PartitionId::new("no queue")), 1);

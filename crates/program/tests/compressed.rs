@@ -4,49 +4,16 @@ use std::io::Write;
 
 use bytes::Bytes;
 use rocketbridge_model::event::system_flag::COMPRESSED;
-use rocketbridge_model::resolved::{
-    RetrySettings, RetryStrategy, RocketMqConnection, RocketMqSource, RocketMqTarget, RunSettings, StartPosition, Stream,
-};
+use rocketbridge_model::resolved::{RocketMqTarget, Stream};
 use rocketbridge_model::session::{Parameter, ParameterKey};
 use rocketbridge_model::stream::TargetParameter;
-use rocketbridge_model::{Envelope, Event, Origin, PatternDialect, Revision};
+use rocketbridge_model::{Envelope, Event, Origin, testing};
 use rocketbridge_program::{Compiler, Program, Verdict};
 
 fn stream(pattern: &str, body: Option<(&str, &str)>) -> Stream {
     let parameter = |(form, value): (&str, &str)| TargetParameter { form: form.into(), value: value.into(), template: String::new() };
-    Stream {
-        name: "s".into(),
-        uid: "u".into(),
-        revision: Revision::default(),
-        pattern: pattern.into(),
-        dialect: PatternDialect::Default,
-        source: RocketMqSource {
-            connection: RocketMqConnection::default(),
-            topic: "t".into(),
-            tags: Vec::new(),
-            group: "g".into(),
-            start: StartPosition::Latest,
-        },
-        target: RocketMqTarget {
-            connection: RocketMqConnection::default(),
-            topic: "t".into(),
-            body: body.map(parameter),
-            properties: None,
-            keys: None,
-            tags: None,
-            sharding_key: None,
-            orderly: false,
-        },
-        run: RunSettings {
-            shards: 1,
-            throttling: None,
-            tolerate_errors: false,
-            batch_count: 1,
-            batch_linger: std::time::Duration::ZERO,
-            retry: RetrySettings { strategy: RetryStrategy::Backoff, attempts: 3, maximum_age: None },
-            dead_letter: None,
-        },
-    }
+    let target = RocketMqTarget { body: body.map(parameter), ..testing::target("copy") };
+    Stream { pattern: pattern.into(), target, ..testing::stream() }
 }
 
 fn evaluate(stream: &Stream, body: Bytes) -> Verdict {

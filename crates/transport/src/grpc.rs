@@ -5,14 +5,14 @@ use futures::stream::BoxStream;
 use rocketbridge_codec::session as codec;
 use rocketbridge_proto::dispatch::v1::dispatch_service_server::{DispatchService, DispatchServiceServer};
 use rocketbridge_proto::filter::v1::filter_service_server::{FilterService, FilterServiceServer};
-use rocketbridge_proto::{dispatch::v1 as dispatch, filter::v1 as filter};
+use rocketbridge_proto::{dispatch::v1 as dispatch, filter::v1 as filter, session::v1 as session};
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, Streaming};
 
 use crate::channel::MESSAGE_LIMIT;
 use crate::error::Error;
-use crate::session::{AcceptDispatch, AcceptFilter, DEPTH, ServerSession};
+use crate::session::{Accept, AcceptDispatch, AcceptFilter, DEPTH, ServerSession};
 use crate::status;
 
 /// The service of a filter.
@@ -29,18 +29,11 @@ struct Filter(AcceptFilter);
 
 #[tonic::async_trait]
 impl FilterService for Filter {
-    type SessionStream = BoxStream<'static, Result<filter::SessionResponse, Status>>;
+    type SessionStream = Answers<filter::SessionResponse>;
 
     async fn session(&self, request: Request<Streaming<filter::SessionRequest>>) -> Result<Response<Self::SessionStream>, Status> {
-        let peer = peer(&request);
-        let requests = request.into_inner().map(decoder(peer.clone(), codec::decode_filter_request)).boxed();
-        let (answers, outgoing) = mpsc::channel(DEPTH);
-        self.0.accept(ServerSession { requests, answers, peer });
-        let answers = ReceiverStream::new(outgoing).map(|answer| match answer {
-            Ok(answer) => Ok(filter::SessionResponse { answer: Some(codec::encode_answer(answer)) }),
-            Err(error) => Err(status::encode(error)),
-        });
-        Ok(Response::new(answers.boxed()))
+        let response = |answer| filter::SessionResponse { answer: Some(answer) };
+        Ok(accept(&*self.0, request, codec::decode_filter_request, response))
     }
 }
 
@@ -48,19 +41,38 @@ struct Dispatch(AcceptDispatch);
 
 #[tonic::async_trait]
 impl DispatchService for Dispatch {
-    type SessionStream = BoxStream<'static, Result<dispatch::SessionResponse, Status>>;
+    type SessionStream = Answers<dispatch::SessionResponse>;
 
     async fn session(&self, request: Request<Streaming<dispatch::SessionRequest>>) -> Result<Response<Self::SessionStream>, Status> {
-        let peer = peer(&request);
-        let requests = request.into_inner().map(decoder(peer.clone(), codec::decode_dispatch_request)).boxed();
-        let (answers, outgoing) = mpsc::channel(DEPTH);
-        self.0.accept(ServerSession { requests, answers, peer });
-        let answers = ReceiverStream::new(outgoing).map(|answer| match answer {
-            Ok(answer) => Ok(dispatch::SessionResponse { answer: Some(codec::encode_answer(answer)) }),
-            Err(error) => Err(status::encode(error)),
-        });
-        Ok(Response::new(answers.boxed()))
+        let response = |answer| dispatch::SessionResponse { answer: Some(answer) };
+        Ok(accept(&*self.0, request, codec::decode_dispatch_request, response))
     }
+}
+
+/// What the opener of a session receives.
+type Answers<R> = BoxStream<'static, Result<R, Status>>;
+
+/// Hands a session over to the stage. `W` and `R` are the messages of its service, `Q` is what the stage calls a request.
+fn accept<W, Q, R>(
+    stage: &dyn Accept<Q>,
+    request: Request<Streaming<W>>,
+    decode: fn(W) -> Result<Q, rocketbridge_codec::Error>,
+    response: impl Fn(session::Answer) -> R + Send + 'static,
+) -> Response<Answers<R>>
+where
+    W: Send + 'static,
+    R: Send + 'static,
+    Q: 'static,
+{
+    let peer = peer(&request);
+    let requests = request.into_inner().map(decoder(peer.clone(), decode)).boxed();
+    let (answers, outgoing) = mpsc::channel(DEPTH);
+    stage.accept(ServerSession { requests, answers, peer });
+    let answers = ReceiverStream::new(outgoing).map(move |answer| match answer {
+        Ok(answer) => Ok(response(codec::encode_answer(answer))),
+        Err(error) => Err(status::encode(error)),
+    });
+    Response::new(answers.boxed())
 }
 
 fn peer<T>(request: &Request<T>) -> String {

@@ -228,9 +228,9 @@ fn summary(reasons: &[&str]) -> String {
 mod tests {
     use std::time::Duration;
 
-    use rocketbridge_model::StreamDefinition;
     use rocketbridge_model::partition::{Gap, GapCause};
     use rocketbridge_model::status::{DiscoveryReport, OutcomeCounts};
+    use rocketbridge_model::{StreamDefinition, testing};
 
     use super::*;
 
@@ -399,19 +399,7 @@ mod tests {
             counts: OutcomeCounts { delivered: 5, redelivered: 1, ..Default::default() },
             ..partition(queue, true, "", 103)
         };
-        let run = RunSettings {
-            shards: 1,
-            throttling: None,
-            tolerate_errors: false,
-            batch_count: 1,
-            batch_linger: Duration::ZERO,
-            retry: rocketbridge_model::resolved::RetrySettings {
-                strategy: rocketbridge_model::resolved::RetryStrategy::Backoff,
-                attempts: 3,
-                maximum_age: None,
-            },
-            dead_letter: None,
-        };
+        let run = testing::run();
         let owners = |unit: &UnitId| match &unit.kind {
             UnitKind::Partition(_) => Some(MemberId::new("r1")),
             UnitKind::FilterShard(0) => Some(MemberId::new("f1")),

@@ -133,23 +133,15 @@ impl Breadth {
 mod tests {
     use bytes::Bytes;
     use rocketbridge_connector::{Code, Error};
-    use rocketbridge_model::resolved::{RetrySettings, RetryStrategy, RunSettings};
+    use rocketbridge_model::resolved::RunSettings;
     use rocketbridge_model::session::{Delivery, Parameter, ParameterKey};
-    use rocketbridge_model::{Envelope, Event};
+    use rocketbridge_model::{Envelope, Event, testing};
 
     use super::*;
     use crate::fate::{Failure, Rules};
 
     fn rules(tolerate_errors: bool) -> Rules {
-        Rules::new(&RunSettings {
-            shards: 1,
-            throttling: None,
-            tolerate_errors,
-            batch_count: 1,
-            batch_linger: Duration::ZERO,
-            retry: RetrySettings { strategy: RetryStrategy::Backoff, attempts: 3, maximum_age: None },
-            dead_letter: None,
-        })
+        Rules::new(&RunSettings { tolerate_errors, ..testing::run() })
     }
 
     fn delivery(receipt: u64, size: usize) -> Delivery {

@@ -13,10 +13,8 @@ use rocketbridge_connector::{
 };
 use rocketbridge_metastore::{Compare, Entry, LeaseGrant, LeaseId, Listing, Metastore, Operation, Transacted, Transaction, Watch};
 use rocketbridge_model::partition::Landmark;
-use rocketbridge_model::resolved::{
-    DeadLetterTarget, RetrySettings, RetryStrategy, RocketMqConnection, RocketMqSource, RocketMqTarget, RunSettings, StartPosition, Stream,
-};
-use rocketbridge_model::{Envelope, Event, PartitionId, Revision};
+use rocketbridge_model::resolved::{DeadLetterTarget, RocketMqSource, RocketMqTarget, StartPosition, Stream};
+use rocketbridge_model::{Envelope, Event, PartitionId, testing};
 
 /// How long a pull that finds nothing waits.
 const HOLD: Duration = Duration::from_secs(3);
@@ -191,34 +189,7 @@ impl Registry for Topic {
 
 /// A stream from the topic.
 pub(crate) fn stream(start: StartPosition) -> Stream {
-    let connection = RocketMqConnection::default();
-    Stream {
-        name: "s".into(),
-        uid: "u".into(),
-        revision: Revision(1),
-        pattern: "{}".into(),
-        dialect: rocketbridge_model::PatternDialect::default(),
-        source: RocketMqSource { connection: connection.clone(), topic: "t".into(), tags: Vec::new(), group: "g".into(), start },
-        target: RocketMqTarget {
-            connection,
-            topic: "copy".into(),
-            body: None,
-            properties: None,
-            keys: None,
-            tags: None,
-            sharding_key: None,
-            orderly: false,
-        },
-        run: RunSettings {
-            shards: 1,
-            throttling: None,
-            tolerate_errors: false,
-            batch_count: 1,
-            batch_linger: Duration::ZERO,
-            retry: RetrySettings { strategy: RetryStrategy::Backoff, attempts: 3, maximum_age: None },
-            dead_letter: None,
-        },
-    }
+    Stream { source: RocketMqSource { start, ..testing::source("t") }, ..testing::stream() }
 }
 
 /// A metadata store without leases and watches.

@@ -4,8 +4,9 @@
 
 use std::time::{Duration, Instant};
 
-use rocketbridge_harness::{Audit, Brokers, Cluster, Kind, Load, Route, Standalone, eventually, free_port};
+use rocketbridge_harness::{Api, Audit, Brokers, Cluster, Kind, Load, Route, Standalone, eventually, free_port};
 use rocketbridge_proto::stream::v1::{RunOptions, State, Stream, source};
+use tempfile::TempDir;
 use tonic_types::StatusExt;
 
 const QUEUES: u32 = 4;
@@ -15,6 +16,29 @@ const RECOVERY: Duration = Duration::from_secs(5);
 
 async fn embedded() -> Brokers {
     Brokers::start(Kind::Embedded).await.expect("embedded ones are always there")
+}
+
+/// A stream from a topic `orders` to one of the same name, and an audit of what arrives. Name the fields in this order: whoever fails must not
+/// first see the brokers go.
+struct Running {
+    brokers: Brokers,
+    directory: TempDir,
+    standalone: Standalone,
+    api: Api,
+    audit: Audit,
+    load: Load,
+}
+
+async fn running(seed: u64) -> Running {
+    let brokers = embedded().await;
+    brokers.create_topic("orders", QUEUES).await;
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let standalone = Standalone::start(directory.path());
+    let api = standalone.api().await;
+    api.run(Route::new("orders", "orders", &brokers.source, &brokers.target).stream()).await;
+    let audit = Audit::follow(&brokers.target, "orders", QUEUES, seed).await;
+    let load = Load::new(&brokers.source, "orders", QUEUES, seed);
+    Running { brokers, directory, standalone, api, audit, load }
 }
 
 /// *Scenario*: a stream whose source has no name server at its address is started; then a cluster appears there. *Guarantees*: the status says
@@ -84,14 +108,7 @@ async fn a_missing_topic_is_told_and_tried_again() {
 /// flow again within 5 s of its return; nothing is lost or out of order.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_target_that_comes_back_gets_everything() {
-    let mut brokers = embedded().await;
-    brokers.create_topic("orders", QUEUES).await;
-    let directory = tempfile::tempdir().expect("a temporary directory");
-    let standalone = Standalone::start(directory.path());
-    let api = standalone.api().await;
-    api.run(Route::new("orders", "orders", &brokers.source, &brokers.target).stream()).await;
-    let audit = Audit::follow(&brokers.target, "orders", QUEUES, 4).await;
-    let load = Load::new(&brokers.source, "orders", QUEUES, 4);
+    let Running { mut brokers, directory: _directory, standalone, api, audit, load } = running(4).await;
     load.send(0..2000).await;
     audit.wait(500, DEADLINE).await;
     brokers.target.stop().await;
@@ -119,14 +136,7 @@ async fn a_target_that_comes_back_gets_everything() {
 /// meanwhile; everything arrives, in order, and nothing twice: what was read and is under way goes on without the source.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_source_that_comes_back_repeats_nothing() {
-    let mut brokers = embedded().await;
-    brokers.create_topic("orders", QUEUES).await;
-    let directory = tempfile::tempdir().expect("a temporary directory");
-    let standalone = Standalone::start(directory.path());
-    let api = standalone.api().await;
-    api.run(Route::new("orders", "orders", &brokers.source, &brokers.target).stream()).await;
-    let audit = Audit::follow(&brokers.target, "orders", QUEUES, 7).await;
-    let load = Load::new(&brokers.source, "orders", QUEUES, 7);
+    let Running { mut brokers, directory: _directory, standalone, api, audit, load } = running(7).await;
     for round in 0..3_u64 {
         load.send(round * 2000..(round + 1) * 2000).await;
         brokers.source.stop().await;
@@ -193,14 +203,7 @@ async fn a_refused_definition_names_every_field() {
 /// stream is there and runs by itself; nothing is lost, corrupt or out of order.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_killed_standalone_goes_on_where_it_was() {
-    let brokers = embedded().await;
-    brokers.create_topic("orders", QUEUES).await;
-    let directory = tempfile::tempdir().expect("a temporary directory");
-    let standalone = Standalone::start(directory.path());
-    let route = Route::new("orders", "orders", &brokers.source, &brokers.target);
-    standalone.api().await.run(route.stream()).await;
-    let audit = Audit::follow(&brokers.target, "orders", QUEUES, 5).await;
-    let load = Load::new(&brokers.source, "orders", QUEUES, 5);
+    let Running { brokers, directory, standalone, audit, load, .. } = running(5).await;
     let dying = async {
         audit.wait(4000, DEADLINE).await;
         standalone.process.kill();

@@ -20,7 +20,7 @@ use rocketbridge_connector_rocketmq::Connectors;
 use rocketbridge_embedded_rocketmq::{Embedded, EmbeddedConfig};
 use rocketbridge_model::resolved::{RocketMqConnection, RocketMqSource, RocketMqTarget, StartPosition};
 use rocketbridge_model::session::Delivery;
-use rocketbridge_model::{Envelope, Event, Origin, PartitionId, Properties};
+use rocketbridge_model::{Envelope, Event, Origin, PartitionId, Properties, testing};
 
 const TOPIC: &str = "rocketbridge-loops";
 const BODY: usize = 1024;
@@ -90,16 +90,7 @@ impl Drop for Broker {
 }
 
 async fn send(connectors: &Connectors, connection: &RocketMqConnection, options: &Options) -> Result<()> {
-    let target = connectors.target(&RocketMqTarget {
-        connection: connection.clone(),
-        topic: TOPIC.to_owned(),
-        body: None,
-        properties: None,
-        keys: None,
-        tags: None,
-        sharding_key: None,
-        orderly: false,
-    });
+    let target = connectors.target(&RocketMqTarget { connection: connection.clone(), ..testing::target(TOPIC) });
     let share = options.messages / options.lanes as usize;
     try_join_all((0..options.lanes).map(|lane| {
         let target = Arc::clone(&target);

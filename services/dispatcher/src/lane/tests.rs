@@ -9,9 +9,9 @@ use proptest::prelude::*;
 use rocketbridge_assignment::Authority;
 use rocketbridge_assignment::authority::Moment;
 use rocketbridge_mesh::Shards;
-use rocketbridge_model::resolved::{RetrySettings, RetryStrategy, RocketMqConnection, RocketMqSource, RocketMqTarget, RunSettings};
+use rocketbridge_model::resolved::{RocketMqConnection, RunSettings};
 use rocketbridge_model::session::Open;
-use rocketbridge_model::{Envelope, Epoch, Event, PartitionId, Revision, resolved};
+use rocketbridge_model::{Envelope, Epoch, Event, PartitionId, resolved, testing};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 
@@ -143,14 +143,12 @@ const ALL_WITH_LETTERS: Run = Run { tolerate: true, has_dead_letter: true, most:
 
 impl Bench {
     fn new(run: Run, target: Arc<Fake>, dead_letter: Arc<Fake>) -> Self {
+        let dead = || resolved::DeadLetterTarget { connection: RocketMqConnection::default(), topic: "dead".into() };
         let settings = RunSettings {
-            shards: 1,
-            throttling: None,
             tolerate_errors: run.tolerate,
             batch_count: run.most,
-            batch_linger: Duration::ZERO,
-            retry: RetrySettings { strategy: RetryStrategy::Backoff, attempts: 3, maximum_age: None },
-            dead_letter: run.has_dead_letter.then(|| resolved::DeadLetterTarget { connection: connection(), topic: "dead".into() }),
+            dead_letter: run.has_dead_letter.then(dead),
+            ..testing::run()
         };
         let rules = Rules::new(&settings);
         let shards = Shards::new(rocketbridge_assignment::Stage::Dispatcher);
@@ -235,38 +233,8 @@ fn listen(mut outgoing: mpsc::Receiver<Result<Answer, Error>>) -> (JoinHandle<()
     (listener, heard)
 }
 
-fn connection() -> RocketMqConnection {
-    RocketMqConnection::default()
-}
-
 fn stream(run: RunSettings) -> resolved::Stream {
-    let source = RocketMqSource {
-        connection: connection(),
-        topic: "t".into(),
-        tags: Vec::new(),
-        group: "g".into(),
-        start: resolved::StartPosition::Earliest,
-    };
-    let target = RocketMqTarget {
-        connection: connection(),
-        topic: "t".into(),
-        body: None,
-        properties: None,
-        keys: None,
-        tags: None,
-        sharding_key: None,
-        orderly: false,
-    };
-    resolved::Stream {
-        name: STREAM.into(),
-        uid: "u".into(),
-        revision: Revision(1),
-        pattern: "{}".into(),
-        dialect: rocketbridge_model::PatternDialect::Default,
-        source,
-        target,
-        run,
-    }
+    resolved::Stream { name: STREAM.into(), run, ..testing::stream() }
 }
 
 fn delivery(receipt: u64) -> Delivery {

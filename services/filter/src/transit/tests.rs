@@ -9,10 +9,8 @@ use rocketbridge_assignment::authority::Moment;
 use rocketbridge_assignment::{Authority, Owner, Stage};
 use rocketbridge_delivery::Budget;
 use rocketbridge_mesh::{Locate, Shards};
-use rocketbridge_model::resolved::{
-    RetrySettings, RetryStrategy, RocketMqConnection, RocketMqSource, RocketMqTarget, RunSettings, StartPosition,
-};
-use rocketbridge_model::{Envelope, Epoch, MemberId, PartitionId, PatternDialect, Revision};
+use rocketbridge_model::resolved::RunSettings;
+use rocketbridge_model::{Envelope, Epoch, MemberId, PartitionId, Revision, testing};
 use rocketbridge_program::Compiler;
 use rocketbridge_transport::{ClientSession, Dialer, Switchboard};
 use tokio::sync::mpsc;
@@ -42,39 +40,8 @@ impl Locate for Fixed {
 }
 
 pub(crate) fn stream(pattern: &str) -> Stream {
-    Stream {
-        name: "s".into(),
-        uid: "u".into(),
-        revision: Revision(1),
-        pattern: pattern.into(),
-        dialect: PatternDialect::Default,
-        source: RocketMqSource {
-            connection: RocketMqConnection::default(),
-            topic: "t".into(),
-            tags: Vec::new(),
-            group: "g".into(),
-            start: StartPosition::Earliest,
-        },
-        target: RocketMqTarget {
-            connection: RocketMqConnection::default(),
-            topic: "t".into(),
-            body: None,
-            properties: None,
-            keys: None,
-            tags: None,
-            sharding_key: None,
-            orderly: false,
-        },
-        run: RunSettings {
-            shards: 1,
-            throttling: None,
-            tolerate_errors: false,
-            batch_count: 256,
-            batch_linger: Duration::ZERO,
-            retry: RetrySettings { strategy: RetryStrategy::Backoff, attempts: 3, maximum_age: None },
-            dead_letter: None,
-        },
-    }
+    let run = RunSettings { batch_count: 256, ..testing::run() };
+    Stream { pattern: pattern.into(), run, ..testing::stream() }
 }
 
 async fn begin(pattern: &str) -> Ends {

@@ -7,8 +7,8 @@ use bytes::Bytes;
 use rocketbridge_connector::{Code, Registry};
 use rocketbridge_connector_rocketmq::{Message, ORIGIN_PROPERTY, TIMED_PROPERTY, origin_of};
 use rocketbridge_model::partition::Landmark;
-use rocketbridge_model::resolved::{RocketMqConnection, StartPosition};
-use rocketbridge_model::{Event, Properties};
+use rocketbridge_model::resolved::{RocketMqConnection, RocketMqTarget, StartPosition};
+use rocketbridge_model::{Event, Properties, testing};
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::cluster::Cluster;
@@ -605,16 +605,7 @@ pub(crate) async fn two_clusters(qingdao: &Cluster, hohhot: &Cluster) -> Result<
     let source = session.source(&from, &[]);
     let events = read(&mut open(&source).await?, 0, 2).await?;
     // The same connectors hold both clients.
-    let target = session.connectors.target(&rocketbridge_model::resolved::RocketMqTarget {
-        connection: hohhot.connection(),
-        topic: to.clone(),
-        body: None,
-        properties: None,
-        keys: None,
-        tags: None,
-        sharding_key: None,
-        orderly: false,
-    });
+    let target = session.connectors.target(&RocketMqTarget { connection: hohhot.connection(), ..testing::target(&to) });
     delivered(&target, events).await?;
     let arrived = stored(&far, &to, 2).await?;
     let prefix = format!("{}/{}/{}/{}/0/", origin().region, origin().instance, origin().topic, origin().broker);

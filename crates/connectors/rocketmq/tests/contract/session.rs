@@ -7,9 +7,9 @@ use anyhow::{Context, Result, bail};
 use bytes::Bytes;
 use rocketbridge_connector::{Error, LaneKey, OffsetSource, OpenPartition, Partition, PullLimits, Registry, Target};
 use rocketbridge_connector_rocketmq::{Admin, Connectors, Message};
-use rocketbridge_model::resolved::{RocketMqConnection, RocketMqSource, RocketMqTarget, StartPosition};
+use rocketbridge_model::resolved::{RocketMqConnection, RocketMqSource, RocketMqTarget};
 use rocketbridge_model::session::Delivery;
-use rocketbridge_model::{Envelope, Event, Origin, Properties};
+use rocketbridge_model::{Envelope, Event, Origin, Properties, testing};
 use tokio::time::{Instant, sleep, timeout};
 
 pub(crate) const LIMITS: PullLimits = PullLimits { events: 512, bytes: 1024 * 1024 };
@@ -45,10 +45,9 @@ impl Session {
     pub(crate) fn definition(&self, topic: &str, tags: &[&str]) -> RocketMqSource {
         RocketMqSource {
             connection: self.connection.clone(),
-            topic: topic.to_owned(),
             tags: tags.iter().map(|tag| (*tag).to_owned()).collect(),
             group: format!("group-{topic}"),
-            start: StartPosition::Earliest,
+            ..testing::source(topic)
         }
     }
 
@@ -61,16 +60,7 @@ impl Session {
     }
 
     pub(crate) fn target(&self, topic: &str, orderly: bool) -> Arc<dyn Target> {
-        self.connectors.target(&RocketMqTarget {
-            connection: self.connection.clone(),
-            topic: topic.to_owned(),
-            body: None,
-            properties: None,
-            keys: None,
-            tags: None,
-            sharding_key: None,
-            orderly,
-        })
+        self.connectors.target(&RocketMqTarget { connection: self.connection.clone(), orderly, ..testing::target(topic) })
     }
 
     /// Sends messages to queue 0 and wants all stored.
