@@ -113,17 +113,19 @@ pub enum Verb {
 /// Flags of standalone. They stay texts here: the configuration checks them, together with environment and file.
 #[derive(Clone, Debug, clap::Args)]
 pub struct StandaloneFlags {
-    /// Where definitions, progress and the embedded RocketMQ are kept [default: rocketbridge-data]
+    #[cfg_attr(feature = "embedded", doc = "Where definitions, progress and the embedded RocketMQ are kept [default: rocketbridge-data]")]
+    #[cfg_attr(not(feature = "embedded"), doc = "Where definitions and progress are kept [default: rocketbridge-data]")]
     #[arg(long, value_name = "DIR")]
     data_dir: Option<String>,
     /// Address of the API; port 0 for any free one [default: 127.0.0.1:9080]
     #[arg(long, value_name = "HOST:PORT")]
     listen: Option<String>,
     /// Whether a RocketMQ runs inside [default: true]
-    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    // A build without one still takes `=false`, so that scripts work with both.
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true", hide = !cfg!(feature = "embedded"))]
     embedded_rocketmq: Option<String>,
     /// Port of the name server of that RocketMQ; 0 for any free one [default: that of the last start, at first 9081]
-    #[arg(long, value_name = "PORT")]
+    #[arg(long, value_name = "PORT", hide = !cfg!(feature = "embedded"))]
     embedded_name_server_port: Option<String>,
     /// Region it is in
     #[arg(long, value_name = "REGION")]

@@ -74,7 +74,7 @@ pub struct Standalone {
     pub data_dir: PathBuf,
     /// The address of its API; port 0 for any free one.
     pub listen: SocketAddr,
-    /// Whether a RocketMQ runs inside it.
+    /// Whether a RocketMQ runs inside it; false in builds without the feature `embedded`.
     pub embedded_rocketmq: bool,
     /// Port of the name server of that RocketMQ, 0 for any free one; absent: that of the last start, at first [`NAME_SERVER_PORT`].
     pub name_server_port: Option<u16>,
@@ -195,7 +195,7 @@ impl Standalone {
         let standalone = Self {
             data_dir: PathBuf::from(reader.text("data_dir").unwrap_or_else(|| "rocketbridge-data".to_owned())),
             listen,
-            embedded_rocketmq: reader.flag("embedded_rocketmq", true),
+            embedded_rocketmq: reader.embedded_rocketmq(cfg!(feature = "embedded")),
             name_server_port: reader.parsed(
                 "embedded.name_server_port",
                 None,

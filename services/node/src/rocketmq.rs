@@ -1,6 +1,6 @@
 //! The RocketMQ inside a standalone process, in builds with the feature `embedded`.
 //!
-//! A build without it starts none, and says so where one is asked for.
+//! A build without it runs none: its configuration has `embedded_rocketmq` false, and refuses true.
 
 #[cfg(feature = "embedded")]
 mod inside {
@@ -13,15 +13,18 @@ mod inside {
     pub(crate) struct Rocketmq(Embedded);
 
     impl Rocketmq {
-        /// Starts it on the data directory of the process.
-        pub(crate) async fn start(config: &Standalone) -> anyhow::Result<Self> {
+        /// Starts it on the data directory of the process; `None` if none is wanted.
+        pub(crate) async fn start(config: &Standalone) -> anyhow::Result<Option<Self>> {
+            if !config.embedded_rocketmq {
+                return Ok(None);
+            }
             let name_server_port = match config.name_server_port {
                 None => NameServerPort::Kept { first: NAME_SERVER_PORT },
                 Some(0) => NameServerPort::Kept { first: 0 },
                 Some(port) => NameServerPort::Fixed(port),
             };
             let embedded = EmbeddedConfig { name_server_port, ..EmbeddedConfig::new("rocketbridge", config.data_dir.join("rocketmq")) };
-            Embedded::start(embedded).await.map(Self).map_err(|error| match error {
+            Embedded::start(embedded).await.map(|embedded| Some(Self(embedded))).map_err(|error| match error {
                 Error::PortTaken { .. } => anyhow::anyhow!(
                     "{error}; choose another with --embedded-name-server-port PORT (embedded.name_server_port in the configuration), or stop that program"
                 ),
@@ -49,12 +52,10 @@ mod inside {
     pub(crate) enum Rocketmq {}
 
     impl Rocketmq {
-        /// Says that there is none.
-        pub(crate) async fn start(_config: &Standalone) -> anyhow::Result<Self> {
-            anyhow::bail!(
-                "this build has no RocketMQ inside; pass --embedded-rocketmq=false (embedded_rocketmq in the configuration), and name \
-                 the name servers of your own in connections"
-            )
+        /// Says in the log that there is none.
+        pub(crate) async fn start(_config: &Standalone) -> anyhow::Result<Option<Self>> {
+            tracing::info!("this build has no RocketMQ inside: streams need the name servers of your own clusters");
+            Ok(None)
         }
 
         /// Never called.

@@ -1,4 +1,4 @@
-//! All four services in one process, on an embedded metadata store, with an embedded RocketMQ unless told otherwise.
+//! All four services in one process, on an embedded metadata store, with an embedded RocketMQ unless told otherwise, or built without one.
 
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -28,7 +28,7 @@ async fn serve(config: Standalone) -> anyhow::Result<ExitCode> {
     let shutdown = Shutdown::on_signals(config.drain_deadline)?;
     let listener = Listener::bind(&config.listen.to_string()).await.map_err(process::chained)?;
     let store = Embedded::open(&config.data_dir.join("metadata")).await.map_err(process::chained)?;
-    let rocketmq = if config.embedded_rocketmq { Some(Rocketmq::start(&config).await?) } else { None };
+    let rocketmq = Rocketmq::start(&config).await?;
     let name_server = rocketmq.as_ref().map(Rocketmq::name_server);
     rocketbridge_controller::set_embedded(Arc::new(store.clone()), name_server.as_deref()).await.map_err(process::chained)?;
     let setup = Setup {

@@ -102,6 +102,16 @@ impl Reader {
         self.parsed(name, default, |text| text.parse().ok(), "true or false is needed", &format!("write {default}, which is the default"))
     }
 
+    /// Whether a RocketMQ runs inside: by default if there is one in this build.
+    pub(super) fn embedded_rocketmq(&mut self, is_in_build: bool) -> bool {
+        let wanted = self.flag("embedded_rocketmq", is_in_build);
+        if wanted && !is_in_build {
+            let fix = "leave it out, or use a build with the feature embedded";
+            self.refuse("embedded_rocketmq", "this build has no RocketMQ inside", fix);
+        }
+        wanted && is_in_build
+    }
+
     /// The address to listen on. Without a default it must be given.
     pub(super) fn listen(&mut self, default: Option<SocketAddr>) -> SocketAddr {
         let placeholder = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);

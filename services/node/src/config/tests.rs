@@ -132,6 +132,24 @@ fn unusable_files_are_refused() {
     golden("config_files.txt", &told);
 }
 
+/// *Scenario:* builds with and without a RocketMQ inside, told to run one, not to, and nothing. *Guarantees:* nothing is needed: one runs if it is there; only
+/// an explicit wish for one that is not there is refused, and says why.
+#[test]
+fn a_build_without_rocketmq_runs_without_one() {
+    let read = |is_in_build: bool, given: &[(&'static str, &'static str)]| {
+        let mut reader = Reader::new(Layers::collect(true, flags(given), Vec::new(), None));
+        let runs = reader.embedded_rocketmq(is_in_build);
+        reader.finish(runs).map_err(|refused| refused.to_string())
+    };
+    let (yes, no) = ([("embedded_rocketmq", "true")], [("embedded_rocketmq", "false")]);
+    assert_eq!([read(true, &[]), read(true, &yes), read(true, &no)], [Ok(true), Ok(true), Ok(false)]);
+    assert_eq!([read(false, &[]), read(false, &no)], [Ok(false), Ok(false)]);
+    let refused = read(false, &yes).expect_err("there is none");
+    assert!(refused.contains("this build has no RocketMQ inside; leave it out, or use a build with the feature embedded"), "{refused}");
+    let standalone = Standalone::read(Layers::collect(true, Vec::new(), Vec::new(), None)).expect("nothing is needed");
+    assert_eq!(standalone.embedded_rocketmq, cfg!(feature = "embedded"));
+}
+
 /// *Scenario:* standalone with nothing but defaults, and with a key that is not its own. *Guarantees:* it needs nothing; a foreign key is refused.
 #[test]
 fn standalone_needs_nothing() {
