@@ -49,22 +49,29 @@ impl Compiler {
 impl Checks for Compiler {
     fn pattern(&self, text: &str, dialect: PatternDialect) -> Result<(), Fault> {
         self.compile_pattern(text, dialect).map_err(|error| in_pattern(&error))?;
-        refuse_equal_keys(text, "")
+        refuse_equal_keys(text, "", &found_in(text))
     }
 
     fn transform(&self, parameter: &TargetParameter) -> Result<(), Fault> {
         let transform = self.compile_transform(parameter).map_err(|error| in_transform(&error))?;
-        if transform.form() == Form::Template { refuse_equal_keys(&parameter.value, "value") } else { Ok(()) }
+        if transform.form() == Form::Template {
+            refuse_equal_keys(&parameter.value, "value", &found_in(&parameter.value))?;
+        }
+        refuse_equal_keys(&parameter.template, "template", transform.equal_keys())
     }
 }
 
-/// New texts must not say a thing twice. Those that are stored compile as they did: of equal keys the last counts.
-fn refuse_equal_keys(text: &str, place: &str) -> Result<(), Fault> {
-    // What is malformed was refused by the compiler.
-    let Some(EqualKeys { path, first, second }) = equal_keys(text).unwrap_or_default().into_iter().next() else { return Ok(()) };
+/// The equal keys of a JSON text. What is malformed was refused by the compiler.
+fn found_in(text: &str) -> Vec<EqualKeys> {
+    equal_keys(text).unwrap_or_default()
+}
+
+/// New texts must not say a thing twice. Those that are stored compile as they did: of equal keys the last counts, and a template writes both.
+fn refuse_equal_keys(text: &str, place: &str, found: &[EqualKeys]) -> Result<(), Fault> {
+    let Some(&EqualKeys { ref path, first, second }) = found.first() else { return Ok(()) };
     let (first, second) = (position(text, first), position(text, second));
     Err(Fault {
-        place: if place.is_empty() { path } else { format!("{place}.{path}") },
+        place: if place.is_empty() { path.clone() } else { format!("{place}.{path}") },
         found: format!("the key twice, at {first} and at {second}"),
         rule: "allowed: each key once in an object".to_owned(),
         fix: Some("remove one of the two".to_owned()),
@@ -159,10 +166,10 @@ mod tests {
         }
     }
 
-    /// *Scenario*: a pattern and the variables of a template with a key written twice. *Guarantees*: validation refuses them with both places; what is
-    /// stored already still compiles, and the last one counts.
+    /// *Scenario*: a pattern, the variables of a template, and templates with a key written twice. *Guarantees*: validation refuses them with both places,
+    /// counted in what was written; what is stored already still compiles as it did; a text that only looks like JSON is none.
     #[test]
-    fn a_key_that_stands_twice_is_refused_with_both_places() {
+    fn a_key_that_occurs_twice_is_refused_with_both_places() {
         let compiler = Compiler::default();
         let twice = "{\"data\": {\"topic\": [\"a\"],\n  \"topic\": [\"b\"]}}";
         let fault = compiler.pattern(twice, PatternDialect::Default).expect_err("twice");
@@ -180,5 +187,37 @@ mod tests {
         );
         let output = compiler.compile_transform(&template).expect("stored").apply(&pattern::JsonEvent::new("{}"));
         assert_eq!(output.expect("applies").into_value().as_deref(), Some(&b"2"[..]));
+
+        let refused = |text: &str| {
+            let value = r#"{"long.name":"$.x","o":"$.o"}"#.to_owned();
+            let parameter = TargetParameter { form: "TEMPLATE".to_owned(), value, template: text.to_owned() };
+            assert!(compiler.compile_transform(&parameter).is_ok(), "what is stored goes on: {text}");
+            compiler.transform(&parameter).err().map(|fault| (fault.place, fault.found))
+        };
+        for (text, place, found) in [
+            (r#"{"a":1,"a":2}"#, "template.$.a", "the key twice, at line 1, column 2 and at line 1, column 8"),
+            (
+                "{\"a\": ${long.name}, \"é${long.name}\": 1,\n \"a\": 2}",
+                "template.$.a",
+                "the key twice, at line 1, column 2 and at line 2, column 2",
+            ),
+            (r#"[{"b":{"a":"${long.name}","\u0061":$${}}]"#, "", ""),
+            (
+                r#"[{"b":{"a":"$${x}","\u0061":${long.name}}}]"#,
+                "template.$[0].b.a",
+                "the key twice, at line 1, column 8 and at line 1, column 20",
+            ),
+            (
+                r#"{"EB_SYS_EMBED_OBJECT":"${long.name}","EB_SYS_EMBED_OBJECT":"${o}"}"#,
+                "template.$.EB_SYS_EMBED_OBJECT",
+                "the key twice, at line 1, column 2 and at line 1, column 39",
+            ),
+            (r#"{"a":1,"b":{"a":2}}"#, "", ""),
+            (r#"{"a":1,"a":2} and more"#, "", ""),
+            (r#"{"a":"\${long.name}"x","a":1}"#, "", ""),
+        ] {
+            let expected = (!place.is_empty()).then(|| (place.to_owned(), found.to_owned()));
+            assert_eq!(refused(text), expected, "{text}");
+        }
     }
 }

@@ -19,7 +19,7 @@ use crate::output::{Output, Writer};
 use crate::path::Path;
 use crate::source::{Found, Readable};
 use parse::{Layout, Segment};
-use rocketbridge_pattern::json::Reader;
+use rocketbridge_pattern::json::{EqualKeys, Reader};
 use variables::{Variable, parse_variables};
 
 /// The name of the member that is replaced by an object's members.
@@ -32,6 +32,7 @@ const MOST_CHARACTERS: usize = 10_240;
 pub(crate) struct Template {
     variables: Vec<Variable>,
     layout: Layout,
+    equal_keys: Vec<EqualKeys>,
 }
 
 impl Template {
@@ -46,7 +47,8 @@ impl Template {
         }
         let variables = parse_variables(value)?;
         let layout = Layout::parse(template, &variables)?;
-        Ok(Self { variables, layout })
+        let equal_keys = parse::equal_keys(template, &variables)?;
+        Ok(Self { variables, layout, equal_keys })
     }
 
     pub(crate) fn apply(&self, event: &impl Readable) -> Result<Output, ApplyError> {
@@ -65,6 +67,11 @@ impl Template {
     /// The paths of its variables.
     pub(crate) fn paths(&self) -> impl Iterator<Item = &Path> {
         self.variables.iter().filter_map(Variable::path)
+    }
+
+    /// The keys that its text has twice in one object, if it is JSON.
+    pub(crate) fn equal_keys(&self) -> &[EqualKeys] {
+        &self.equal_keys
     }
 }
 

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use bytes::Bytes;
+use rocketbridge_pattern::json::EqualKeys;
 
 use crate::error::{ApplyError, Error, Part};
 use crate::expression::Expression;
@@ -87,6 +88,16 @@ impl Transform {
             Kind::Original(read) | Kind::JsonPath(read) => read.meets(path),
             Kind::Template(template) => template.paths().any(|read| read.meets(path)),
             Kind::Expression(_) => true,
+        }
+    }
+
+    /// The keys that occur twice in one object of a TEMPLATE that is JSON; their places count in the template's text. Whoever takes new definitions
+    /// refuses them: what a target would make of the JSON is unknown.
+    #[must_use]
+    pub fn equal_keys(&self) -> &[EqualKeys] {
+        match &self.kind {
+            Kind::Template(template) => template.equal_keys(),
+            _ => &[],
         }
     }
 

@@ -1,6 +1,6 @@
 //! A template's text, taken apart once.
 
-use rocketbridge_pattern::json::{Malformed, Reader};
+use rocketbridge_pattern::json::{self, EqualKeys, Malformed, Reader};
 
 use super::EMBED;
 use super::variables::{Variable, is_name};
@@ -51,8 +51,7 @@ const STAND_IN: &str = "null";
 impl Layout {
     pub(crate) fn parse(template: &str, variables: &[Variable]) -> Result<Self, Error> {
         let pieces = pieces(template, variables)?;
-        let json = matches!(template.trim_start().as_bytes().first(), Some(b'{' | b'[')) && is_json(&pieces);
-        if !json {
+        if as_json(template, &pieces, variables).is_none() {
             if template.contains(EMBED) {
                 return Err(Error::new(
                     Part::Template,
@@ -69,6 +68,12 @@ impl Layout {
         }
         object(template, variables, unmentioned)
     }
+}
+
+/// The keys that occur twice in one object of a template that is JSON; their places count in the template. None in other templates.
+pub(crate) fn equal_keys(template: &str, variables: &[Variable]) -> Result<Vec<EqualKeys>, Error> {
+    let json = as_json(template, &pieces(template, variables)?, variables);
+    Ok(json.and_then(|json| json::equal_keys(&json).ok()).unwrap_or_default())
 }
 
 /// Finds variables, and whether each stands inside a JSON string, should the text be JSON.
@@ -124,17 +129,23 @@ fn pieces<'t>(template: &'t str, variables: &[Variable]) -> Result<Vec<Piece<'t>
     Ok(pieces)
 }
 
-fn is_json(pieces: &[Piece<'_>]) -> bool {
+/// The template with [`STAND_IN`]s, if that makes it a JSON object or array. It is byte for byte as long, so that places in it are places in
+/// the template: a variable between quotes stays, since its name holds nothing that JSON would take for something else.
+fn as_json(template: &str, pieces: &[Piece<'_>], variables: &[Variable]) -> Option<String> {
+    if !template.trim_start().starts_with(['{', '[']) {
+        return None;
+    }
+    let width = |index: usize| variables[index].name().len() + "${}".len();
     let text: String = pieces
         .iter()
         .map(|piece| match piece {
-            Piece::Text(text) => text,
-            Piece::Escape => "${",
-            Piece::Variable { quoted: true, .. } => "",
-            Piece::Variable { quoted: false, .. } => STAND_IN,
+            Piece::Text(text) => (*text).to_owned(),
+            Piece::Escape => "$${".to_owned(),
+            Piece::Variable { index, quoted: true } => format!("${{{}}}", variables[*index].name()),
+            Piece::Variable { index, quoted: false } => format!("{STAND_IN:width$}", width = width(*index)),
         })
         .collect();
-    rocketbridge_pattern::json::is_json(&text)
+    json::is_json(&text).then_some(text)
 }
 
 fn segments(pieces: &[Piece<'_>], json: bool) -> Vec<Segment> {
