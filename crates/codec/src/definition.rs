@@ -7,7 +7,7 @@
 //! - [`secrets`]: stars in answers, and what they mean in requests;
 //! - [`fields`]: the names of all fields, which the others walk.
 //!
-//! Nothing here judges what a definition says: see `rocketbridge_model::validate`.
+//! Nothing here judges the content of a definition: see `rocketbridge_model::validate`.
 
 pub mod fields;
 pub mod mask;

@@ -1,10 +1,10 @@
-//! Between the words of the model and the forms they travel and are stored in.
+//! Converts the types of the model to and from the forms in which they travel and are stored.
 //!
 //! - [`event`] and [`session`]: what the stages send each other, by moving fields, without copying bodies;
-//! - [`report`]: what a process tells of its streams;
+//! - [`report`]: what a process reports about its streams;
 //! - [`definition`]: definitions as protobuf, as stored JSON, and as people write them in files;
 //! - [`kind`]: the kinds of definition; [`keyspace`]: the keys of the metadata store;
-//! - [`text`]: JSON and YAML as people write them, every token kept.
+//! - [`text`]: JSON and YAML as people write them, keeping every token.
 //!
 //! Generated types do not leave this crate and the transport, except into the controller's API and the command line.
 

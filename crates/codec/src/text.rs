@@ -87,8 +87,8 @@ pub enum Fault {
         /// What is wrong there.
         what: String,
     },
-    /// A key stands twice in one object.
-    #[error("{path}: the key stands twice, at {first} and at {second}")]
+    /// A key occurs twice in one object.
+    #[error("{path}: the key occurs twice, at {first} and at {second}")]
     Twice {
         /// Path of the member.
         path: String,
@@ -101,9 +101,9 @@ pub enum Fault {
     },
 }
 
-/// A number that JSON cannot say.
+/// A number that JSON cannot represent.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{number} at {mark} is not a number of JSON")]
+#[error("{number} at {mark} is not a JSON number")]
 pub struct NotJson {
     /// Where.
     pub mark: Mark,
@@ -204,7 +204,7 @@ impl Node {
 }
 
 impl Characters {
-    /// A text as it was read from YAML, or is made by a program.
+    /// A text that was read from YAML or made by a program.
     pub fn plain(text: impl Into<String>) -> Self {
         Self { text: text.into(), written: None }
     }

@@ -1,7 +1,7 @@
 //! Bodies that a producer compressed: zlib, LZ4 or Zstandard, as the message's system flag says.
 //!
-//! An event's body stays as it was stored, so that it travels and is delivered so; whoever must read it asks for [`plain`]. That takes time
-//! and memory in proportion to the plain body, which is bounded ([`MOST`]): it belongs off the asynchronous threads, one body at a time.
+//! An event's body travels and is delivered as it was stored; code that must read it calls [`plain`]. This takes time and memory in
+//! proportion to the plain body, which is bounded ([`MOST`]): call it off the asynchronous threads, for one body at a time.
 
 use std::borrow::Cow;
 use std::io::Read;

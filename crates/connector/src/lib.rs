@@ -1,10 +1,10 @@
-//! What a connector is: the seam between the data path and the systems at its two ends.
+//! What a connector is: the interface between the data path and the systems at its two ends.
 //!
-//! A [`Source`] has one of two forms. *By offset*: it gives partitions; a partition is read at explicit offsets and its progress is committed
+//! A [`Source`] has one of two forms. *By offset*: it has partitions; a partition is read at explicit offsets and its progress is committed
 //! when the ledger says so ([`OffsetSource`]). *By handle*: it hands out messages, each of which is extended while it is under way and acknowledged
 //! when its outcome is known ([`HandleSource`]). Everything behind the router is the same for both.
-//! A target takes deliveries in order and answers an outcome for each. Connectors keep no ledger and decide no retries:
-//! they say what happened and whether trying again can help. One contract suite holds for all of them.
+//! A target takes deliveries in order and returns an outcome for each. Connectors keep no ledger and decide no retries:
+//! they report what happened and whether a retry can help. All of them pass one contract suite.
 
 mod error;
 mod handles;

@@ -11,26 +11,26 @@ pub const EMBEDDED: &str = "embedded";
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ConnectionDefinition {
-    /// Its name, unique; at most 127 characters.
+    /// Unique name, at most 127 characters.
     pub name: String,
-    /// For people.
+    /// A description for people; it has no effect.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub description: String,
-    /// The region the instance is in.
+    /// Region of the instance.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub region: String,
     /// `SelfBuilt` (default), `Cloud_4` or `Cloud_5`.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub instance_type: String,
-    /// The instance.
+    /// Id of the instance.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub instance_id: String,
     /// Name servers, `host:port`.
     pub endpoints: Vec<String>,
-    /// Prefix of topics and groups on the wire; nothing for none.
+    /// Namespace: the prefix of topics and groups in the RocketMQ protocol; may be empty.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub namespace: String,
-    /// Access key; nothing for none.
+    /// Access key; empty if the instance needs none.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub access_key: String,
     /// Secret key, or a reference to it.
@@ -39,7 +39,7 @@ pub struct ConnectionDefinition {
     /// Token of temporary credentials, or a reference to it.
     #[serde(skip_serializing_if = "Secret::is_empty")]
     pub security_token: Secret,
-    /// Name of the network it is dialled through; nothing for the process's own.
+    /// Name of the network that connections go through; empty: connect directly.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub network: String,
 }

@@ -6,49 +6,49 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct NetworkDefinition {
-    /// Its name, unique; at most 127 characters.
+    /// Unique name, at most 127 characters.
     pub name: String,
-    /// For people.
+    /// A description for people; it has no effect.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub description: String,
-    /// The region it is in.
+    /// Region of the network.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub region: String,
-    /// Identity of the VPC.
+    /// Id of the VPC.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub vpc_id: String,
-    /// `socks5://host:port` or `http://host:port` of the egress proxy; nothing for direct.
+    /// `socks5://host:port` or `http://host:port` of the egress proxy; empty: connect directly.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub egress_proxy: String,
-    /// Local addresses that connections are bound to.
+    /// Local addresses to which connections are bound.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub vswitches: Vec<Vswitch>,
-    /// What may be dialled; none means nothing is restricted.
+    /// Allowed destinations; without any, nothing is restricted.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub security_groups: Vec<SecurityGroup>,
 }
 
-/// A local address that connections are bound to.
+/// A local address to which connections are bound.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Vswitch {
-    /// Its identity.
+    /// Its id.
     pub id: String,
     /// The local address.
     pub address: String,
 }
 
-/// Destinations that may be dialled.
+/// Allowed destinations.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct SecurityGroup {
-    /// Its identity.
+    /// Its id.
     pub id: String,
-    /// What it allows.
+    /// The destinations that it allows.
     pub egress: Vec<EgressRule>,
 }
 
-/// Addresses and ports that may be dialled.
+/// Allowed addresses and ports.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct EgressRule {

@@ -12,16 +12,16 @@ use crate::secret::Secret;
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct StreamDefinition {
-    /// Its name, unique; at most 127 characters.
+    /// Unique name, at most 127 characters.
     #[serde(alias = "EventStreamingName", alias = "event_streaming_name")]
     pub name: String,
-    /// For people.
+    /// A description for people; it has no effect.
     #[serde(alias = "Description", skip_serializing_if = "String::is_empty")]
     pub description: String,
-    /// Which events matter: a pattern as JSON text; `{}` matches all.
+    /// Pattern that selects events, as JSON text; `{}` matches every event.
     #[serde(alias = "FilterPattern", deserialize_with = "json_text")]
     pub filter_pattern: String,
-    /// Whose rules the pattern follows: `default`, which nothing stands for as well, or `alibaba`.
+    /// Dialect of the pattern: `default` or `alibaba`; empty: `default`.
     #[serde(alias = "FilterPatternDialect", skip_serializing_if = "String::is_empty")]
     pub filter_pattern_dialect: String,
     /// Labels.
@@ -33,7 +33,7 @@ pub struct StreamDefinition {
     /// Where events go: exactly one.
     #[serde(alias = "Sink")]
     pub sink: SinkDefinition,
-    /// Functions applied to events on their way.
+    /// Functions that are applied to events.
     #[serde(alias = "Transforms", skip_serializing_if = "Vec::is_empty")]
     pub transforms: Vec<TransformDefinition>,
     /// How it runs.
@@ -66,28 +66,28 @@ pub struct SourceDefinition {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct SourceRocketMqParameters {
-    /// Name of a connection that says how to reach the instance. What is given here beside it wins.
+    /// Name of the connection to the instance. Values that are set here take precedence over those of the connection.
     #[serde(alias = "Connection", skip_serializing_if = "String::is_empty")]
     pub connection: String,
     /// Region of the instance.
     #[serde(alias = "RegionId", skip_serializing_if = "String::is_empty")]
     pub region_id: String,
-    /// The instance. With `Cloud_4` it is also the namespace of topic and group.
+    /// Id of the instance. With `Cloud_4` it is also the namespace of topic and group.
     #[serde(alias = "InstanceId", skip_serializing_if = "String::is_empty")]
     pub instance_id: String,
     /// The topic.
     #[serde(alias = "Topic")]
     pub topic: String,
-    /// Tag expression: `*` or nothing for all, or tags joined by `||`.
+    /// Tag expression: tags joined by `||`; `*` or empty: every message.
     #[serde(alias = "Tag", skip_serializing_if = "String::is_empty")]
     pub tag: String,
     /// `CONSUME_FROM_LAST_OFFSET` (default), `CONSUME_FROM_FIRST_OFFSET` or `CONSUME_FROM_TIMESTAMP`.
     #[serde(alias = "Offset", skip_serializing_if = "String::is_empty")]
     pub offset: String,
-    /// Start for `CONSUME_FROM_TIMESTAMP`, milliseconds since 1970.
+    /// Start time for `CONSUME_FROM_TIMESTAMP`, milliseconds since 1970.
     #[serde(alias = "Timestamp", skip_serializing_if = "Option::is_none", deserialize_with = "lenient_integer")]
     pub timestamp: Option<i64>,
-    /// Consumer group that carries the progress; without it the stream makes one of its own.
+    /// Consumer group whose offsets record the progress; empty: a group of its own.
     #[serde(alias = "GroupID", alias = "GroupId", skip_serializing_if = "String::is_empty")]
     pub group_id: String,
     /// `SelfBuilt` (default), `Cloud_4` or `Cloud_5`.
@@ -99,7 +99,7 @@ pub struct SourceRocketMqParameters {
     /// VPC of the instance.
     #[serde(alias = "InstanceVpcId", skip_serializing_if = "String::is_empty")]
     pub instance_vpc_id: String,
-    /// vSwitches of the instance, comma-separated.
+    /// vSwitches of the instance, separated by commas.
     #[serde(alias = "InstanceVSwitchIds", skip_serializing_if = "String::is_empty")]
     pub instance_vswitch_ids: String,
     /// Security group of the instance.
@@ -114,16 +114,16 @@ pub struct SourceRocketMqParameters {
     /// Secret key, or a reference to it.
     #[serde(alias = "InstancePassword", skip_serializing_if = "Secret::is_empty")]
     pub instance_password: Secret,
-    /// `ACL`, or nothing.
+    /// `ACL`, or empty.
     #[serde(alias = "AuthType", skip_serializing_if = "String::is_empty")]
     pub auth_type: String,
-    /// `Tag`, or nothing.
+    /// `Tag`, or empty.
     #[serde(alias = "FilterType", skip_serializing_if = "String::is_empty")]
     pub filter_type: String,
-    /// SQL92 expression over the message's properties.
+    /// SQL92 expression on the message's properties.
     #[serde(alias = "FilterSql", skip_serializing_if = "String::is_empty")]
     pub filter_sql: String,
-    /// `Json`, or nothing.
+    /// `Json`, or empty.
     #[serde(alias = "BodyDataType", skip_serializing_if = "String::is_empty")]
     pub body_data_type: String,
     /// Network of a cross-border task: `PublicNetwork` or `PrivateNetwork`.
@@ -132,7 +132,7 @@ pub struct SourceRocketMqParameters {
     /// VPC of a cross-border task.
     #[serde(alias = "VpcId", skip_serializing_if = "String::is_empty")]
     pub vpc_id: String,
-    /// vSwitches of a cross-border task, comma-separated.
+    /// vSwitches of a cross-border task, separated by commas.
     #[serde(alias = "VSwitchIds", skip_serializing_if = "String::is_empty")]
     pub vswitch_ids: String,
     /// Security group of a cross-border task.
@@ -149,15 +149,15 @@ pub struct SinkDefinition {
     pub sink_rocketmq_parameters: Option<SinkRocketMqParameters>,
 }
 
-/// A RocketMQ topic as a target. `body`, `properties`, `keys`, `tags` and `sharding_key` are made from each event;
-/// absent, the message keeps what the original has. The other parameters are constants.
+/// A RocketMQ topic as a target. `body`, `properties`, `keys`, `tags` and `sharding_key` are computed from each
+/// event; if one is absent, the message keeps the original's value. The other parameters are constants.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct SinkRocketMqParameters {
-    /// Name of a connection that says how to reach the instance. What is given here beside it wins.
+    /// Name of the connection to the instance. Values that are set here take precedence over those of the connection.
     #[serde(alias = "Connection", skip_serializing_if = "Option::is_none")]
     pub connection: Option<TargetParameter>,
-    /// The instance. With `Cloud_4` it is also the namespace of the topic.
+    /// Id of the instance. With `Cloud_4` it is also the namespace of the topic.
     #[serde(alias = "InstanceId", skip_serializing_if = "Option::is_none")]
     pub instance_id: Option<TargetParameter>,
     /// The topic.
@@ -193,7 +193,7 @@ pub struct SinkRocketMqParameters {
     /// VPC of the instance.
     #[serde(alias = "VpcId", skip_serializing_if = "Option::is_none")]
     pub vpc_id: Option<TargetParameter>,
-    /// vSwitches of the instance, comma-separated.
+    /// vSwitches of the instance, separated by commas.
     #[serde(alias = "VSwitchIds", skip_serializing_if = "Option::is_none")]
     pub vswitch_ids: Option<TargetParameter>,
     /// Security group of the instance.
@@ -202,16 +202,16 @@ pub struct SinkRocketMqParameters {
     /// `Concurrently` (default) or `Orderly`.
     #[serde(alias = "DeliveryOrderType", skip_serializing_if = "Option::is_none")]
     pub delivery_order_type: Option<TargetParameter>,
-    /// Key whose messages keep their order, with `Orderly`.
+    /// Sharding key, which with `Orderly` keeps messages in order.
     #[serde(alias = "ShardingKey", skip_serializing_if = "Option::is_none")]
     pub sharding_key: Option<TargetParameter>,
 }
 
-/// A value for the target: how it is made from an event.
+/// How a value for the target is computed from an event.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct TargetParameter {
-    /// A constant, a JSONPath, variables, or a jq program, by `form`.
+    /// A constant, a JSONPath, variables or a jq program, depending on `form`.
     #[serde(alias = "Value", skip_serializing_if = "String::is_empty")]
     pub value: String,
     /// `ORIGINAL`, `JSONPATH`, `CONSTANT`, `TEMPLATE` or `EXPRESSION`.
@@ -229,7 +229,7 @@ impl TargetParameter {
     }
 }
 
-/// A constant that never shows itself.
+/// A constant that is never shown.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct SecretParameter {
@@ -239,12 +239,12 @@ pub struct SecretParameter {
     /// `CONSTANT`.
     #[serde(alias = "Form", skip_serializing_if = "String::is_empty")]
     pub form: String,
-    /// Nothing: a constant has no template. Kept so that what was sent can be refused in full.
+    /// Always empty in a valid definition: a constant has no template. Kept so that a definition with one can be refused.
     #[serde(alias = "Template", skip_serializing_if = "String::is_empty")]
     pub template: String,
 }
 
-/// A function applied to events on their way.
+/// A function that is applied to events.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct TransformDefinition {
@@ -257,52 +257,53 @@ pub struct TransformDefinition {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct RunOptions {
-    /// How many shards of filters and dispatchers share the work; absent: chosen by the number of partitions.
+    /// Number of filter and dispatcher shards that share the work; absent: 4.
     #[serde(alias = "MaximumTasks", skip_serializing_if = "Option::is_none")]
     pub maximum_tasks: Option<u32>,
-    /// Highest rate, events per second over the whole stream; absent: none.
+    /// Maximum rate of the whole stream, events per second; absent: no limit.
     #[serde(alias = "Throttling", skip_serializing_if = "Option::is_none")]
     pub throttling: Option<u32>,
-    /// `NONE` (default): a delivery that fails for good blocks its partition. `ALL`: it goes to the dead-letter target.
+    /// `NONE` (default): an event that cannot be delivered blocks its partition. `ALL`: it goes to the dead-letter target;
+    /// without one it is discarded and counted.
     #[serde(alias = "ErrorsTolerance", skip_serializing_if = "String::is_empty")]
     pub errors_tolerance: String,
     /// How deliveries are grouped.
     #[serde(alias = "BatchWindow", skip_serializing_if = "Option::is_none")]
     pub batch_window: Option<BatchWindow>,
-    /// How a failed delivery is tried again.
+    /// How a failed delivery is retried.
     #[serde(alias = "RetryStrategy", skip_serializing_if = "Option::is_none")]
     pub retry_strategy: Option<RetryStrategy>,
     /// Where events go that cannot be delivered.
     #[serde(alias = "DeadLetterQueue", skip_serializing_if = "Option::is_none")]
     pub dead_letter_queue: Option<DeadLetterQueue>,
-    /// Capacity the hosted product sells; kept, without effect here.
+    /// Capacity that the hosted product sells; stored, but without effect here.
     #[serde(alias = "BusinessOption", skip_serializing_if = "Option::is_none")]
     pub business_option: Option<BusinessOption>,
 }
 
-/// How deliveries are grouped: whichever limit is reached first.
+/// How deliveries are grouped: a group is sent when it reaches either limit.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct BatchWindow {
-    /// Most events in a group, 1 to 10,000.
+    /// Maximum number of events in a group, 1 to 10,000.
     #[serde(alias = "CountBasedWindow", skip_serializing_if = "Option::is_none")]
     pub count_based_window: Option<u32>,
-    /// Longest wait for a group to fill, seconds, 0 to 15.
+    /// Maximum time that a group waits to fill, seconds, 0 to 15.
     #[serde(alias = "TimeBasedWindow", skip_serializing_if = "Option::is_none")]
     pub time_based_window: Option<u32>,
 }
 
-/// How a failed delivery is tried again.
+/// How a failed delivery is retried.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct RetryStrategy {
     /// `BACKOFF_RETRY` (default) or `EXPONENTIAL_DECAY_RETRY`.
     #[serde(alias = "PushRetryStrategy", skip_serializing_if = "String::is_empty")]
     pub push_retry_strategy: String,
-    /// Oldest an event may get before it is given up, seconds.
+    /// Maximum age of an event before retrying ends, seconds.
     #[serde(alias = "MaximumEventAgeInSeconds", skip_serializing_if = "Option::is_none")]
     pub maximum_event_age_in_seconds: Option<u32>,
-    /// Most retries.
+    /// Maximum number of retries.
     #[serde(alias = "MaximumRetryAttempts", skip_serializing_if = "Option::is_none")]
     pub maximum_retry_attempts: Option<u32>,
 }
@@ -311,7 +312,8 @@ pub struct RetryStrategy {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct DeadLetterQueue {
-    /// `acs:mq:{region}:{account}:/instances/{instance}/topic/{topic}`, or `connection/topic` of ours.
+    /// `acs:mq:{region}:{account}:/instances/{instance}/topic/{topic}`, or `connection/topic` with the name of
+    /// a connection.
     #[serde(alias = "Arn")]
     pub arn: String,
     /// `PublicNetwork` or `PrivateNetwork`.
@@ -320,7 +322,7 @@ pub struct DeadLetterQueue {
     /// VPC.
     #[serde(alias = "VpcId", skip_serializing_if = "String::is_empty")]
     pub vpc_id: String,
-    /// vSwitches, comma-separated.
+    /// vSwitches, separated by commas.
     #[serde(alias = "VSwitchIds", skip_serializing_if = "String::is_empty")]
     pub vswitch_ids: String,
     /// Security group.
@@ -328,17 +330,17 @@ pub struct DeadLetterQueue {
     pub security_group_id: String,
 }
 
-/// Capacity the hosted product sells.
+/// Capacity that the hosted product sells.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct BusinessOption {
     /// Kind of capacity.
     #[serde(alias = "BusinessMode", skip_serializing_if = "String::is_empty")]
     pub business_mode: String,
-    /// Least capacity units.
+    /// Minimum number of capacity units.
     #[serde(alias = "MinCapacityUnitCount", skip_serializing_if = "Option::is_none")]
     pub min_capacity_unit_count: Option<u32>,
-    /// Most capacity units.
+    /// Maximum number of capacity units.
     #[serde(alias = "MaxCapacityUnitCount", skip_serializing_if = "Option::is_none")]
     pub max_capacity_unit_count: Option<u32>,
 }

@@ -1,12 +1,12 @@
 //! The rules of definitions.
 //!
-//! [`stream`], [`connection`] and [`network`] answer every violation at once, each with the path of its field in snake_case, what was
-//! found there (never a secret), the rule and the fix. [`resolve`] applies the same rules and follows every reference, so that what
-//! it answers may run. Rules and defaults are those of `CreateEventStreaming` of Alibaba Cloud EventBridge (API version 2020-04-01)
+//! [`stream`], [`connection`] and [`network`] return all violations at once, each with the path of its field in snake_case, what was
+//! found there (never a secret), the rule and the fix. [`resolve`] applies the same rules and follows every reference, so that the
+//! stream it returns may run. Rules and defaults are those of `CreateEventStreaming` of Alibaba Cloud EventBridge (API version 2020-04-01)
 //! and of Apache RocketMQ's `TopicValidator`.
 //!
-//! Nothing here reads a clock, dials, or compiles a pattern: the caller lends [`References`] and [`Checks`]. What this version does not
-//! serve (functions, SQL filters, networks that must be enforced) is refused in so many words, never ignored.
+//! Nothing here reads a clock, dials, or compiles a pattern: the caller passes [`References`] and [`Checks`]. What this version does not
+//! support (functions, SQL filters, networks that must be enforced) is refused explicitly, never ignored.
 
 mod choice;
 mod connection;
@@ -65,7 +65,7 @@ pub trait Checks {
     fn transform(&self, parameter: &TargetParameter) -> Result<(), Fault>;
 }
 
-/// References that are held in memory.
+/// References in memory.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Known {
     /// The connections there are.
@@ -92,9 +92,9 @@ pub fn stream(definition: &StreamDefinition, references: &dyn References, checks
     findings.into_result(())
 }
 
-/// Makes of a stored stream what the data path works from: checked, references followed, defaults filled in.
+/// Turns a stored stream into what the data path works from: checked, with references followed and defaults filled in.
 ///
-/// Patterns and transforms are not compiled here: whoever runs them does, and they were compiled before the record was stored.
+/// Patterns and transforms are not compiled here: they were compiled before the record was stored, and whoever runs the stream compiles them again.
 pub fn resolve(record: &StreamRecord, references: &dyn References) -> Result<resolved::Stream, Vec<Violation>> {
     let mut findings = Findings::default();
     let parts = assemble(&record.definition, &record.uid, references, &CompiledBefore, &mut findings);
@@ -128,7 +128,7 @@ pub fn network(definition: &NetworkDefinition) -> Result<(), Vec<Violation>> {
     findings.into_result(())
 }
 
-/// Takes what was compiled when it was stored.
+/// Accepts every text: all were compiled before the record was stored.
 struct CompiledBefore;
 
 impl Checks for CompiledBefore {
@@ -174,7 +174,7 @@ fn check_pattern(definition: &StreamDefinition, checks: &dyn Checks, findings: &
     let pattern = definition.filter_pattern.as_str();
     let word = definition.filter_pattern_dialect.as_str();
     choice::one_of("filter_pattern_dialect", word, PatternDialect::WORDS, findings);
-    // Nobody knows what a pattern of an unknown dialect means, so nothing is said of it.
+    // The meaning of a pattern in an unknown dialect is unknown, so the pattern is not checked.
     let Some(dialect) = PatternDialect::of_word(word) else { return };
     if pattern.trim().is_empty() {
         findings.add("filter_pattern", pattern, "a pattern is needed", "write {} to match every event");
@@ -191,9 +191,9 @@ fn check_tags(definition: &StreamDefinition, findings: &mut Findings) {
     for (index, tag) in definition.tags.iter().enumerate() {
         let field = format!("tags[{index}].key");
         if tag.key.is_empty() {
-            findings.add(field, "", "a label has a name", "write a key, or remove the label");
+            findings.add(field, "", "a label needs a key", "write a key, or remove the label");
         } else if definition.tags[..index].iter().any(|earlier| earlier.key == tag.key) {
-            findings.add(field, &tag.key, "a label stands once", "remove one of the two");
+            findings.add(field, &tag.key, "each label key may be used once", "remove one of the two");
         }
     }
 }
@@ -203,7 +203,7 @@ fn check_transforms(definition: &StreamDefinition, findings: &mut Findings) {
         findings.add(
             format!("transforms[{index}].arn"),
             &transform.arn,
-            "functions are not served by this version",
+            "this version does not support functions",
             "remove the transform; body, properties, keys and tags of the sink can be made with JSONPATH or TEMPLATE",
         );
     }

@@ -98,11 +98,11 @@ proptest! {
 
 /// *Scenario*: a key twice in a pattern, as an object and as text, in both languages. *Guarantees*: refused before anything is stored, with both places.
 #[test]
-fn a_key_that_stands_twice_never_arrives() {
+fn a_key_that_occurs_twice_never_arrives() {
     let json = |pattern: &str| format!(r#"{{"kind": "Stream", "name": "s", "filter_pattern": {pattern}, {REST}}}"#);
     let object = along(&json(r#"{"a": [1], "a": [2]}"#)).expect_err("an object");
     assert!(
-        object.contains("filter_pattern.a: found \"a\"; the key stands twice, at line 1, column 52 and at line 1, column 62"),
+        object.contains("filter_pattern.a: found \"a\"; the key occurs twice, at line 1, column 52 and at line 1, column 62"),
         "{object}"
     );
     let text = along(&json(r#""{\"a\": [1], \"a\": [2]}""#)).expect_err("a text");

@@ -1,11 +1,11 @@
-//! The functions of jq: each that docs/patterns.md lists as present is run, each that it lists as left out is tried.
+//! The functions of jq: each that docs/patterns.md and its Chinese edition list as present is run, each that they list as left out is tried.
 
 use std::collections::BTreeSet;
 
 use rocketbridge_pattern::JsonEvent;
 use rocketbridge_transform::Transform;
 
-const PAGE: &str = include_str!("../../../docs/patterns.md");
+const PAGES: [&str; 2] = [include_str!("../../../docs/patterns.md"), include_str!("../../../docs/patterns.zh-CN.md")];
 
 /// A function with the number of its arguments, a program that calls it, and jq's answer.
 const PRESENT: &[(&str, &str, &str)] = &[
@@ -213,9 +213,9 @@ fn run(program: &str) -> Result<String, String> {
     output.into_value().map_or(Ok("absent".to_owned()), |bytes| String::from_utf8(bytes.to_vec()).map_err(|error| error.to_string()))
 }
 
-/// What stands in code style in the tables from one comment of the page to another.
-fn listed(from: &str, to: &str) -> BTreeSet<String> {
-    let (_, rest) = PAGE.split_once(from).expect("the page has the comment");
+/// What stands in code style in the tables from one comment of a page to another.
+fn listed(page: &str, from: &str, to: &str) -> BTreeSet<String> {
+    let (_, rest) = page.split_once(from).expect("the page has the comment");
     let (part, _) = rest.split_once(to).expect("the page has the next comment");
     let cells = part.lines().filter(|line| line.starts_with('|'));
     let names = cells.flat_map(|line| line.split('`').skip(1).step_by(2)).map(str::to_owned);
@@ -225,8 +225,10 @@ fn listed(from: &str, to: &str) -> BTreeSet<String> {
 #[test]
 fn every_function_that_is_listed_works() {
     let tried: BTreeSet<String> = PRESENT.iter().map(|(signature, ..)| (*signature).to_owned()).collect();
-    let page = listed("<!-- Functions that are there.", "<!-- What jq has and a program here may not call.");
-    assert_eq!(page, tried, "the page and this test list the same functions");
+    for page in PAGES {
+        let page = listed(page, "<!-- Functions that are there.", "<!-- What jq has and a program here may not call.");
+        assert_eq!(page, tried, "the page and this test list the same functions");
+    }
     let mut wrong = Vec::new();
     for (signature, program, expected) in PRESENT {
         let name = signature.split('/').next().unwrap_or_default();
@@ -242,12 +244,11 @@ fn every_function_that_is_listed_works() {
 /// *Scenario*: programs that call what is listed as left out. *Guarantees*: each is refused when it is compiled, by its name and with a reason.
 #[test]
 fn every_function_that_is_left_out_is_refused_by_name() {
-    let page: Vec<String> = listed("<!-- What jq has and a program here may not call.", "<!-- End of the functions. -->")
-        .into_iter()
-        .filter(|name| name != "error")
-        .collect();
+    let [page, chinese] =
+        PAGES.map(|page| listed(page, "<!-- What jq has and a program here may not call.", "<!-- End of the functions. -->"));
+    assert_eq!(page, chinese, "the two pages list the same functions");
     assert!(page.len() > 40, "{page:?}");
-    for signature in page {
+    for signature in page.into_iter().filter(|name| name != "error") {
         let (name, arity) = match signature.split_once('/') {
             Some((name, arity)) => (name, arity.parse().expect("a number of arguments")),
             None => (signature.as_str(), 0_usize),

@@ -1,10 +1,10 @@
-//! The controller: it serves the API, validates, stores definitions, and, where it leads, says what there is to own.
+//! The controller: it serves the API, validates, stores definitions, and, where it leads, decides what there is to own.
 //!
-//! - [`book`]: the definitions, changed one at a time; [`resource`]: what their kinds have in common; [`request`]: requests that are done once;
+//! - [`book`]: the definitions, changed one at a time; [`resource`]: what their kinds have in common; [`request`]: requests that take effect once;
 //! - [`page`]: pages of lists;
-//! - [`reports`]: what members tell; [`status`]: what a stream is doing, derived from it;
+//! - [`reports`]: what members report; [`status`]: what a stream is doing, derived from it;
 //! - [`units`]: what there is to own; [`planning`]: keeping that current, and sweeping;
-//! - [`grpc`]: the services of the API; [`error`]: why something is not done.
+//! - [`grpc`]: the services of the API; [`error`]: why a request fails.
 //!
 //! The data path runs without it: routers, filters and dispatchers read what it stored.
 

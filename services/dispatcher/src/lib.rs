@@ -1,8 +1,8 @@
 //! The dispatcher: delivery.
 //!
 //! It owns shards of targets. For each session of a filter it runs one lane: deliveries go to the target in order, in groups, one group at
-//! a time. What becomes of a delivery that fails is decided for that delivery alone. An outcome is answered only for what a target has
-//! confirmed, for what the stream's settings give up, and for what an operator lets pass.
+//! a time. What becomes of a delivery that fails is decided for that delivery alone. The dispatcher reports an outcome only for a delivery
+//! that a target has confirmed, that the stream's settings give up, or that an operator skips.
 //!
 //! - [`app`]: the stage as the mesh sees it: what it does with the sessions of its shards;
 //! - [`lane`]: one partition's deliveries on their way to the target;

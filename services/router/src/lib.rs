@@ -5,15 +5,15 @@
 //!
 //! - [`app`]: the stage as the mesh sees it: units begin, drain and are abandoned here;
 //! - [`definitions`]: the streams as they should run now, references followed;
-//! - [`discovery`]: finds the partitions of a source and writes down where each begins;
+//! - [`discovery`]: finds the partitions of a source and records where each begins;
 //! - [`sources`]: that record;
 //! - [`partition`]: the life of one owned partition; [`opening`]: where it is read from; [`flow`]: its loop while a source and a session are open;
 //! - [`reader`]: reads ahead, within what [`bucket`] allows; [`commit`]: commits behind; [`skips`] and [`passing`]: events that
-//!   operators let pass; [`allotment`]: what a partition may hold of the
+//!   operators skip; [`allotment`]: what a partition may hold of the
 //!   process's memory;
 //! - [`continuity`]: whether a partition is still what was read of it; [`bearing`]: asks its source for that; [`logbook`]: what is remembered
 //!   for it across restarts;
-//! - [`gauge`]: what is told of a partition; [`error`] and [`notices`]: what is told of failures, and how often; [`horizon`]: where its source ends,
+//! - [`gauge`]: what is reported about a partition; [`error`] and [`notices`]: what is reported about failures, and how often; [`horizon`]: where its source ends,
 //!   while nothing is read;
 //! - [`config`]: windows and intervals; [`surroundings`]: what partitions need of their process.
 

@@ -1,2 +1,2 @@
-//! End-to-end tests: the real binary on real parts. They stand in `tests/`, one file for each kind of promise; what they stand on is
-//! the crate `rocketbridge-harness`.
+//! End-to-end tests: the real binary on real parts. They are in `tests/`, one file for each kind of promise; the crate
+//! `rocketbridge-harness` starts what they need.

@@ -33,18 +33,18 @@ pub enum Shape {
     Word {
         /// The words.
         words: &'static [&'static str],
-        /// What stands before them, in capitals, in the names of the API's enum.
+        /// Prefix of the words, in capitals, in the names of the API's enum.
         prefix: &'static str,
     },
     /// A list of text.
     Texts,
     /// A message whose fields are changed one by one.
     Message(&'static [Field]),
-    /// A message that means something only as a whole.
+    /// A message that is changed only as a whole.
     Value(&'static [Field]),
     /// A list of messages.
     Messages(&'static [Field]),
-    /// What only the server writes. Readers pass over it.
+    /// What only the server writes. Readers ignore it.
     OutputOnly,
 }
 

@@ -69,7 +69,7 @@ fn follow(fields: &'static [Field], path: &str) -> Result<Option<Vec<&'static st
     for part in path.split('.') {
         let Some(fields) = level else {
             let fix = format!("write {} to change it as a whole", names.join("."));
-            return Err(Refusal { rule: format!("{} has no fields that a mask can name", names.join(".")), fix });
+            return Err(Refusal { rule: format!("{} has no fields that a mask can select", names.join(".")), fix });
         };
         let Some(field) = fields.iter().find(|field| field.name == part) else {
             return Err(unknown(fields, part, &names, path));
@@ -91,7 +91,7 @@ fn unknown(fields: &'static [Field], part: &str, above: &[&str], path: &str) -> 
         return Refusal { rule: "* stands alone".to_owned(), fix: "remove the other paths, or *".to_owned() };
     }
     if part == "etag" && above.is_empty() {
-        return Refusal { rule: "the etag is not changed but compared".to_owned(), fix: "remove it from the mask".to_owned() };
+        return Refusal { rule: "an update compares the etag and cannot change it".to_owned(), fix: "remove it from the mask".to_owned() };
     }
     let meant = find(fields, part).map(|field| field.name).or_else(|| nearest(part, fields.iter().map(|field| field.name)));
     let fix = match meant {
@@ -227,8 +227,8 @@ mod tests {
             text,
             "update_mask.paths[0]: found \"filterPattern\"; there is no such field; did you mean filter_pattern?\n\
              update_mask.paths[1]: found \"run_options.batch_windw\"; there is no such field; did you mean run_options.batch_window?\n\
-             update_mask.paths[2]: found \"tags.key\"; tags has no fields that a mask can name; write tags to change it as a whole\n\
-             update_mask.paths[3]: found \"etag\"; the etag is not changed but compared; remove it from the mask\n\
+             update_mask.paths[2]: found \"tags.key\"; tags has no fields that a mask can select; write tags to change it as a whole\n\
+             update_mask.paths[3]: found \"etag\"; an update compares the etag and cannot change it; remove it from the mask\n\
              update_mask.paths[4]: found \"source.topic\"; there is no such field; write one of source_rocketmq_parameters\n\
              update_mask.paths[5]: found \"*\"; * stands alone; remove the other paths, or *\n"
         );

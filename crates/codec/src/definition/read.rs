@@ -1,7 +1,7 @@
 //! Files of definitions: YAML or JSON, one or several documents, native or the body of a `CreateEventStreaming` request.
 //!
-//! Native documents say their `kind` beside the fields of the API's messages in snake_case; what only the server writes (`uid`, `state`,
-//! times …) is passed over, so that what `get` printed can be applied. A body of `CreateEventStreaming` is taken unchanged, also where
+//! Native documents have a `kind` beside the fields of the API's messages in snake_case; what only the server writes (`uid`, `state`,
+//! times …) is ignored, so that the output of `get` can be applied. A body of `CreateEventStreaming` is taken unchanged, also where
 //! the SDKs write `Source`, `Sink`, `RunOptions`, `Tags` and `Transforms` as JSON text; its pattern is of the dialect `alibaba` unless
 //! it says otherwise. Every error names file, document and field.
 
@@ -42,7 +42,7 @@ pub struct Place {
     pub line: Option<usize>,
 }
 
-/// Why a file cannot be taken.
+/// Why a file cannot be read.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ReadError {
     /// The text is neither YAML nor JSON, or holds nothing.
@@ -155,8 +155,9 @@ fn definition<D: Described + DeserializeOwned>(
 ) -> Result<D, Vec<Violation>> {
     let object = Walk::new(style).finish(fields, members)?;
     // The walk has left only what the model takes; a test holds the two together.
-    serde_json::from_value(Value::Object(object))
-        .map_err(|error| vec![Violation::new("", "", error.to_string(), "report this: the reader should have said it better")])
+    serde_json::from_value(Value::Object(object)).map_err(|error| {
+        vec![Violation::new("", "", error.to_string(), "please report this: the reader should have found the error earlier")]
+    })
 }
 
 #[cfg(test)]

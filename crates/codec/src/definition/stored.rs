@@ -15,7 +15,7 @@ use crate::keyspace;
 
 /// A record that is stored under a key of its own.
 pub trait Stored: Serialize + DeserializeOwned {
-    /// Stamps the oldest layout that can say what the record says.
+    /// Stamps the oldest layout that can represent the record.
     fn stamp(&mut self);
 }
 
@@ -72,7 +72,7 @@ pub enum Error {
     },
 }
 
-/// A record in the oldest layout that can say it.
+/// A record in the oldest layout that can represent it.
 pub fn encode<R: Stored>(mut record: R) -> Vec<u8> {
     record.stamp();
     serde_json::to_vec(&record).expect("records are structs of text, numbers, lists and structs")
@@ -94,7 +94,7 @@ pub fn decode<R: Stored>(key: &str, bytes: &[u8]) -> Result<R, Error> {
     Ok(record)
 }
 
-/// The connections and networks among stored entries, which other definitions may refer to. Entries of other kinds are passed over; one that
+/// The connections and networks among stored entries, which other definitions may refer to. Entries of other kinds are ignored; one that
 /// cannot be read is left out and reported to `unreadable` with its key.
 pub fn known<'a>(entries: impl IntoIterator<Item = (&'a str, &'a [u8])>, mut unreadable: impl FnMut(&'a str, Error)) -> Known {
     let mut known = Known::default();

@@ -7,7 +7,7 @@ use super::{Characters, Content, Fault, MOST_NESTED, Mark, Marker, Names, Node, 
 /// Reads one value.
 ///
 /// # Errors
-/// The first place that is malformed, or every key that stands twice.
+/// The first place that is malformed, or every key that occurs twice.
 pub fn value(text: &str) -> Result<Node, Vec<Fault>> {
     let mut parser = Parser::new(text);
     let read = parser.node("", 0).and_then(|node| parser.reader.end().map(|()| node));

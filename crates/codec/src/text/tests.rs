@@ -34,7 +34,7 @@ fn numbers_keep_every_digit_and_their_form() {
 #[test]
 fn what_only_yaml_can_say_is_not_rewritten() {
     for number in ["0x10", "0o17", "0b11", ".5", "1.", "+1", ".inf", "-.inf", ".nan"] {
-        assert_eq!(yaml_json(&format!("a:\n  - {number}\n")), Err(format!("{number} at line 2, column 5 is not a number of JSON")));
+        assert_eq!(yaml_json(&format!("a:\n  - {number}\n")), Err(format!("{number} at line 2, column 5 is not a JSON number")));
     }
     for text in ["007", "1_000", "1e", "0xg", "1.2.3", "12:30:45", "2024-01-01", "yes", "1e5x"] {
         assert_eq!(yaml_json(&format!("a: {text}\n")), Ok(format!("{{\"a\":\"{text}\"}}")));
@@ -58,26 +58,26 @@ fn yaml_says_what_json_says() {
     }
 }
 
-/// *Scenario*: keys that stand twice, at the top and deep, in both languages, plain and escaped. *Guarantees*: each is named with its path and the line and
+/// *Scenario*: keys that occur twice, at the top and deep, in both languages, plain and escaped. *Guarantees*: each is named with its path and the line and
 /// column of both places; keys of merged objects are not equal to those that override them.
 #[test]
 fn equal_keys_are_named_with_both_places() {
     assert_eq!(
         json_faults("{\"name\": \"a\",\n \"name\": \"b\"}"),
-        ["name: the key stands twice, at line 1, column 2 and at line 2, column 2"]
+        ["name: the key occurs twice, at line 1, column 2 and at line 2, column 2"]
     );
     assert_eq!(
         json_faults(r#"{"a":[{"é":1,"b":2,"\u0062":3}],"a":0}"#),
         [
-            "a[0].b: the key stands twice, at line 1, column 14 and at line 1, column 20",
-            "a: the key stands twice, at line 1, column 2 and at line 1, column 33"
+            "a[0].b: the key occurs twice, at line 1, column 14 and at line 1, column 20",
+            "a: the key occurs twice, at line 1, column 2 and at line 1, column 33"
         ]
     );
     assert_eq!(
         yaml_json("name: a\ntags:\n  k: 1\n  'k': 2\n"),
-        Err("tags.k: the key stands twice, at line 3, column 3 and at line 4, column 3".to_owned())
+        Err("tags.k: the key occurs twice, at line 3, column 3 and at line 4, column 3".to_owned())
     );
-    assert_eq!(yaml_json("a: {b: 1, b: 2}\n"), Err("a.b: the key stands twice, at line 1, column 5 and at line 1, column 11".to_owned()));
+    assert_eq!(yaml_json("a: {b: 1, b: 2}\n"), Err("a.b: the key occurs twice, at line 1, column 5 and at line 1, column 11".to_owned()));
 }
 
 #[test]
@@ -179,9 +179,9 @@ proptest! {
         let _ = yaml::documents(&text);
     }
 
-    /// *Scenario*: objects some of whose keys stand twice. *Guarantees*: they are refused if and only if some do, in both languages.
+    /// *Scenario*: objects some of whose keys occur twice. *Guarantees*: they are refused if and only if some do, in both languages.
     #[test]
-    fn keys_that_stand_twice_are_always_refused(keys in prop::collection::vec("[a-d]", 0..5)) {
+    fn keys_that_occur_twice_are_always_refused(keys in prop::collection::vec("[a-d]", 0..5)) {
         let members: Vec<String> = keys.iter().map(|key| format!("\"{key}\": 1")).collect();
         let text = format!("{{{}}}", members.join(", "));
         let distinct: std::collections::HashSet<_> = keys.iter().collect();

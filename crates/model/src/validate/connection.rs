@@ -14,8 +14,8 @@ pub(super) fn check(definition: &ConnectionDefinition, references: &dyn Referenc
     name::instance("namespace", &definition.namespace, findings);
     let kind = InstanceType::read("instance_type", &definition.instance_type, findings);
     if matches!(kind, Some(InstanceType::Cloud4 | InstanceType::Cloud5)) && definition.instance_id.is_empty() {
-        let rule = format!("an instance of type {} has an identity", definition.instance_type);
-        findings.add("instance_id", "", rule, "write the instance's identity");
+        let rule = format!("an instance of type {} needs its id", definition.instance_type);
+        findings.add("instance_id", "", rule, "write the instance's id");
     }
     check_endpoints(definition, findings);
     check_credentials(definition, findings);
@@ -40,7 +40,7 @@ fn check_credentials(definition: &ConnectionDefinition, findings: &mut Findings)
     instance::check_pair(("access_key", &definition.access_key), ("secret_key", &definition.secret_key), findings);
     if definition.access_key.is_empty() && !definition.security_token.is_empty() {
         let fix = "write access_key and secret_key, or remove the token";
-        findings.add("security_token", &definition.security_token.redacted(), "a token belongs to an access key", fix);
+        findings.add("security_token", &definition.security_token.redacted(), "a token needs an access key", fix);
     }
 }
 
@@ -53,7 +53,7 @@ fn check_network(definition: &ConnectionDefinition, references: &dyn References,
         let names: Vec<&str> = references.networks().map(|network| network.name.as_str()).collect();
         let fix = match nearest(&definition.network, names) {
             Some(meant) => format!("did you mean {meant}?"),
-            None => "make the network first, or leave it out to dial directly".to_owned(),
+            None => "create the network first, or leave the field out to connect directly".to_owned(),
         };
         findings.add("network", &definition.network, "there is no network of this name", fix);
     }

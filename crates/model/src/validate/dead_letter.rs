@@ -10,7 +10,7 @@ use crate::stream::DeadLetterQueue;
 const PATH: &str = "run_options.dead_letter_queue";
 const RULE: &str = "a dead-letter target is acs:mq:{region}:{account}:/instances/{instance}/topic/{topic}, or connection/topic";
 
-/// Reads the dead-letter target; `None` without one, or if it cannot be made.
+/// Reads the dead-letter target; `None` without one, or if it is refused.
 pub(super) fn read(
     queue: &DeadLetterQueue,
     references: &dyn References,
@@ -27,8 +27,8 @@ pub(super) fn read(
     let (connection, topic) = match Arn::parse(&queue.arn) {
         Ok(Arn::Instance { region, instance, topic }) => {
             let Some(connection) = instance_of(region, instance, references, connections) else {
-                let rule = format!("no connection is registered for the instance {instance}, and it is not the stream's own");
-                findings.add(field, &queue.arn, rule, "make a connection with this instance_id, or write connection/topic");
+                let rule = format!("there is no connection for the instance {instance}, and the stream itself does not use that instance");
+                findings.add(field, &queue.arn, rule, "create a connection with this instance_id, or write connection/topic");
                 return None;
             };
             (connection, topic)
@@ -38,7 +38,7 @@ pub(super) fn read(
                 let names: Vec<&str> = references.connections().map(|known| known.name.as_str()).collect();
                 let fix = match nearest(connection, names) {
                     Some(meant) => format!("did you mean {meant}/{topic}?"),
-                    None => "make the connection first".to_owned(),
+                    None => "create the connection first".to_owned(),
                 };
                 findings.add(field, &queue.arn, format!("there is no connection named {connection}"), fix);
                 return None;
@@ -55,14 +55,14 @@ pub(super) fn read(
         return None;
     }
     if source.is_some_and(|source| instance::same_topic(source, (&connection, topic))) {
-        let rule = "dead letters would flow back into the source, and be routed for ever";
+        let rule = "dead letters would flow back into the source and be routed for ever";
         findings.add(field, &queue.arn, rule, "choose another topic");
         return None;
     }
     Some(DeadLetterTarget { connection, topic: topic.to_owned() })
 }
 
-/// The stream's own connection to the instance, the target's before the source's; else the one that is registered for it.
+/// The stream's own connection to the instance, the target's before the source's; otherwise the registered connection of the instance.
 fn instance_of(
     region: &str,
     instance: &str,
@@ -106,7 +106,7 @@ impl<'a> Arn<'a> {
             return Ok(Self::Instance { region, instance, topic });
         }
         if let Some(service) = text.strip_prefix("acs:").map(|rest| rest.split(':').next().unwrap_or_default()) {
-            let rule = format!("dead letters to acs:{service} are not served by this version");
+            let rule = format!("this version does not send dead letters to acs:{service}");
             return Err(Refusal { rule, fix: "name a RocketMQ topic".to_owned() });
         }
         match text.split_once('/') {

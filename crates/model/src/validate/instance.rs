@@ -1,4 +1,4 @@
-//! How an instance is reached: what a definition says, over what its connection says.
+//! How an instance is reached: the values of a definition, which take precedence over those of its connection.
 
 use super::choice::{self, NETWORKS};
 use super::findings::Findings;
@@ -39,7 +39,7 @@ impl InstanceType {
     }
 }
 
-/// What one side of a stream says of its instance, and under which field names.
+/// What one side of a stream says about its instance, and under which field names.
 pub(super) struct Said<'a> {
     /// Path of the parameters, such as `source.source_rocketmq_parameters`.
     pub(super) path: &'a str,
@@ -66,7 +66,7 @@ impl Said<'_> {
         format!("{}.{field}{}", self.path, self.suffix)
     }
 
-    /// Merges what is said with what the connection says. `None` if a violation was noted that leaves nothing to dial.
+    /// Merges these values with those of the connection. `None` if a violation was noted.
     pub(super) fn reach(&self, references: &dyn References, findings: &mut Findings) -> Option<RocketMqConnection> {
         let before = findings.count();
         let named = self.find(references, findings);
@@ -78,8 +78,8 @@ impl Said<'_> {
         let type_text = first(self.instance_type, named.map(|connection| connection.instance_type.as_str()));
         let kind = InstanceType::read(&self.field("instance_type"), type_text, findings);
         if matches!(kind, Some(InstanceType::Cloud4 | InstanceType::Cloud5)) && instance.is_empty() {
-            let rule = format!("an instance of type {type_text} has an identity");
-            findings.add(self.field("instance_id"), "", rule, "write the instance's identity");
+            let rule = format!("an instance of type {type_text} needs its id");
+            findings.add(self.field("instance_id"), "", rule, "write the instance's id");
         }
         let namespace = match named.map(|connection| connection.namespace.as_str()) {
             Some(namespace) if !namespace.is_empty() => namespace,
@@ -100,7 +100,7 @@ impl Said<'_> {
         })
     }
 
-    /// The connection that is named; with neither a name nor an endpoint the one that is registered for the instance.
+    /// The named connection; without a name and an endpoint, the connection of the instance.
     fn find<'a>(&self, references: &'a dyn References, findings: &mut Findings) -> Option<&'a ConnectionDefinition> {
         if self.connection.is_empty() {
             return if self.endpoint.is_empty() { registered(self.instance, self.region, references) } else { None };
@@ -111,10 +111,10 @@ impl Said<'_> {
             let fix = match nearest(self.connection, names) {
                 Some(meant) => format!("did you mean {meant}?"),
                 None if self.connection == EMBEDDED => {
-                    "only a standalone process that runs its own RocketMQ has it; make the connection, or write instance_endpoint"
+                    "only a standalone process that runs its own RocketMQ has it; create the connection, or write instance_endpoint"
                         .to_owned()
                 }
-                None => "make the connection first, or write instance_endpoint".to_owned(),
+                None => "create the connection first, or write instance_endpoint".to_owned(),
             };
             findings.add(self.field("connection"), self.connection, "there is no connection of this name", fix);
         }
@@ -130,7 +130,7 @@ impl Said<'_> {
         };
         if listed.is_empty() && (self.connection.is_empty() || named.is_some()) {
             let fix = "write the name servers as host:port, several separated by ;, or name a connection that has them";
-            findings.add(field, self.endpoint, "it must be said how the instance is reached", fix);
+            findings.add(field, self.endpoint, "the address of the instance is needed", fix);
             return Vec::new();
         }
         let mut servers = Vec::new();
@@ -160,7 +160,7 @@ impl Said<'_> {
     }
 }
 
-/// The way to the instance of a registered connection, without any word of a stream.
+/// How to reach the instance of a connection, by the connection alone.
 pub(super) fn of_connection(definition: &ConnectionDefinition) -> RocketMqConnection {
     let cloud4 = matches!(definition.instance_type.as_str(), "Cloud_4" | "CLOUD_4");
     let namespace = if definition.namespace.is_empty() && cloud4 { &definition.instance_id } else { &definition.namespace };
@@ -181,7 +181,7 @@ fn credentials_of(definition: &ConnectionDefinition) -> Credentials {
     }
 }
 
-/// The one connection registered for an instance, if there is exactly one.
+/// The connection of an instance, if there is exactly one.
 pub(super) fn registered<'a>(instance: &str, region: &str, references: &'a dyn References) -> Option<&'a ConnectionDefinition> {
     if instance.is_empty() {
         return None;
@@ -193,30 +193,30 @@ pub(super) fn registered<'a>(instance: &str, region: &str, references: &'a dyn R
     matching.next().is_none().then_some(found)
 }
 
-/// Keys come in pairs.
+/// An access key and a secret key need each other.
 pub(super) fn check_pair((key_field, key): (&str, &str), (secret_field, secret): (&str, &Secret), findings: &mut Findings) {
     if key.is_empty() && !secret.is_empty() {
-        findings.add(key_field, "", "a secret key belongs to an access key", "write the access key, or remove the secret key");
+        findings.add(key_field, "", "a secret key needs its access key", "write the access key, or remove the secret key");
     }
     if !key.is_empty() && secret.is_empty() {
         findings.add(secret_field, "", "an access key needs its secret key", "write env:NAME or file:/path of the secret key");
     }
 }
 
-/// A secret may be anything but the stars that stand for one, and a reference must name something.
+/// A secret may be any text but the stars that stand for one; a reference must name a variable or a file.
 pub(super) fn check_secret(field: &str, secret: &Secret, findings: &mut Findings) {
     let text = secret.expose();
     if text == REDACTED {
         let fix = "write the secret, or env:NAME or file:/path";
-        findings.add(field, REDACTED, "stars keep a secret that is stored, and none is", fix);
+        findings.add(field, REDACTED, "stars keep the stored secret, but no secret is stored", fix);
     } else if text == "env:" {
-        findings.add(field, text, "a reference names an environment variable", "write env:NAME");
+        findings.add(field, text, "env: must be followed by the name of an environment variable", "write env:NAME");
     } else if text.starts_with("file:") && !text.starts_with("file:/") {
-        findings.add(field, text, "a reference to a file has an absolute path", "write file:/path");
+        findings.add(field, text, "file: must be followed by an absolute path", "write file:/path");
     }
 }
 
-/// What one side of a stream says of networks, by the names of its fields.
+/// What one side of a stream says about networks, by the names of its fields.
 pub(super) struct Placement<'a> {
     /// `PublicNetwork` or `PrivateNetwork`.
     pub(super) network: (String, &'a str),
@@ -229,7 +229,7 @@ pub(super) struct Placement<'a> {
 }
 
 impl Placement<'_> {
-    /// Networks are kept as information, unless a registered network would have to be enforced, which this version cannot.
+    /// Networks are stored as information. A registered network that would have to be enforced is refused, because this version cannot enforce it.
     pub(super) fn check(&self, references: &dyn References, findings: &mut Findings) {
         choice::one_of(&self.network.0, self.network.1, NETWORKS, findings);
         if self.network.1 == "PublicNetwork" {
@@ -252,7 +252,7 @@ impl Placement<'_> {
     }
 }
 
-/// Notes a violation if dialling through this network would need more than dialling.
+/// Notes a violation if connections through this network would have to be enforced.
 pub(super) fn refuse_enforced(field: &str, found: &str, network: Option<&NetworkDefinition>, findings: &mut Findings) {
     let Some(network) = network else { return };
     let parts = [
@@ -262,7 +262,7 @@ pub(super) fn refuse_enforced(field: &str, found: &str, network: Option<&Network
     ];
     let parts: Vec<&str> = parts.into_iter().filter_map(|(part, there)| there.then_some(part)).collect();
     if !parts.is_empty() {
-        let rule = format!("network {} has {}, and this version does not serve that yet", network.name, parts.join(" and "));
+        let rule = format!("network {} has {}, which this version does not support yet", network.name, parts.join(" and "));
         findings.add(field, found, rule, "use an instance that is reached directly, or a network without these");
     }
 }

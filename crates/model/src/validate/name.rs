@@ -27,11 +27,11 @@ pub(super) fn resource(field: &str, name: &str, findings: &mut Findings) {
     if !name.chars().all(allowed) {
         let fix = match replaced(name, allowed) {
             Some(meant) => format!("write {meant:?}"),
-            None => "choose a name of them, such as orders-1".to_owned(),
+            None => "choose a name of these characters, such as orders-1".to_owned(),
         };
         findings.add(field, name, "a name consists of the letters a-z and A-Z, digits, -, _ and .", fix);
     } else if name.chars().all(|character| character == '.') {
-        findings.add(field, name, "a name does not consist of dots alone", "add a letter or a digit");
+        findings.add(field, name, "a name must not consist of dots only", "add a letter or a digit");
     }
 }
 
@@ -58,16 +58,16 @@ pub(super) fn group(field: &str, group: &str, findings: &mut Findings) -> bool {
     wire_name(field, group, "group", GROUP, findings)
 }
 
-/// An identity of an instance, which with `Cloud_4` becomes part of topics.
+/// The id of an instance, which with `Cloud_4` becomes part of topics.
 pub(super) fn instance(field: &str, instance: &str, findings: &mut Findings) {
     bounded(field, instance, NAME, findings);
     let allowed = |character: char| character.is_ascii_alphanumeric() || "-_.".contains(character);
     if !instance.chars().all(allowed) {
         let fix = match replaced(instance, allowed) {
-            Some(meant) => format!("write the instance's identity, such as {meant:?}"),
-            None => "write the instance's identity, not its display name".to_owned(),
+            Some(meant) => format!("write the instance's id, such as {meant:?}"),
+            None => "write the instance's id, not its display name".to_owned(),
         };
-        findings.add(field, instance, "an instance's identity consists of the letters a-z and A-Z, digits, -, _ and .", fix);
+        findings.add(field, instance, "an instance id consists of the letters a-z and A-Z, digits, -, _ and .", fix);
     }
 }
 
@@ -89,11 +89,11 @@ pub(super) fn tags(field: &str, expression: &str, findings: &mut Findings) -> Ve
     let rule = "a tag expression is * or tags joined by ||";
     for tag in &tags {
         if tag.is_empty() {
-            findings.add(field, expression, rule, "write a tag between each two ||");
+            findings.add(field, expression, rule, "write a tag before and after each ||");
         } else if tag == "*" {
             findings.add(field, expression, rule, "write * alone for all tags");
         } else if tag.chars().any(|character| character.is_whitespace() || character.is_control() || character == '|') {
-            findings.add(field, expression, rule, format!("join tags with ||; {tag:?} is none"));
+            findings.add(field, expression, rule, format!("join tags with ||; {tag:?} is not a tag"));
         }
     }
     tags
@@ -107,8 +107,8 @@ fn wire_name(field: &str, name: &str, what: &str, longest: usize, findings: &mut
     if !name.chars().all(allowed) {
         let rule = format!("a {what} consists of the letters a-z and A-Z, digits, -, _, % and |");
         let fix = match replaced(name, allowed) {
-            Some(meant) => format!("write the {what}'s name as RocketMQ has it; {meant:?} would be one"),
-            None => format!("write the {what}'s name as RocketMQ has it"),
+            Some(meant) => format!("write the {what}'s name as it is in RocketMQ; {meant:?} would be allowed"),
+            None => format!("write the {what}'s name as it is in RocketMQ"),
         };
         findings.add(field, name, rule, fix);
     }
@@ -122,7 +122,7 @@ fn bounded(field: &str, name: &str, longest: usize, findings: &mut Findings) {
     }
 }
 
-/// The name with `-` for runs of what is not allowed, if that leaves enough of it to be recognised: of a name in Chinese nothing would be.
+/// The name with `-` in place of characters that are not allowed, if enough of it is left to be recognised: of a Chinese name nothing would be.
 fn replaced(name: &str, allowed: impl Fn(char) -> bool) -> Option<String> {
     let mut replaced = String::new();
     for character in name.chars().take(NAME) {

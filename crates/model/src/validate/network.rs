@@ -18,7 +18,7 @@ pub(super) fn check(definition: &NetworkDefinition, findings: &mut Findings) {
         check_id(&field("id"), &vswitch.id, definition.vswitches[..index].iter().map(|earlier| earlier.id.as_str()), findings);
         if vswitch.address.parse::<IpAddr>().is_err() {
             let fix = "write an IPv4 or IPv6 address of this host, without a port";
-            findings.add(field("address"), &vswitch.address, "a vSwitch is a local address", fix);
+            findings.add(field("address"), &vswitch.address, "a vSwitch has a local address", fix);
         }
     }
     for (index, group) in definition.security_groups.iter().enumerate() {
@@ -33,9 +33,9 @@ pub(super) fn check(definition: &NetworkDefinition, findings: &mut Findings) {
 
 fn check_id<'a>(field: &str, id: &str, mut earlier: impl Iterator<Item = &'a str>, findings: &mut Findings) {
     if id.is_empty() {
-        findings.add(field, id, "an identity is needed", "write the identity, such as the one your cloud gave it");
+        findings.add(field, id, "an id is needed", "write the id, such as the one your cloud gave it");
     } else if earlier.any(|earlier| earlier == id) {
-        findings.add(field, id, "an identity stands once", "remove one of the two");
+        findings.add(field, id, "each id may be used once", "remove one of the two");
     }
 }
 
@@ -80,7 +80,7 @@ fn check_rule(field: &str, rule: &EgressRule, findings: &mut Findings) {
     }
     if rule.port_from > rule.port_to {
         let fix = format!("write at least {}", rule.port_from);
-        findings.add(format!("{field}.port_to"), &rule.port_to.to_string(), "the last port is not below the first", fix);
+        findings.add(format!("{field}.port_to"), &rule.port_to.to_string(), "the last port must not be below the first", fix);
     }
 }
 

@@ -1,4 +1,4 @@
-//! Whose progress a stream's source has.
+//! Which streams would share their progress.
 //!
 //! The progress of a stream is the committed offset of its consumer group. Two streams with one group on one topic would share it, and each
 //! would skip what the other has committed.
@@ -6,7 +6,7 @@
 use crate::resolved::RocketMqSource;
 use crate::violation::Violation;
 
-/// Whether two sources keep their progress at the same place: the same group, for the same topic of the same instance.
+/// Whether two sources store their progress in the same place: the same group, for the same topic of the same instance.
 pub fn shares_progress(one: &RocketMqSource, other: &RocketMqSource) -> bool {
     let (here, there) = (&one.connection, &other.connection);
     let is_same_instance = !here.instance.is_empty() && here.instance == there.instance && here.region == there.region;
@@ -15,7 +15,7 @@ pub fn shares_progress(one: &RocketMqSource, other: &RocketMqSource) -> bool {
     one.topic == other.topic && one.group == other.group && here.namespace == there.namespace && (is_same_instance || meets())
 }
 
-/// What to say of a source that would share the progress of another stream.
+/// The violation of a source that would share the progress of another stream.
 pub fn shared_progress(source: &RocketMqSource, other: &str) -> Violation {
     Violation::new(
         "source.source_rocketmq_parameters.group_id",

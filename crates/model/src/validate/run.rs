@@ -13,7 +13,7 @@ const SHARDS: u32 = 4;
 const MOST_SHARDS: u32 = 64;
 /// Events in one group of deliveries unless told otherwise: within the 128 to 512 that sessions work well with.
 const GROUP: u32 = 256;
-/// Wait for a group to fill unless told otherwise: not to be noticed.
+/// Wait for a group to fill unless told otherwise: too short to be noticed.
 const LINGER: Duration = Duration::from_millis(1);
 /// Most events in a group (`BatchWindow.CountBasedWindow`).
 const MOST_IN_GROUP: u32 = 10_000;
@@ -24,7 +24,7 @@ const BACKOFF_ATTEMPTS: u32 = 3;
 /// Retries of `EXPONENTIAL_DECAY_RETRY`: about a day.
 const DECAY_ATTEMPTS: u32 = 176;
 
-/// Reads the run options; defaults stand where nothing or something wrong does.
+/// Reads the run options; a default takes the place of a missing or wrong value.
 ///
 /// `connections` are the stream's own, the target's first; `source` is what dead letters must not flow back into.
 pub(super) fn read(
@@ -34,7 +34,7 @@ pub(super) fn read(
     source: Option<(&RocketMqConnection, &str)>,
     findings: &mut Findings,
 ) -> Option<RunSettings> {
-    let shards = at_least_one("run_options.maximum_tasks", options.maximum_tasks, "leave it out for 4", findings);
+    let shards = at_least_one("run_options.maximum_tasks", options.maximum_tasks, "leave it out for the default, 4", findings);
     let throttling = at_least_one("run_options.throttling", options.throttling, "leave it out for no limit", findings);
     choice::one_of("run_options.errors_tolerance", &options.errors_tolerance, &["NONE", "ALL"], findings);
     let (batch_count, batch_linger) = window(options.batch_window.as_ref(), findings);

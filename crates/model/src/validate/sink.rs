@@ -72,7 +72,7 @@ fn made_parameters(parameters: &SinkRocketMqParameters) -> [(&'static str, Optio
     ]
 }
 
-/// A transform that takes from the event what the message has anyway would only decode and encode it: without it, bytes stay what they are.
+/// A transform that copies what the message already has would only decode and encode it; without the transform, the bytes stay as they are.
 fn unless_copied(path: &str, parameter: Option<TargetParameter>) -> Option<TargetParameter> {
     parameter.filter(|parameter| parameter.form != "JSONPATH" || parameter.value != path)
 }
@@ -100,7 +100,7 @@ fn secret(parameter: Option<&SecretParameter>, findings: &mut Findings) -> Secre
 
 fn check_constant(name: &str, form: &str, template: &str, findings: &mut Findings) {
     if !form.is_empty() && form != CONSTANT {
-        findings.add(format!("{}.form", field(name)), form, "it cannot depend on an event", "write CONSTANT");
+        findings.add(format!("{}.form", field(name)), form, "this parameter cannot depend on an event", "write CONSTANT");
     }
     if !template.is_empty() {
         findings.add(format!("{}.template", field(name)), template, "a constant has no template", "remove the template");

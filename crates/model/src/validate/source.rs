@@ -12,7 +12,7 @@ const OFFSETS: &[&str] = &["CONSUME_FROM_LAST_OFFSET", "CONSUME_FROM_FIRST_OFFSE
 /// Longest part of a stream's name in the name of its own group, so that the group stays within what Alibaba's consoles take.
 const NAME_IN_GROUP: usize = 64;
 
-/// Reads the source; `None` if it cannot be made.
+/// Reads the source; `None` if it is refused.
 pub(super) fn read(
     definition: &StreamDefinition,
     uid: &str,
@@ -41,7 +41,7 @@ pub(super) fn read(
     let group = group(parameters, &definition.name, uid, findings);
     check_words(parameters, findings);
     check_placement(parameters, references, findings);
-    // A connection and a topic are enough to look for loops, whatever else is wrong.
+    // A connection and a topic suffice to look for loops, whatever else is wrong.
     connection.filter(|_| readable).map(|connection| RocketMqSource { connection, topic: parameters.topic.clone(), tags, group, start })
 }
 
@@ -58,12 +58,12 @@ fn start(parameters: &SourceRocketMqParameters, findings: &mut Findings) -> Star
         }
         ("CONSUME_FROM_TIMESTAMP", Some(timestamp)) if timestamp < 0 => {
             let fix = "write the milliseconds since 1970, such as 1700000000000";
-            findings.add(field("timestamp"), &timestamp.to_string(), "a timestamp is not negative", fix);
+            findings.add(field("timestamp"), &timestamp.to_string(), "a timestamp must not be negative", fix);
         }
         ("CONSUME_FROM_TIMESTAMP", Some(timestamp)) => return StartPosition::Timestamp(timestamp),
         (_, Some(timestamp)) if known => {
             let fix = "write offset: CONSUME_FROM_TIMESTAMP, or remove the timestamp";
-            findings.add(field("timestamp"), &timestamp.to_string(), "a timestamp belongs to CONSUME_FROM_TIMESTAMP alone", fix);
+            findings.add(field("timestamp"), &timestamp.to_string(), "a timestamp is used only with CONSUME_FROM_TIMESTAMP", fix);
         }
         ("CONSUME_FROM_FIRST_OFFSET", None) => return StartPosition::Earliest,
         _ => {}
@@ -86,7 +86,7 @@ pub(super) fn doubt_timestamp(definition: &StreamDefinition, findings: &mut Find
     findings.add(field("timestamp"), &timestamp.to_string(), rule, format!("write {milliseconds}"));
 }
 
-/// The group that is named, or one of the stream's own. A new stream of the same name gets another, so that it starts anew.
+/// The named group, or a group of the stream's own. A stream that is created again under the same name gets another group, so that it starts afresh.
 fn group(parameters: &SourceRocketMqParameters, stream: &str, uid: &str, findings: &mut Findings) -> String {
     if !parameters.group_id.is_empty() {
         name::group(&field("group_id"), &parameters.group_id, findings);
@@ -107,7 +107,7 @@ fn check_words(parameters: &SourceRocketMqParameters, findings: &mut Findings) {
     choice::one_of(&field("body_data_type"), &parameters.body_data_type, &["Json"], findings);
     if !parameters.filter_sql.is_empty() {
         let fix = "remove filter_sql and write filter_pattern, which can test $.data.userProperties";
-        findings.add(field("filter_sql"), &parameters.filter_sql, "SQL filters are not served by this version", fix);
+        findings.add(field("filter_sql"), &parameters.filter_sql, "this version does not support SQL filters", fix);
     }
 }
 

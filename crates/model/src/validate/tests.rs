@@ -314,9 +314,9 @@ fn a_timestamp_in_seconds_is_doubted() {
 #[test]
 fn names_in_chinese_get_proposals_that_help_or_none() {
     for (name, fix) in [
-        ("上海订单", "choose a name of them, such as orders-1"),
+        ("上海订单", "choose a name of these characters, such as orders-1"),
         ("上海orders订单", "write \"orders\""),
-        ("订单v2", "choose a name of them, such as orders-1"),
+        ("订单v2", "choose a name of these characters, such as orders-1"),
     ] {
         let definition = StreamDefinition { name: name.into(), ..sound() };
         let expected = format!("name: found {name:?}; a name consists of the letters a-z and A-Z, digits, -, _ and .; {fix}\n");
@@ -328,9 +328,9 @@ fn names_in_chinese_get_proposals_that_help_or_none() {
 fn a_start_position_and_its_timestamp_belong_together() {
     for (offset, timestamp, expected) in [
         ("CONSUME_FROM_TIMESTAMP", None, "is missing; CONSUME_FROM_TIMESTAMP needs a timestamp"),
-        ("CONSUME_FROM_TIMESTAMP", Some(-1), "found \"-1\"; a timestamp is not negative"),
-        ("", Some(5), "found \"5\"; a timestamp belongs to CONSUME_FROM_TIMESTAMP alone"),
-        ("CONSUME_FROM_LAST_OFFSET", Some(5), "found \"5\"; a timestamp belongs to CONSUME_FROM_TIMESTAMP alone"),
+        ("CONSUME_FROM_TIMESTAMP", Some(-1), "found \"-1\"; a timestamp must not be negative"),
+        ("", Some(5), "found \"5\"; a timestamp is used only with CONSUME_FROM_TIMESTAMP"),
+        ("CONSUME_FROM_LAST_OFFSET", Some(5), "found \"5\"; a timestamp is used only with CONSUME_FROM_TIMESTAMP"),
     ] {
         let mut definition = sound();
         source(&mut definition).offset = offset.into();
@@ -386,7 +386,7 @@ fn an_instance_without_an_endpoint_is_found_by_its_registered_connection() {
     let resolved = resolve(&record(definition.clone()), &references).expect("found");
     assert_eq!(resolved.source.connection.name_servers, ["ns.example:80"]);
     let text = said(&definition, &Known::default());
-    assert!(text.contains("instance_endpoint: is missing; it must be said how the instance is reached"), "{text}");
+    assert!(text.contains("instance_endpoint: is missing; the address of the instance is needed"), "{text}");
 }
 
 #[test]
@@ -409,11 +409,11 @@ fn dead_letters_go_to_an_instance_of_the_stream_or_to_a_connection() {
     let named = reached(dead_letter("q/dead"));
     assert_eq!(named, (InstanceId::new("MQ_INST_1"), "ns.example:80".into(), "dead".into()));
     for (arn, expected) in [
-        ("acs:mq:cn:1:/instances/none/topic/dead", "no connection is registered for the instance none"),
+        ("acs:mq:cn:1:/instances/none/topic/dead", "there is no connection for the instance none"),
         ("acs:mq:cn:1:/topic/dead", "end it with /instances/{instance}/topic/{topic}"),
         ("dead", "name a connection and a topic, with / between them"),
         ("r/dead", "there is no connection named r"),
-        ("acs:mns:cn:1:/queues/q", "dead letters to acs:mns are not served by this version"),
+        ("acs:mns:cn:1:/queues/q", "this version does not send dead letters to acs:mns"),
     ] {
         let violations = dead_letter(arn).expect_err("refused");
         assert_eq!(violations.len(), 1);
@@ -453,7 +453,7 @@ fn a_network_that_must_be_enforced_is_refused() {
     assert_eq!(with("vpc-0", "PrivateNetwork"), "");
     assert_eq!(with("vpc-1", "PublicNetwork"), "");
     assert_eq!(with("vpc-2", "PrivateNetwork"), "");
-    let refused = "found \"vpc-1\"; network vpc has vSwitches and security groups, and this version does not serve that yet; \
+    let refused = "found \"vpc-1\"; network vpc has vSwitches and security groups, which this version does not support yet; \
                    use an instance that is reached directly, or a network without these\n";
     assert_eq!(with("vpc-1", ""), format!("source.source_rocketmq_parameters.instance_vpc_id: {refused}"));
 
@@ -488,9 +488,9 @@ fn connections_and_networks_have_rules_of_their_own() {
          instance_type: found \"Cloud-4\"; one of SelfBuilt, Cloud_4, Cloud_5 is allowed; did you mean Cloud_4?\n\
          endpoints[0]: found \"a:1;b:2\"; a name server is host:port; write each name server as an entry of its own\n\
          endpoints[1]: found \"c\"; a name server is host:port; write a port, such as c:9876\n\
-         secret_key: found \"******\"; stars keep a secret that is stored, and none is; write the secret, or env:NAME or file:/path\n\
-         access_key: is missing; a secret key belongs to an access key; write the access key, or remove the secret key\n\
-         security_token: found \"******\"; a token belongs to an access key; write access_key and secret_key, or remove the token\n\
+         secret_key: found \"******\"; stars keep the stored secret, but no secret is stored; write the secret, or env:NAME or file:/path\n\
+         access_key: is missing; a secret key needs its access key; write the access key, or remove the secret key\n\
+         security_token: found \"******\"; a token needs an access key; write access_key and secret_key, or remove the token\n\
          network: found \"vpx\"; there is no network of this name; did you mean vpc?\n"
     );
     let network = NetworkDefinition {
@@ -506,10 +506,10 @@ fn connections_and_networks_have_rules_of_their_own() {
     assert_eq!(
         lines(super::network(&network)),
         "egress_proxy: found \"https://******@proxy:1\"; an egress proxy is socks5://host:port or http://host:port; write socks5:// or http://\n\
-         vswitches[0].address: found \"10.0.0\"; a vSwitch is a local address; write an IPv4 or IPv6 address of this host, without a port\n\
-         security_groups[0].id: is missing; an identity is needed; write the identity, such as the one your cloud gave it\n\
+         vswitches[0].address: found \"10.0.0\"; a vSwitch has a local address; write an IPv4 or IPv6 address of this host, without a port\n\
+         security_groups[0].id: is missing; an id is needed; write the id, such as the one your cloud gave it\n\
          security_groups[0].egress[0].cidr: found \"10.0.0.1\"; addresses are given in CIDR form; write 10.0.0.1/32 for this one address\n\
-         security_groups[0].egress[0].port_to: found \"8\"; the last port is not below the first; write at least 9\n"
+         security_groups[0].egress[0].port_to: found \"8\"; the last port must not be below the first; write at least 9\n"
     );
 }
 

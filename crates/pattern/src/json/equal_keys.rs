@@ -1,10 +1,10 @@
-//! Keys that stand twice in one object of a JSON text.
+//! Keys that occur twice in one object of a JSON text.
 
 use std::collections::HashMap;
 
 use super::{Malformed, Reader};
 
-/// A key that stands twice.
+/// A key that occurs twice.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EqualKeys {
     /// The JSON path of the member, such as `$.data.topic`.
@@ -15,7 +15,7 @@ pub struct EqualKeys {
     pub second: usize,
 }
 
-/// The keys of a JSON text that stand twice in one object, in the order in which they stand again.
+/// The keys of a JSON text that occur twice in one object, in the order in which they stand again.
 ///
 /// # Errors
 /// The text is malformed.
@@ -87,7 +87,7 @@ impl Search<'_> {
 mod tests {
     use super::*;
 
-    /// *Scenario*: keys that stand twice at the top, in elements, and written with an escape; the same key in different objects. *Guarantees*: each of the
+    /// *Scenario*: keys that occur twice at the top, in elements, and written with an escape; the same key in different objects. *Guarantees*: each of the
     /// first with its path and both places, none of the last.
     #[test]
     fn each_key_that_stands_twice_is_found_with_both_places() {

@@ -146,7 +146,7 @@ mod tests {
     }
 
     /// *Scenario:* a pattern that AWS understands otherwise, alone and in a stream, and one with a key written twice. *Guarantees:* a warning leaves the
-    /// exit status as it is unless warnings are denied; a key that stands twice is a problem, as at the API.
+    /// exit status as it is unless warnings are denied; a key that occurs twice is a problem, as at the API.
     #[test]
     fn other_answers_elsewhere_are_warnings() {
         let pattern = r#"{"data":{"body":{"host":["10.0.0.1"]}}}"#;

@@ -124,9 +124,9 @@ mod tests {
         for (text, expected) in [
             (
                 "a: {x: [1], x: [2]}",
-                "the rules are neither JSON nor YAML: a.x: the key stands twice, at line 1, column 5 and at line 1, column 13",
+                "the rules are neither JSON nor YAML: a.x: the key occurs twice, at line 1, column 5 and at line 1, column 13",
             ),
-            ("a: {x: [0x10]}", "the rules: 0x10 at line 1, column 9 is not a number of JSON"),
+            ("a: {x: [0x10]}", "the rules: 0x10 at line 1, column 9 is not a JSON number"),
             ("[", "the rules are not JSON"),
             ("a: [", "the rules are neither JSON nor YAML"),
             ("[{\"name\":\"a\"}]", "a list of {name, pattern} is needed: missing field `pattern`"),

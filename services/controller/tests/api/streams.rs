@@ -180,7 +180,7 @@ async fn stars_keep_the_stored_secret() {
     let mut stars = sound("t");
     source(&mut stars).instance_password = "******".into();
     let refused = violations(served.create(stars).await);
-    assert!(refused[0].contains("stars keep a secret that is stored, and none is"), "{refused:?}");
+    assert!(refused[0].contains("stars keep the stored secret, but no secret is stored"), "{refused:?}");
 }
 
 #[tokio::test]

@@ -162,7 +162,7 @@ fn a_pattern_written_as_an_object_keeps_every_digit() {
     }
     assert_eq!(
         refused("kind: Stream\nname: s\nfilter_pattern:\n  a: [0x10]\n"),
-        "f.yaml, document 1 (line 1): filter_pattern: found \"0x10\"; a number of JSON is needed at line 4, column 7; write it as JSON does, such as \
+        "f.yaml, document 1 (line 1): filter_pattern: found \"0x10\"; a JSON number is needed at line 4, column 7; write it as JSON does, such as \
          16 or 0.5e3, or \"0x10\" in quotes for a text\n"
     );
     for number in ["1e3", "0x10", "1.50", "12345678901234567890123"] {
@@ -173,35 +173,35 @@ fn a_pattern_written_as_an_object_keeps_every_digit() {
     assert_eq!(stream(&read(hexadecimal)[0]).run_options.maximum_tasks, Some(16));
 }
 
-/// *Scenario*: keys that stand twice: in JSON, in YAML, in a pattern, in JSON text that an SDK wrote, under two names of one field. *Guarantees*: refused
+/// *Scenario*: keys that occur twice: in JSON, in YAML, in a pattern, in JSON text that an SDK wrote, under two names of one field. *Guarantees*: refused
 /// with line and column of both places.
 #[test]
-fn a_key_that_stands_twice_is_refused_with_both_places() {
+fn a_key_that_occurs_twice_is_refused_with_both_places() {
     for (text, expected) in [
         (
             "{\"kind\": \"Network\", \"name\": \"a\",\n \"name\": \"b\"}",
-            "name: found \"name\"; the key stands twice, at line 1, column 21 and at line 2, column 2; remove one of the two",
+            "name: found \"name\"; the key occurs twice, at line 1, column 21 and at line 2, column 2; remove one of the two",
         ),
         (
             "kind: Network\nname: a\nname: b\n",
-            "name: found \"name\"; the key stands twice, at line 2, column 1 and at line 3, column 1; remove one of the two",
+            "name: found \"name\"; the key occurs twice, at line 2, column 1 and at line 3, column 1; remove one of the two",
         ),
         (
             r#"{"EventStreamingName":"s","FilterPattern":{"a":[1],"a":[2]}}"#,
-            "FilterPattern.a: found \"a\"; the key stands twice, at line 1, column 44 and at line 1, column 52; remove one of the two",
+            "FilterPattern.a: found \"a\"; the key occurs twice, at line 1, column 44 and at line 1, column 52; remove one of the two",
         ),
         (
             r#"{"EventStreamingName":"s","FilterPattern":"{}","FilterPattern":"{}"}"#,
-            "FilterPattern: found \"FilterPattern\"; the key stands twice, at line 1, column 27 and at line 1, column 48; remove one of the two",
+            "FilterPattern: found \"FilterPattern\"; the key occurs twice, at line 1, column 27 and at line 1, column 48; remove one of the two",
         ),
         (
             r#"{"EventStreamingName":"s","Source":"{\"SourceRocketMQParameters\":{\"Topic\":\"a\",\"Topic\":\"b\"}}"}"#,
-            "Source.SourceRocketMQParameters.Topic: found \"Topic\"; the key stands twice in its text, at line 1, column 30 and at line 1, column \
+            "Source.SourceRocketMQParameters.Topic: found \"Topic\"; the key occurs twice in its text, at line 1, column 30 and at line 1, column \
              42; remove one of the two",
         ),
         (
             "kind: Stream\nname: s\nEventStreamingName: t\n",
-            "EventStreamingName: found \"EventStreamingName\"; the field stands twice, as name at line 2, column 1 and as EventStreamingName at \
+            "EventStreamingName: found \"EventStreamingName\"; the field is given twice, as name at line 2, column 1 and as EventStreamingName at \
              line 3, column 1; remove one of the two",
         ),
     ] {

@@ -1,4 +1,4 @@
-//! From a document as people wrote it to one that the model takes: known fields only, under their own names, each of the right kind.
+//! From a document as people write it to one that the model accepts: known fields only, under their own names, each of the right kind.
 
 use rocketbridge_model::Violation;
 use rocketbridge_model::secret::REDACTED;
@@ -8,7 +8,7 @@ use serde_json::{Map, Number, Value};
 use crate::definition::fields::{Field, Shape, find};
 use crate::text::{self, Content, Fault, Mark, Node, NodeMember};
 
-/// Which names and liberties a document has.
+/// Which names a document uses, and what it may write otherwise.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Style {
     /// `kind` and snake_case.
@@ -49,7 +49,7 @@ impl Walk {
                 continue;
             }
             if let Some((_, earlier, place)) = places.iter().find(|(known, ..)| *known == field.name) {
-                let rule = format!("the field stands twice, as {earlier} at {place} and as {name} at {mark}");
+                let rule = format!("the field is given twice, as {earlier} at {place} and as {name} at {mark}");
                 self.refuse(&below, &name, rule, "remove one of the two");
                 continue;
             }
@@ -113,7 +113,7 @@ impl Walk {
         let Content::Text(text) = node.content else { return None };
         if text.has_lone_surrogate() {
             let found = if is_secret { REDACTED } else { text.as_str() };
-            return self.refuse(path, found, "half a pair of surrogates is no character", "write the whole pair, or the character itself");
+            return self.refuse(path, found, "half a surrogate pair is not a character", "write the whole pair, or the character itself");
         }
         Some(Value::String(text.into_string()))
     }
@@ -123,7 +123,7 @@ impl Walk {
         match node.to_json() {
             Ok(json) => Some(Value::String(json)),
             Err(fault) => {
-                let rule = format!("a number of JSON is needed at {}", fault.mark);
+                let rule = format!("a JSON number is needed at {}", fault.mark);
                 let fix = format!("write it as JSON does, such as 16 or 0.5e3, or \"{}\" in quotes for a text", fault.number);
                 self.refuse(path, &fault.number, rule, fix)
             }
@@ -231,7 +231,7 @@ impl Walk {
         let names: Vec<&str> = fields.iter().filter(|field| !matches!(field.shape, Shape::OutputOnly)).map(named).collect();
         let fix = match nearest(name, names.iter().copied()) {
             Some(meant) => format!("did you mean {meant}?"),
-            None => format!("remove it; known are {}", names.join(", ")),
+            None => format!("remove it; the fields are {}", names.join(", ")),
         };
         self.refuse(path, name, "there is no such field", fix);
     }
@@ -242,7 +242,7 @@ impl Walk {
     }
 }
 
-/// What kind of value stands somewhere, without showing it.
+/// The kind of a value, without showing the value.
 pub(super) fn describe(node: &Node) -> &'static str {
     match node.content {
         Content::Null => "nothing",
@@ -254,11 +254,11 @@ pub(super) fn describe(node: &Node) -> &'static str {
     }
 }
 
-/// What is said about a key that stands twice; `None` for a fault of another kind.
+/// The violation for a key that occurs twice; `None` for a fault of another kind.
 pub(super) fn twice(fault: Fault, above: &str, within: &str) -> Option<Violation> {
     let Fault::Twice { path, name, first, second } = fault else { return None };
     let field = if above.is_empty() { path } else { format!("{above}.{path}") };
-    Some(Violation::new(field, name, format!("the key stands twice{within}, at {first} and at {second}"), "remove one of the two"))
+    Some(Violation::new(field, name, format!("the key occurs twice{within}, at {first} and at {second}"), "remove one of the two"))
 }
 
 /// A whole number in any form of YAML.
