@@ -25,7 +25,10 @@ pub struct ConnectionDefinition {
     /// Id of the instance.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub instance_id: String,
-    /// Name servers, `host:port`.
+    /// `Remoting` or `Grpc`; empty: it follows from the type of instance.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub protocol: String,
+    /// Name servers, or over gRPC proxies, `host:port`.
     pub endpoints: Vec<String>,
     /// Namespace: the prefix of topics and groups in the RocketMQ protocol; may be empty.
     #[serde(skip_serializing_if = "String::is_empty")]

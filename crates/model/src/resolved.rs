@@ -31,19 +31,36 @@ pub struct Stream {
     pub run: RunSettings,
 }
 
-/// How to reach a RocketMQ instance over the remoting protocol. Equal values may share a client.
+/// How to reach a RocketMQ instance. Equal values may share a client.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct RocketMqConnection {
     /// Its region.
     pub region: Region,
     /// The instance.
     pub instance: InstanceId,
-    /// Name servers, `host:port`.
-    pub name_servers: Vec<String>,
+    /// Its protocol.
+    #[serde(default)]
+    pub protocol: Protocol,
+    /// Where it is reached, `host:port`: name servers over remoting, proxies over gRPC. Stored under the name it had when there was remoting only.
+    #[serde(rename = "name_servers")]
+    pub endpoints: Vec<String>,
     /// Prefix of topics and groups on the wire; empty for none.
     pub namespace: String,
     /// The credentials for it, if any.
     pub credentials: Option<Credentials>,
+}
+
+/// The protocol of an instance.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Protocol {
+    /// Nobody said. It is what the endpoint turns out to speak, and remoting where it speaks both.
+    #[default]
+    Detected,
+    /// Remoting: name servers and brokers, RocketMQ 4.x and 5.x.
+    Remoting,
+    /// gRPC, version 2: proxies of RocketMQ 5.x.
+    Grpc,
 }
 
 /// Keys, and the token that temporary keys need.
@@ -74,6 +91,9 @@ pub struct RocketMqSource {
     pub topic: String,
     /// Tags that are wanted; empty for all.
     pub tags: Vec<String>,
+    /// SQL92 expression over the message's properties, for the broker; `None` for none. Never beside tags.
+    #[serde(default)]
+    pub sql: Option<String>,
     /// The consumer group that carries the progress.
     pub group: String,
     /// Where a partition without progress begins.

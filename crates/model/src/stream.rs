@@ -93,6 +93,9 @@ pub struct SourceRocketMqParameters {
     /// `SelfBuilt` (default), `Cloud_4` or `Cloud_5`.
     #[serde(alias = "InstanceType", skip_serializing_if = "String::is_empty")]
     pub instance_type: String,
+    /// `Remoting` or `Grpc`; empty: it follows from the type of instance.
+    #[serde(alias = "InstanceProtocol", skip_serializing_if = "String::is_empty")]
+    pub instance_protocol: String,
     /// `PublicNetwork` or `PrivateNetwork`.
     #[serde(alias = "InstanceNetwork", skip_serializing_if = "String::is_empty")]
     pub instance_network: String,
@@ -105,7 +108,7 @@ pub struct SourceRocketMqParameters {
     /// Security group of the instance.
     #[serde(alias = "InstanceSecurityGroupId", skip_serializing_if = "String::is_empty")]
     pub instance_security_group_id: String,
-    /// Name servers of the instance, `host:port`, several separated by `;` or `,`.
+    /// Name servers of the instance, or with gRPC its proxies, `host:port`, several separated by `;` or `,`.
     #[serde(alias = "InstanceEndpoint", skip_serializing_if = "String::is_empty")]
     pub instance_endpoint: String,
     /// Access key.
@@ -117,10 +120,10 @@ pub struct SourceRocketMqParameters {
     /// `ACL`, or empty.
     #[serde(alias = "AuthType", skip_serializing_if = "String::is_empty")]
     pub auth_type: String,
-    /// `Tag`, or empty.
+    /// `Tag` or `Sql`, or empty.
     #[serde(alias = "FilterType", skip_serializing_if = "String::is_empty")]
     pub filter_type: String,
-    /// SQL92 expression on the message's properties.
+    /// SQL92 expression on the message's properties, with `Sql`.
     #[serde(alias = "FilterSql", skip_serializing_if = "String::is_empty")]
     pub filter_sql: String,
     /// `Json`, or empty.
@@ -178,7 +181,10 @@ pub struct SinkRocketMqParameters {
     /// `SelfBuilt` (default), `Cloud_4` or `Cloud_5`.
     #[serde(alias = "InstanceType", skip_serializing_if = "Option::is_none")]
     pub instance_type: Option<TargetParameter>,
-    /// Name servers of the instance, `host:port`, several separated by `;` or `,`.
+    /// `Remoting` or `Grpc`; absent: it follows from the type of instance.
+    #[serde(alias = "InstanceProtocol", skip_serializing_if = "Option::is_none")]
+    pub instance_protocol: Option<TargetParameter>,
+    /// Name servers of the instance, or with gRPC its proxies, `host:port`, several separated by `;` or `,`.
     #[serde(alias = "InstanceEndpoint", skip_serializing_if = "Option::is_none")]
     pub instance_endpoint: Option<TargetParameter>,
     /// Access key.

@@ -28,6 +28,7 @@ pub fn source(topic: &str) -> RocketMqSource {
         connection: RocketMqConnection::default(),
         topic: topic.into(),
         tags: Vec::new(),
+        sql: None,
         group: "g".into(),
         start: StartPosition::Earliest,
     }

@@ -6,7 +6,7 @@
 //! and of Apache RocketMQ's `TopicValidator`.
 //!
 //! Nothing here reads a clock, dials, or compiles a pattern: the caller passes [`References`] and [`Checks`]. What this version does not
-//! support (functions, SQL filters, networks that must be enforced) is refused explicitly, never ignored.
+//! support (functions, SQL filters over remoting, networks that must be enforced) is refused explicitly, never ignored.
 
 mod choice;
 mod connection;
@@ -18,6 +18,7 @@ mod instance;
 mod name;
 mod network;
 mod progress;
+mod protocol;
 mod run;
 mod sink;
 mod source;
@@ -32,7 +33,7 @@ use crate::stream::{StreamDefinition, TargetParameter};
 use crate::violation::Violation;
 use findings::Findings;
 
-pub use endpoint::endpoint;
+pub use endpoint::{endpoint, proxy};
 pub use fault::Fault;
 pub use progress::{shared_progress, shares_progress};
 pub use suggest::nearest;

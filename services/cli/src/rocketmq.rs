@@ -89,7 +89,7 @@ impl Instance {
         let security_token = reference("--security-token", &self.security_token)?;
         let credentials = self.access_key.clone().map(|access_key| Credentials { access_key, secret_key, security_token });
         Ok(RocketMqConnection {
-            name_servers: self.name_server.clone(),
+            endpoints: self.name_server.clone(),
             namespace: self.namespace.clone(),
             credentials,
             ..RocketMqConnection::default()

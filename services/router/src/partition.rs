@@ -176,7 +176,7 @@ impl OwnedPartition {
             partition: self.partition.clone(),
             broker: partition.broker.clone(),
             queue: partition.queue,
-            name_server: stream.source.connection.name_servers.first().cloned().unwrap_or_default(),
+            name_server: stream.source.connection.endpoints.first().cloned().unwrap_or_default(),
         };
         let open =
             Open { stream: stream.clone(), origin: Arc::new(origin), partition_epoch: self.epoch, shard, shard_epoch: Epoch::default() };

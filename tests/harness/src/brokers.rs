@@ -103,7 +103,7 @@ impl Cluster {
 
     /// A client for its administration.
     pub fn admin(&self) -> Admin {
-        self.connectors.admin(&RocketMqConnection { name_servers: vec![self.name_server.clone()], ..RocketMqConnection::default() })
+        self.connectors.admin(&RocketMqConnection { endpoints: vec![self.name_server.clone()], ..RocketMqConnection::default() })
     }
 
     /// Creates a topic.

@@ -6,7 +6,7 @@ use rocketbridge_embedded_rocketmq::{Embedded, EmbeddedConfig, Error, NameServer
 use rocketbridge_model::resolved::{RocketMqConnection, StartPosition};
 
 fn admin(connectors: &Connectors, cluster: &Embedded) -> Admin {
-    connectors.admin(&RocketMqConnection { name_servers: vec![cluster.name_server()], ..RocketMqConnection::default() })
+    connectors.admin(&RocketMqConnection { endpoints: vec![cluster.name_server()], ..RocketMqConnection::default() })
 }
 
 async fn bodies(admin: &Admin, topic: &str, count: usize) -> Result<Vec<Vec<u8>>> {

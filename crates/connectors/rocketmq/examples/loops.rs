@@ -49,7 +49,7 @@ async fn main() -> Result<()> {
             (line.trim().to_owned(), Some(Broker(child)))
         }
     };
-    let connection = RocketMqConnection { name_servers: vec![name_server], ..RocketMqConnection::default() };
+    let connection = RocketMqConnection { endpoints: vec![name_server], ..RocketMqConnection::default() };
     let connectors = Connectors::new();
     let admin = connectors.admin(&connection);
     admin.create_topic(TOPIC, options.lanes).await?;
@@ -118,6 +118,7 @@ async fn pull(connectors: &Connectors, connection: &RocketMqConnection, options:
         connection: connection.clone(),
         topic: TOPIC.to_owned(),
         tags: Vec::new(),
+        sql: None,
         group: "rocketbridge-loops".to_owned(),
         start: StartPosition::Earliest,
     });

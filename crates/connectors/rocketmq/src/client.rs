@@ -128,7 +128,7 @@ impl Client {
 
     /// The name servers, for messages to people.
     pub(crate) fn name_servers(&self) -> String {
-        self.settings.name_servers.join(";")
+        self.settings.endpoints.join(";")
     }
 
     /// Sends a request and waits for its response, whatever its code.
@@ -160,7 +160,7 @@ impl Client {
     /// Asks the name servers, beginning with the one that answered last. The next one is asked as well when one does not answer soon, and
     /// at once when one fails or says no: one that was just started does not know its topics yet.
     pub(crate) async fn ask_name_server(&self, request: Request) -> Result<(String, Response), Failure> {
-        let servers = &self.settings.name_servers;
+        let servers = &self.settings.endpoints;
         let first = self.name_server.load(Ordering::Relaxed);
         let mut next = (0..servers.len()).map(|step| (first + step) % servers.len()).peekable();
         let mut asked = FuturesUnordered::new();
@@ -320,7 +320,7 @@ impl Client {
     /// Says where an address that cannot be reached comes from, unless a user wrote it: brokers behind a NAT or in containers register
     /// addresses that only they can reach.
     fn told_by_name_server(&self, address: &str, Lost(reason): Lost) -> Lost {
-        if self.settings.name_servers.iter().any(|server| server.trim() == address) {
+        if self.settings.endpoints.iter().any(|server| server.trim() == address) {
             return Lost(reason);
         }
         Lost(format!("{reason}; this is the broker's address as name server {} gives it", self.name_servers()))

@@ -42,6 +42,7 @@ impl Tail {
             connection: client.settings().clone(),
             topic: topic.to_owned(),
             tags: tags.to_vec(),
+            sql: None,
             group: GROUP.to_owned(),
             start,
         };

@@ -3,8 +3,9 @@
 use super::findings::Findings;
 use super::instance::{self, InstanceType};
 use super::suggest::nearest;
-use super::{References, endpoint, name};
+use super::{References, name, protocol};
 use crate::connection::ConnectionDefinition;
+use crate::resolved::Protocol;
 
 /// Notes every violation of a connection.
 pub(super) fn check(definition: &ConnectionDefinition, references: &dyn References, findings: &mut Findings) {
@@ -17,19 +18,21 @@ pub(super) fn check(definition: &ConnectionDefinition, references: &dyn Referenc
         let rule = format!("an instance of type {} needs its id", definition.instance_type);
         findings.add("instance_id", "", rule, "write the instance's id");
     }
-    check_endpoints(definition, findings);
+    let protocol = protocol::read("protocol", &definition.protocol, kind, findings);
+    check_endpoints(definition, protocol, findings);
     check_credentials(definition, findings);
     check_network(definition, references, findings);
 }
 
-fn check_endpoints(definition: &ConnectionDefinition, findings: &mut Findings) {
+fn check_endpoints(definition: &ConnectionDefinition, protocol: Protocol, findings: &mut Findings) {
+    let role = protocol::role(protocol);
     if definition.endpoints.is_empty() {
-        findings.add("endpoints", "", "at least one name server is needed", "write host:port");
+        findings.add("endpoints", "", format!("at least one {role} is needed"), "write host:port");
     }
     for (index, text) in definition.endpoints.iter().enumerate() {
-        if let Err(fix) = endpoint::endpoint(text) {
-            let fix = if text.contains([';', ',']) { "write each name server as an entry of its own".to_owned() } else { fix };
-            findings.add(format!("endpoints[{index}]"), text, "a name server is host:port", fix);
+        if let Err(fix) = protocol::plain(text, protocol) {
+            let fix = if text.contains([';', ',']) { format!("write each {role} as an entry of its own") } else { fix };
+            findings.add(format!("endpoints[{index}]"), text, format!("a {role} is host:port"), fix);
         }
     }
 }

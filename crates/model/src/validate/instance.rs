@@ -3,11 +3,11 @@
 use super::choice::{self, NETWORKS};
 use super::findings::Findings;
 use super::suggest::nearest;
-use super::{References, endpoint, name};
+use super::{References, endpoint, name, protocol};
 use crate::connection::{ConnectionDefinition, EMBEDDED};
 use crate::name::{InstanceId, Region};
 use crate::network::NetworkDefinition;
-use crate::resolved::{Credentials, RocketMqConnection};
+use crate::resolved::{Credentials, Protocol, RocketMqConnection};
 use crate::secret::{REDACTED, Secret};
 
 /// Kinds of instance, as calls write them.
@@ -27,15 +27,21 @@ pub(super) enum InstanceType {
 impl InstanceType {
     /// Reads both spellings of Alibaba's API, that of calls and that of lists; nothing is `SelfBuilt`.
     pub(super) fn read(field: &str, text: &str, findings: &mut Findings) -> Option<Self> {
-        Some(match text {
-            "" | "SelfBuilt" | "SELF_BUILT" => Self::SelfBuilt,
-            "Cloud_4" | "CLOUD_4" => Self::Cloud4,
-            "Cloud_5" | "CLOUD_5" => Self::Cloud5,
-            _ => {
-                choice::one_of(field, text, TYPES, findings);
-                return None;
-            }
-        })
+        let kind = Self::of(text);
+        if kind.is_none() {
+            choice::one_of(field, text, TYPES, findings);
+        }
+        kind
+    }
+
+    /// The type of a word, if there is one.
+    pub(super) fn of(text: &str) -> Option<Self> {
+        match text {
+            "" | "SelfBuilt" | "SELF_BUILT" => Some(Self::SelfBuilt),
+            "Cloud_4" | "CLOUD_4" => Some(Self::Cloud4),
+            "Cloud_5" | "CLOUD_5" => Some(Self::Cloud5),
+            _ => None,
+        }
     }
 }
 
@@ -53,7 +59,9 @@ pub(super) struct Said<'a> {
     pub(super) instance: &'a str,
     /// Its kind.
     pub(super) instance_type: &'a str,
-    /// Name servers.
+    /// The protocol it is spoken to by.
+    pub(super) protocol: &'a str,
+    /// Name servers or proxies.
     pub(super) endpoint: &'a str,
     /// Access key.
     pub(super) username: &'a str,
@@ -86,7 +94,9 @@ impl Said<'_> {
             _ if kind == Some(InstanceType::Cloud4) => instance,
             _ => "",
         };
-        let name_servers = self.name_servers(named, findings);
+        let said = first(self.protocol, named.map(|connection| connection.protocol.as_str()));
+        let protocol = protocol::read(&self.field("instance_protocol"), said, kind, findings);
+        let endpoints = self.endpoints(named, protocol, findings);
         let credentials = self.credentials(named, findings);
         if let Some(connection) = named {
             refuse_enforced(&self.field("connection"), &connection.name, references.network(&connection.network), findings);
@@ -94,7 +104,8 @@ impl Said<'_> {
         (findings.count() == before).then(|| RocketMqConnection {
             region: Region::new(first(self.region, named.map(|connection| connection.region.as_str()))),
             instance: InstanceId::new(instance),
-            name_servers,
+            protocol,
+            endpoints,
             namespace: namespace.to_owned(),
             credentials,
         })
@@ -121,7 +132,7 @@ impl Said<'_> {
         found
     }
 
-    fn name_servers(&self, named: Option<&ConnectionDefinition>, findings: &mut Findings) -> Vec<String> {
+    fn endpoints(&self, named: Option<&ConnectionDefinition>, protocol: Protocol, findings: &mut Findings) -> Vec<String> {
         let field = self.field("instance_endpoint");
         let listed: Vec<&str> = if self.endpoint.is_empty() {
             named.map(|connection| connection.endpoints.iter().map(String::as_str).collect()).unwrap_or_default()
@@ -129,19 +140,21 @@ impl Said<'_> {
             endpoint::split(self.endpoint).collect()
         };
         if listed.is_empty() && (self.connection.is_empty() || named.is_some()) {
-            let fix = "write the name servers as host:port, several separated by ;, or name a connection that has them";
+            let role = protocol::role(protocol);
+            let several = if role == "proxy" { "proxies" } else { "name servers" };
+            let fix = format!("write the {several} as host:port, several separated by ;, or name a connection that has them");
             findings.add(field, self.endpoint, "the address of the instance is needed", fix);
             return Vec::new();
         }
-        let mut servers = Vec::new();
+        let mut endpoints = Vec::new();
         for text in listed {
-            match endpoint::endpoint(text) {
-                Ok(server) if servers.contains(&server) => {}
-                Ok(server) => servers.push(server),
-                Err(fix) => findings.add(&field, text, "a name server is host:port", fix),
+            match protocol::plain(text, protocol) {
+                Ok(endpoint) if endpoints.contains(&endpoint) => {}
+                Ok(endpoint) => endpoints.push(endpoint),
+                Err(fix) => findings.add(&field, text, format!("a {} is host:port", protocol::role(protocol)), fix),
             }
         }
-        servers
+        endpoints
     }
 
     fn credentials(&self, named: Option<&ConnectionDefinition>, findings: &mut Findings) -> Option<Credentials> {
@@ -162,12 +175,14 @@ impl Said<'_> {
 
 /// How to reach the instance of a connection, by the connection alone.
 pub(super) fn of_connection(definition: &ConnectionDefinition) -> RocketMqConnection {
-    let cloud4 = matches!(definition.instance_type.as_str(), "Cloud_4" | "CLOUD_4");
-    let namespace = if definition.namespace.is_empty() && cloud4 { &definition.instance_id } else { &definition.namespace };
+    let kind = InstanceType::of(&definition.instance_type);
+    let namespace =
+        if definition.namespace.is_empty() && kind == Some(InstanceType::Cloud4) { &definition.instance_id } else { &definition.namespace };
     RocketMqConnection {
         region: Region::new(definition.region.as_str()),
         instance: InstanceId::new(definition.instance_id.as_str()),
-        name_servers: definition.endpoints.iter().filter_map(|text| endpoint::endpoint(text).ok()).collect(),
+        protocol: protocol::said(&definition.protocol, kind),
+        endpoints: definition.endpoints.iter().filter_map(|text| endpoint::endpoint(text).ok()).collect(),
         namespace: namespace.clone(),
         credentials: (!definition.access_key.is_empty()).then(|| credentials_of(definition)),
     }
@@ -269,7 +284,7 @@ pub(super) fn refuse_enforced(field: &str, found: &str, network: Option<&Network
 
 /// Whether two topics are one: the same name, namespace included, on the same instance.
 pub(super) fn same_topic((left, left_topic): (&RocketMqConnection, &str), (right, right_topic): (&RocketMqConnection, &str)) -> bool {
-    let same_servers = left.name_servers.iter().any(|server| right.name_servers.contains(server));
+    let same_servers = left.endpoints.iter().any(|server| right.endpoints.contains(server));
     let same_identity = !left.instance.is_empty() && left.instance == right.instance && left.region == right.region;
     (same_servers || same_identity) && on_wire(&left.namespace, left_topic) == on_wire(&right.namespace, right_topic)
 }

@@ -11,7 +11,7 @@ pub fn shares_progress(one: &RocketMqSource, other: &RocketMqSource) -> bool {
     let (here, there) = (&one.connection, &other.connection);
     let is_same_instance = !here.instance.is_empty() && here.instance == there.instance && here.region == there.region;
     let is_same = |left: &String, right: &String| left.trim().eq_ignore_ascii_case(right.trim());
-    let meets = || here.name_servers.iter().any(|left| there.name_servers.iter().any(|right| is_same(left, right)));
+    let meets = || here.endpoints.iter().any(|left| there.endpoints.iter().any(|right| is_same(left, right)));
     one.topic == other.topic && one.group == other.group && here.namespace == there.namespace && (is_same_instance || meets())
 }
 
@@ -35,8 +35,8 @@ mod tests {
 
     fn source(server: &str, instance: &str, topic: &str, group: &str) -> RocketMqSource {
         let connection =
-            RocketMqConnection { instance: instance.into(), name_servers: vec![server.to_owned()], ..RocketMqConnection::default() };
-        RocketMqSource { connection, topic: topic.into(), tags: vec![], group: group.into(), start: StartPosition::Latest }
+            RocketMqConnection { instance: instance.into(), endpoints: vec![server.to_owned()], ..RocketMqConnection::default() };
+        RocketMqSource { connection, topic: topic.into(), tags: vec![], sql: None, group: group.into(), start: StartPosition::Latest }
     }
 
     /// *Scenario*: the same and other topics, groups, name servers and instances. *Guarantees*: only what is one progress counts as one.

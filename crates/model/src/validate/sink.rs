@@ -31,6 +31,7 @@ pub(super) fn read(
     let topic = constant("topic", &parameters.topic, findings);
     let constant_topic = findings.count() == before;
     let instance_type = constant("instance_type", &parameters.instance_type, findings);
+    let protocol = constant("instance_protocol", &parameters.instance_protocol, findings);
     let endpoint = constant("instance_endpoint", &parameters.instance_endpoint, findings);
     let username = constant("instance_username", &parameters.instance_username, findings);
     let order = constant("delivery_order_type", &parameters.delivery_order_type, findings);
@@ -42,8 +43,18 @@ pub(super) fn read(
     ]
     .map(|(name, parameter)| (value_field(name), constant(name, parameter, findings)));
     let password = secret(parameters.instance_password.as_ref(), findings);
-    let said =
-        Said { path: PATH, suffix: ".value", connection, region: "", instance, instance_type, endpoint, username, password: &password };
+    let said = Said {
+        path: PATH,
+        suffix: ".value",
+        connection,
+        region: "",
+        instance,
+        instance_type,
+        protocol,
+        endpoint,
+        username,
+        password: &password,
+    };
     let connection = said.reach(references, findings);
     let writable = constant_topic && name::target_topic(&value_field("topic"), topic, findings);
     choice::one_of(&value_field("delivery_order_type"), order, &["Concurrently", "Orderly"], findings);

@@ -4,7 +4,7 @@ use super::choice;
 use super::findings::Findings;
 use super::instance::{Placement, Said};
 use super::{References, name};
-use crate::resolved::{RocketMqSource, StartPosition};
+use crate::resolved::{Protocol, RocketMqConnection, RocketMqSource, StartPosition};
 use crate::stream::{SourceRocketMqParameters, StreamDefinition};
 
 const PATH: &str = "source.source_rocketmq_parameters";
@@ -30,6 +30,7 @@ pub(super) fn read(
         region: &parameters.region_id,
         instance: &parameters.instance_id,
         instance_type: &parameters.instance_type,
+        protocol: &parameters.instance_protocol,
         endpoint: &parameters.instance_endpoint,
         username: &parameters.instance_username,
         password: &parameters.instance_password,
@@ -39,10 +40,18 @@ pub(super) fn read(
     let tags = name::tags(&field("tag"), &parameters.tag, findings);
     let start = start(parameters, findings);
     let group = group(parameters, &definition.name, uid, findings);
+    let sql = sql(parameters, connection.as_ref(), findings);
     check_words(parameters, findings);
     check_placement(parameters, references, findings);
     // A connection and a topic suffice to look for loops, whatever else is wrong.
-    connection.filter(|_| readable).map(|connection| RocketMqSource { connection, topic: parameters.topic.clone(), tags, group, start })
+    connection.filter(|_| readable).map(|connection| RocketMqSource {
+        connection,
+        topic: parameters.topic.clone(),
+        tags,
+        sql,
+        group,
+        start,
+    })
 }
 
 fn field(name: &str) -> String {
@@ -103,11 +112,39 @@ fn check_words(parameters: &SourceRocketMqParameters, findings: &mut Findings) {
         let fix = "write the access key, name a connection that has one, or remove auth_type";
         findings.add(field("instance_username"), "", "ACL needs an access key", fix);
     }
-    choice::one_of(&field("filter_type"), &parameters.filter_type, &["Tag"], findings);
     choice::one_of(&field("body_data_type"), &parameters.body_data_type, &["Json"], findings);
-    if !parameters.filter_sql.is_empty() {
-        let fix = "remove filter_sql and write filter_pattern, which can test $.data.userProperties";
-        findings.add(field("filter_sql"), &parameters.filter_sql, "this version does not support SQL filters", fix);
+}
+
+/// The SQL92 expression. The broker evaluates it, and only over gRPC is it sent there by this version.
+fn sql(parameters: &SourceRocketMqParameters, connection: Option<&RocketMqConnection>, findings: &mut Findings) -> Option<String> {
+    if !choice::one_of(&field("filter_type"), &parameters.filter_type, &["Tag", "Sql"], findings) {
+        return None;
+    }
+    let expression = parameters.filter_sql.trim();
+    match (parameters.filter_type.as_str(), expression.is_empty()) {
+        ("Sql", true) => {
+            let fix = "write an expression such as amount > 10, or remove filter_type";
+            findings.add(field("filter_sql"), "", "Sql needs an expression", fix);
+            None
+        }
+        ("Sql", false) => {
+            if !matches!(parameters.tag.trim(), "" | "*") {
+                let fix = "remove the tag and write TAGS = 'a' in the expression";
+                findings.add(field("tag"), &parameters.tag, "with Sql the expression alone decides", fix);
+            }
+            if connection.is_some_and(|connection| connection.protocol != Protocol::Grpc) {
+                let fix = "write instance_protocol: Grpc and a proxy, or remove filter_type and filter_sql and write filter_pattern, which can test \
+                           $.data.userProperties";
+                findings.add(field("filter_type"), "Sql", "this version supports SQL filters over gRPC only", fix);
+            }
+            Some(expression.to_owned())
+        }
+        (_, false) => {
+            let fix = "write filter_type: Sql, or remove filter_sql and write filter_pattern, which can test $.data.userProperties";
+            findings.add(field("filter_sql"), &parameters.filter_sql, "an expression belongs to filter_type Sql alone", fix);
+            None
+        }
+        (_, true) => None,
     }
 }
 

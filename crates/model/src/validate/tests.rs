@@ -6,7 +6,7 @@ use super::*;
 use crate::name::{InstanceId, Revision};
 use crate::network::{SecurityGroup, Vswitch};
 use crate::record::Desired;
-use crate::resolved::{DeadLetterTarget, RetryStrategy, StartPosition};
+use crate::resolved::{DeadLetterTarget, Protocol, RetryStrategy, StartPosition};
 use crate::secret::{REDACTED, Secret};
 use crate::stream::{
     BatchWindow, DeadLetterQueue, RetryStrategy as RetryDefinition, RunOptions, SecretParameter, SinkDefinition, SinkRocketMqParameters,
@@ -125,7 +125,7 @@ fn a_sound_stream_resolves_with_every_default() {
     assert_eq!(resolved.revision, Revision(7));
     assert_eq!(resolved.source.group, "GID_rocketbridge_orders-copy_01234567");
     assert_eq!(resolved.source.start, StartPosition::Latest);
-    assert_eq!(resolved.source.connection.name_servers, ["127.0.0.1:9876", "127.0.0.2:9876"]);
+    assert_eq!(resolved.source.connection.endpoints, ["127.0.0.1:9876", "127.0.0.2:9876"]);
     assert!(resolved.source.tags.is_empty());
     let target = &resolved.target;
     assert_eq!((&target.body, &target.properties, &target.keys, &target.tags, &target.sharding_key), (&None, &None, &None, &None, &None));
@@ -372,6 +372,68 @@ fn the_namespace_follows_from_the_kind_of_instance() {
     assert_eq!(namespace(ConnectionDefinition { namespace: "own".into(), ..cloud("c", "Cloud_4", "MQ_INST_1") }), "own");
 }
 
+/// *Scenario*: every type of instance with every word for the protocol, said by the stream and by its connection. *Guarantees*: what is said counts, the
+/// stream's word first; else the type decides; what a type does not have is refused.
+#[test]
+fn the_protocol_is_said_or_follows_from_the_kind_of_instance() {
+    let resolved = |connection: ConnectionDefinition, word: &str| {
+        let mut definition = sound();
+        *source(&mut definition) =
+            SourceRocketMqParameters { topic: "t".into(), connection: "c".into(), instance_protocol: word.into(), ..Default::default() };
+        let references = Known { connections: vec![connection], networks: Vec::new() };
+        resolve(&record(definition), &references).map(|stream| stream.source.connection.protocol)
+    };
+    let with = |protocol: &str| ConnectionDefinition { protocol: protocol.into(), ..cloud("c", "", "") };
+    assert_eq!(resolved(cloud("c", "", ""), ""), Ok(Protocol::Detected));
+    assert_eq!(resolved(cloud("c", "", ""), "Grpc"), Ok(Protocol::Grpc));
+    assert_eq!(resolved(cloud("c", "Cloud_4", "i"), ""), Ok(Protocol::Remoting));
+    assert_eq!(resolved(cloud("c", "Cloud_5", "i"), ""), Ok(Protocol::Grpc));
+    assert_eq!(resolved(cloud("c", "Cloud_5", "i"), "Remoting"), Ok(Protocol::Remoting));
+    assert_eq!((resolved(with("Grpc"), ""), resolved(with("Grpc"), "Remoting")), (Ok(Protocol::Grpc), Ok(Protocol::Remoting)));
+    let refused = |connection: ConnectionDefinition, word: &str| lines(resolved(connection, word).map(drop));
+    let field = "source.source_rocketmq_parameters.instance_protocol";
+    assert_eq!(
+        refused(cloud("c", "Cloud_4", "i"), "Grpc"),
+        format!(
+            "{field}: found \"Grpc\"; an instance of type Cloud_4 supports remoting only; write Remoting, or leave the field out; an \
+             instance with proxies is of type Cloud_5 or SelfBuilt\n"
+        )
+    );
+    assert_eq!(
+        refused(cloud("c", "", ""), "GRPC"),
+        format!("{field}: found \"GRPC\"; one of Remoting, Grpc is allowed; did you mean Grpc?\n")
+    );
+    let connection = ConnectionDefinition { endpoints: vec!["mq.example".into()], ..with("Grpc") };
+    let expected = "endpoints[0]: found \"mq.example\"; a proxy is host:port; write a port, such as mq.example:8081\n";
+    assert_eq!(lines(super::connection(&connection, &Known::default())), expected);
+    let four = ConnectionDefinition { protocol: "Grpc".into(), ..cloud("c", "Cloud_4", "i") };
+    assert!(lines(super::connection(&four, &Known::default())).starts_with("protocol: found \"Grpc\"; an instance of type Cloud_4"));
+}
+
+/// *Scenario*: an SQL expression with and without its type, with a tag, over both protocols. *Guarantees*: it is taken as it is where it is served, and
+/// refused elsewhere with what to write.
+#[test]
+fn an_sql_expression_belongs_to_its_type_and_to_grpc() {
+    let with = |filter_type: &str, sql: &str, tag: &str, protocol: &str| {
+        let mut definition = sound();
+        let source = source(&mut definition);
+        (source.filter_type, source.filter_sql) = (filter_type.into(), sql.into());
+        (source.tag, source.instance_protocol) = (tag.into(), protocol.into());
+        definition
+    };
+    let resolved = resolve(&record(with("Sql", " a > 1 ", "*", "Grpc")), &Known::default()).expect("sound");
+    assert_eq!(resolved.source.sql.as_deref(), Some("a > 1"));
+    for (definition, expected) in [
+        (with("Sql", "", "", "Grpc"), "filter_sql: is missing; Sql needs an expression"),
+        (with("", "a > 1", "", "Grpc"), "filter_sql: found \"a > 1\"; an expression belongs to filter_type Sql alone"),
+        (with("Sql", "a > 1", "x", "Grpc"), "tag: found \"x\"; with Sql the expression alone decides"),
+        (with("Sql", "a > 1", "", "Remoting"), "filter_type: found \"Sql\"; this version supports SQL filters over gRPC only"),
+    ] {
+        let text = said(&definition, &Known::default());
+        assert!(text.starts_with(&format!("source.source_rocketmq_parameters.{expected}")) && text.lines().count() == 1, "{text}");
+    }
+}
+
 #[test]
 fn an_instance_without_an_endpoint_is_found_by_its_registered_connection() {
     let mut definition = sound();
@@ -384,7 +446,7 @@ fn an_instance_without_an_endpoint_is_found_by_its_registered_connection() {
     };
     let references = Known { connections: vec![cloud("c", "Cloud_4", "MQ_INST_1")], networks: Vec::new() };
     let resolved = resolve(&record(definition.clone()), &references).expect("found");
-    assert_eq!(resolved.source.connection.name_servers, ["ns.example:80"]);
+    assert_eq!(resolved.source.connection.endpoints, ["ns.example:80"]);
     let text = said(&definition, &Known::default());
     assert!(text.contains("instance_endpoint: is missing; the address of the instance is needed"), "{text}");
 }
@@ -400,7 +462,7 @@ fn dead_letters_go_to_an_instance_of_the_stream_or_to_a_connection() {
     };
     let reached = |result: Result<DeadLetterTarget, Vec<Violation>>| {
         let target = result.expect("known");
-        (target.connection.instance, target.connection.name_servers[0].clone(), target.topic)
+        (target.connection.instance, target.connection.endpoints[0].clone(), target.topic)
     };
     let own = reached(dead_letter("acs:mq:cn-qingdao:1:/instances/own/topic/dead"));
     assert_eq!(own, (InstanceId::new("own"), "127.0.0.1:9876".into(), "dead".into()));

@@ -103,7 +103,7 @@ async fn demonstrate(
 
     progress.step(&format!("producing {} orders with binary bodies", arguments.events));
     let connectors = Connectors::new();
-    let reach = |cluster: &Embedded| RocketMqConnection { name_servers: vec![cluster.name_server()], ..RocketMqConnection::default() };
+    let reach = |cluster: &Embedded| RocketMqConnection { endpoints: vec![cluster.name_server()], ..RocketMqConnection::default() };
     let mut tail =
         connectors.admin(&reach(target)).tail(STREAM, &[], StartPosition::Earliest).await.map_err(failed("read hohhot's topic orders"))?;
     let producer = connectors.admin(&reach(source)).producer(STREAM);

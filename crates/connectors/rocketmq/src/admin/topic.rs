@@ -105,7 +105,7 @@ impl Admin {
         // Each name server forgets by itself at the broker's next registration; this makes it at once. With other clusters left, the
         // route must stay.
         if cluster.is_none() {
-            for server in &self.client.settings().name_servers {
+            for server in &self.client.settings().endpoints {
                 let request = Request::new(request::DELETE_TOPIC_IN_NAME_SERVER).field("topic", wire.clone());
                 self.client.ask(server.trim(), request).await.map_err(|failure| failure.during(attempt.clone()))?;
             }

@@ -344,7 +344,7 @@ pub(crate) async fn unknown_topics_and_groups_are_said(cluster: &mut Cluster) ->
     let session = Session::new(cluster.connection());
     let error = session.source("missing", &[]).partitions().await.expect_err("no such topic");
     ensure!(error.code() == Code::NotFound, "{error}");
-    ensure!(error.to_string().contains("missing") && error.to_string().contains(&session.connection.name_servers[0]), "{error}");
+    ensure!(error.to_string().contains("missing") && error.to_string().contains(&session.connection.endpoints[0]), "{error}");
     let results = deliver(&session.target("missing", false), [event(0, "x", &[]), event(1, "y", &[])]).await;
     ensure!(results.len() == 2 && results.iter().all(|result| result.as_ref().is_err_and(|error| error.code() == Code::NotFound)));
     Ok(())
@@ -354,13 +354,13 @@ pub(crate) async fn unknown_topics_and_groups_are_said(cluster: &mut Cluster) ->
 /// of several the one that is there serves.
 pub(crate) async fn unreachable_name_servers_are_said(cluster: &mut Cluster) -> Result<()> {
     let closed = std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?.to_string();
-    let alone = Session::new(RocketMqConnection { name_servers: vec![closed.clone()], ..cluster.connection() });
+    let alone = Session::new(RocketMqConnection { endpoints: vec![closed.clone()], ..cluster.connection() });
     let began = Instant::now();
     let error = alone.source("any", &[]).partitions().await.expect_err("no name server");
     ensure!(error.code() == Code::Unavailable && error.to_string().contains(&format!("{closed}: connection refused")), "{error}");
     ensure!(began.elapsed() < Duration::from_secs(2));
-    let real = cluster.connection().name_servers.remove(0);
-    let both = Session::new(RocketMqConnection { name_servers: vec![closed, real], ..cluster.connection() });
+    let real = cluster.connection().endpoints.remove(0);
+    let both = Session::new(RocketMqConnection { endpoints: vec![closed, real], ..cluster.connection() });
     both.topic("reachable", 1).await?;
     Ok(())
 }

@@ -61,7 +61,7 @@ impl Cluster {
         RocketMqConnection {
             region: self.name().into(),
             instance: "instance".into(),
-            name_servers: vec![name_server],
+            endpoints: vec![name_server],
             ..RocketMqConnection::default()
         }
     }

@@ -46,6 +46,7 @@ impl Session {
         RocketMqSource {
             connection: self.connection.clone(),
             tags: tags.iter().map(|tag| (*tag).to_owned()).collect(),
+            sql: None,
             group: format!("group-{topic}"),
             ..testing::source(topic)
         }

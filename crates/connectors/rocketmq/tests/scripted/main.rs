@@ -21,10 +21,11 @@ const TOPIC_NOT_EXIST: i64 = 17;
 
 fn source(connectors: &Connectors, name_servers: &[&Server]) -> Arc<dyn OffsetSource> {
     let connection = RocketMqConnection {
-        name_servers: name_servers.iter().map(|server| server.address().to_owned()).collect(),
+        endpoints: name_servers.iter().map(|server| server.address().to_owned()).collect(),
         ..RocketMqConnection::default()
     };
-    let definition = RocketMqSource { connection, topic: "t".into(), tags: vec![], group: "g".into(), start: StartPosition::Earliest };
+    let definition =
+        RocketMqSource { connection, topic: "t".into(), tags: vec![], sql: None, group: "g".into(), start: StartPosition::Earliest };
     connectors.source(&definition).offsets().expect("remoting reads at offsets")
 }
 
