@@ -50,12 +50,55 @@ pub fn kind(name: &[u8]) -> Kind {
     if !(first.is_ascii_uppercase() || matches!(first, b'_' | b'1' | b't')) {
         return Kind::User;
     }
-    match NAMES.binary_search_by(|(known, _)| known.as_bytes().cmp(name)) {
-        Ok(index) => NAMES[index].1,
-        Err(_) if name.starts_with(TRANSIENT) => Kind::Broker,
-        Err(_) => Kind::User,
+    let length = name.len().min(LONGEST + 1);
+    let candidates = &BY_LENGTH[STARTS[length]..STARTS[length + 1]];
+    match candidates.iter().map(|index| &NAMES[*index]).find(|(known, _)| known.as_bytes() == name) {
+        Some((_, kind)) => *kind,
+        None if name.starts_with(TRANSIENT) => Kind::Broker,
+        None => Kind::User,
     }
 }
+
+/// The longest of the names.
+const LONGEST: usize = {
+    let (mut longest, mut index) = (0, 0);
+    while index < NAMES.len() {
+        if NAMES[index].0.len() > longest {
+            longest = NAMES[index].0.len();
+        }
+        index += 1;
+    }
+    longest
+};
+
+/// Where the names of each length begin in [`BY_LENGTH`]: a property is compared with those of its own length only.
+const STARTS: [usize; LONGEST + 3] = {
+    let mut starts = [0; LONGEST + 3];
+    let mut index = 0;
+    while index < NAMES.len() {
+        let mut longer = NAMES[index].0.len() + 1;
+        while longer < starts.len() {
+            starts[longer] += 1;
+            longer += 1;
+        }
+        index += 1;
+    }
+    starts
+};
+
+/// Indices of [`NAMES`], the shorter names first.
+const BY_LENGTH: [usize; NAMES.len()] = {
+    let mut sorted = [0; NAMES.len()];
+    let mut next = STARTS;
+    let mut index = 0;
+    while index < NAMES.len() {
+        let length = NAMES[index].0.len();
+        sorted[next[length]] = index;
+        next[length] += 1;
+        index += 1;
+    }
+    sorted
+};
 
 /// Whether RocketMQ keeps this name for itself: events show such properties under `systemProperties`.
 pub fn is_system(name: &str) -> bool {

@@ -130,10 +130,9 @@ pub(crate) fn plan(deliveries: &[Delivery], placement: &Placement<'_>) -> SendPl
             }
         };
         plan.left_out += message.left_out.len();
-        let queue = match outgoing::sharding_key(&properties) {
-            Some(key) if placement.orderly => key_queue(key, placement.queues),
-            _ => placement.own.get(index).copied().unwrap_or(placement.queue),
-        };
+        let key = if placement.orderly && message.keyed { outgoing::sharding_key(&properties) } else { None };
+        let queue =
+            key.map_or_else(|| placement.own.get(index).copied().unwrap_or(placement.queue), |key| key_queue(key, placement.queues));
         let taste = placement.taste;
         let length = message.batched_length(&properties);
         let alone = message.goes_alone(&properties) || length > taste.batch || message.keyed && !taste.keyed;

@@ -83,7 +83,7 @@ impl Outgoing {
                 message.add_reason(reason, properties);
             }
         }
-        message.keyed = sharding_key(properties).is_some();
+        message.keyed = copied.keyed || matches!(replaced.sharding_key, Some(Some(_)));
         if properties.len() > limit::PROPERTIES {
             return Err(format!(
                 "its properties are {} bytes long; RocketMQ stores {} at most, among them 26 or more that the broker adds",
@@ -169,6 +169,7 @@ struct Copied {
     asked: Vec<u8>,
     timed: bool,
     singular: bool,
+    keyed: bool,
 }
 
 impl Replaced<'_> {
@@ -195,7 +196,10 @@ impl Replaced<'_> {
                 }
                 Kind::Message if is(property::KEYS) => self.keys.is_none(),
                 Kind::Message if is(property::TAGS) => self.tags.is_none(),
-                Kind::Message if is(property::SHARDING_KEY) => self.sharding_key.is_none(),
+                Kind::Message if is(property::SHARDING_KEY) => {
+                    copied.keyed |= self.sharding_key.is_none();
+                    self.sharding_key.is_none()
+                }
                 Kind::Message => {
                     copied.singular |= SINGULAR.iter().any(|known| is(known));
                     true
