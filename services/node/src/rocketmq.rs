@@ -54,7 +54,7 @@ mod inside {
     impl Rocketmq {
         /// Says in the log that there is none.
         pub(crate) async fn start(_config: &Standalone) -> anyhow::Result<Option<Self>> {
-            tracing::info!("this build has no RocketMQ inside: streams need the name servers of your own clusters");
+            tracing::info!("this build has no RocketMQ inside: connections must name the name servers of your own clusters");
             Ok(None)
         }
 
