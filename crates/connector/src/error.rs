@@ -24,7 +24,7 @@ pub enum Code {
     Unavailable,
     /// The topic, group or queue does not exist.
     NotFound,
-    /// The credentials are wrong, or do not allow it.
+    /// The credentials are wrong or do not allow it, or a rule of ours forbids to dial the peer.
     Denied,
     /// The peer refuses this very message: too large, illegal property.
     Rejected,

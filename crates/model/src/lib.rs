@@ -7,6 +7,7 @@
 //! - [`properties`]: RocketMQ user and system properties in their own wire form; [`property`]: the names that are not the user's;
 //! - [`stream`]: the definition of a stream as its user wrote it; [`connection`] and [`network`]: what it refers to; [`dialect`]: whose rules its
 //!   pattern follows;
+//! - [`address`] and [`cidr`]: where something is dialled, and where it may be;
 //! - [`record`]: a definition as it is stored, with revision and desired state; [`partition`]: what routers remember of a partition;
 //! - [`validate`]: the rules of definitions, answering all violations at once;
 //! - [`resolved`]: a definition after validation, with every reference followed: what the data path works from;
@@ -14,6 +15,8 @@
 //! - [`status`]: what a stream is doing; [`secret`]: a value that never shows itself;
 //! - `testing` (feature): the plainest stream there is, for tests.
 
+pub mod address;
+pub mod cidr;
 pub mod connection;
 pub mod dialect;
 pub mod event;
@@ -34,6 +37,8 @@ pub mod testing;
 pub mod validate;
 pub mod violation;
 
+pub use address::Address;
+pub use cidr::Cidr;
 pub use dialect::PatternDialect;
 pub use event::{Attributes, Envelope, Event, Origin, Place, Whence};
 pub use name::{Epoch, InstanceId, MemberId, PartitionId, Region, Revision};

@@ -1,5 +1,8 @@
 //! A definition after validation, with every reference followed: what the data path works from.
 
+mod network;
+mod tls;
+
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -8,6 +11,9 @@ use crate::dialect::PatternDialect;
 use crate::name::{InstanceId, PartitionId, Region, Revision};
 use crate::secret::Secret;
 use crate::stream::TargetParameter;
+
+pub use network::{Network, Proxy, ProxyCredentials, ProxyProtocol, SecurityGroup, SecurityRule, Vswitch};
+pub use tls::{ClientIdentity, Tls};
 
 /// A stream that may run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -48,6 +54,12 @@ pub struct RocketMqConnection {
     pub namespace: String,
     /// The credentials for it, if any.
     pub credentials: Option<Credentials>,
+    /// The network it is dialled through; `None` for the process's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub network: Option<Network>,
+    /// How TLS is spoken to it; `None`: it is not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tls: Option<Tls>,
 }
 
 /// The protocol of an instance.
@@ -64,7 +76,7 @@ pub enum Protocol {
 }
 
 /// Keys, and the token that temporary keys need.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Credentials {
     /// Access key.
     pub access_key: String,
@@ -72,14 +84,6 @@ pub struct Credentials {
     pub secret_key: Secret,
     /// Token of temporary credentials, or a reference to it; empty for none.
     pub security_token: Secret,
-}
-
-impl std::hash::Hash for Credentials {
-    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
-        self.access_key.hash(state);
-        self.secret_key.expose().hash(state);
-        self.security_token.expose().hash(state);
-    }
 }
 
 /// A RocketMQ topic as a source.

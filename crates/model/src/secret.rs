@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 /// A password, secret key or token. `Debug` and `Display` print stars; only [`Secret::expose`] gives the text.
 ///
 /// It may be a reference, `env:NAME` or `file:/path`, which the process that dials follows: see `resolve` there.
-#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Secret(String);
 

@@ -6,7 +6,7 @@
 //! and of Apache RocketMQ's `TopicValidator`.
 //!
 //! Nothing here reads a clock, dials, or compiles a pattern: the caller passes [`References`] and [`Checks`]. What this version does not
-//! support (functions, SQL filters over remoting, networks that must be enforced) is refused explicitly, never ignored.
+//! support (functions, SQL filters over remoting) is refused explicitly, never ignored.
 
 mod choice;
 mod connection;
@@ -17,12 +17,16 @@ mod findings;
 mod instance;
 mod name;
 mod network;
+mod placement;
 mod progress;
 mod protocol;
 mod run;
+mod secret;
+mod security_group;
 mod sink;
 mod source;
 mod suggest;
+mod tls;
 
 use crate::connection::ConnectionDefinition;
 use crate::dialect::PatternDialect;
@@ -125,7 +129,7 @@ pub fn connection(definition: &ConnectionDefinition, references: &dyn References
 /// Checks a network. The error holds every violation there is.
 pub fn network(definition: &NetworkDefinition) -> Result<(), Vec<Violation>> {
     let mut findings = Findings::default();
-    network::check(definition, &mut findings);
+    network::read(definition, &mut findings);
     findings.into_result(())
 }
 

@@ -16,23 +16,16 @@ pub fn units(streams: &[StreamRecord], sources: &BTreeMap<String, SourceRecord>,
     let mut units = Vec::new();
     for record in streams.iter().filter(|record| record.desired == Desired::Running) {
         if let Ok(stream) = resolve(record, known) {
-            push(&mut units, record, &stream, sources.get(&record.uid), known);
+            push(&mut units, &stream, sources.get(&record.uid));
         }
     }
     units.sort_by(|left, right| left.id.cmp(&right.id));
     units
 }
 
-fn push(units: &mut Vec<Unit>, record: &StreamRecord, stream: &Stream, source: Option<&SourceRecord>, known: &Known) {
-    let parameters = record.definition.source.source_rocketmq_parameters.as_ref();
-    let near_source = Near {
-        region: region(&stream.source.connection),
-        network: network(parameters.map(|parameters| parameters.connection.as_str()), known),
-    };
-    let parameters = record.definition.sink.sink_rocketmq_parameters.as_ref();
-    let connection = parameters.and_then(|parameters| parameters.connection.as_ref());
-    let near_target =
-        Near { region: region(&stream.target.connection), network: network(connection.map(|connection| connection.value.as_str()), known) };
+fn push(units: &mut Vec<Unit>, stream: &Stream, source: Option<&SourceRecord>) {
+    let near_source = Near::to(&stream.source.connection);
+    let near_target = Near::to(&stream.target.connection);
     let filter = Near { region: near_source.region.clone(), network: None };
     units.push(near_source.unit(stream, UnitKind::Discovery));
     let partitions = source.map(|source| source.partitions.as_slice()).unwrap_or_default();
@@ -52,18 +45,14 @@ struct Near {
 }
 
 impl Near {
+    fn to(connection: &RocketMqConnection) -> Self {
+        let region = (!connection.region.is_empty()).then(|| connection.region.clone());
+        Self { region, network: connection.network.as_ref().map(|network| network.name.clone()) }
+    }
+
     fn unit(&self, stream: &Stream, kind: UnitKind) -> Unit {
         Unit { id: UnitId::new(stream.name.as_str(), kind), region: self.region.clone(), network: self.network.clone() }
     }
-}
-
-fn region(connection: &RocketMqConnection) -> Option<Region> {
-    (!connection.region.is_empty()).then(|| connection.region.clone())
-}
-
-fn network(connection: Option<&str>, known: &Known) -> Option<String> {
-    let connection = known.connections.iter().find(|known| Some(known.name.as_str()) == connection)?;
-    (!connection.network.is_empty()).then(|| connection.network.clone())
 }
 
 #[cfg(test)]

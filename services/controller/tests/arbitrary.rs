@@ -71,6 +71,7 @@ fn shape(shape: Shape) -> BoxedStrategy<Value> {
         Shape::Word { words, .. } => {
             prop_oneof![proptest::sample::select(words).prop_map(str::to_owned), text()].prop_map(Value::String).boxed()
         }
+        Shape::Flag => any::<bool>().prop_map(Value::from).boxed(),
         Shape::Texts => proptest::collection::vec(text().prop_map(Value::String), 0..3).prop_map(Value::Array).boxed(),
         Shape::Message(fields) | Shape::Value(fields) => document(fields),
         Shape::Messages(fields) => proptest::collection::vec(document(fields), 0..3).prop_map(Value::Array).boxed(),

@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use rocketbridge_model::{MemberId, Region, Secret};
+use rocketbridge_network::Rules;
 use rocketbridge_pattern::Limits;
 use rocketbridge_router::Settings;
 
@@ -47,6 +48,8 @@ pub struct Process {
     pub region: Region,
     /// Names of the networks it can dial through.
     pub networks: Vec<String>,
+    /// What it may dial for connections and streams.
+    pub egress: Rules,
     /// Its identity among the members; absent: one is made up at each start.
     pub member_id: Option<MemberId>,
     /// The metadata store.
@@ -82,6 +85,8 @@ pub struct Standalone {
     pub region: Region,
     /// Names of the networks it can dial through.
     pub networks: Vec<String>,
+    /// What it may dial for connections and streams.
+    pub egress: Rules,
     /// How long a drain may take.
     pub drain_deadline: Duration,
     /// Certificates of its API; present unless it listens on loopback.
@@ -173,6 +178,7 @@ impl Process {
             advertise: reader.advertise(listen),
             region: Region::new(reader.text("region").unwrap_or_default()),
             networks: reader.texts("networks"),
+            egress: reader.egress(listen),
             member_id: member_id(&mut reader),
             etcd: etcd(&mut reader),
             lease_ttl: reader.duration("lease_ttl", LEASE, LEAST_LEASE, MOST_LEASE),
@@ -205,6 +211,7 @@ impl Standalone {
             ),
             region: Region::new(reader.text("region").unwrap_or_default()),
             networks: reader.texts("networks"),
+            egress: reader.egress(listen),
             drain_deadline: drain_deadline(&mut reader),
             tls: reader.listener_tls(listen),
             telemetry: telemetry(&mut reader),

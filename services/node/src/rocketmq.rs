@@ -4,6 +4,8 @@
 
 #[cfg(feature = "embedded")]
 mod inside {
+    use std::net::SocketAddr;
+
     use rocketbridge_embedded_rocketmq::{Embedded, EmbeddedConfig, Error, NameServerPort};
 
     use crate::config::{NAME_SERVER_PORT, Standalone};
@@ -37,6 +39,11 @@ mod inside {
             self.0.name_server()
         }
 
+        /// Addresses of its name server and its broker, which this process may dial whatever its rules say.
+        pub(crate) fn addresses(&self) -> Vec<SocketAddr> {
+            [self.0.name_server(), self.0.broker()].iter().filter_map(|address| address.parse().ok()).collect()
+        }
+
         /// Stops it and writes what is not yet on disk.
         pub(crate) async fn stop(self) {
             self.0.stop().await;
@@ -60,6 +67,11 @@ mod inside {
 
         /// Never called.
         pub(crate) fn name_server(&self) -> String {
+            match *self {}
+        }
+
+        /// Never called.
+        pub(crate) fn addresses(&self) -> Vec<std::net::SocketAddr> {
             match *self {}
         }
 

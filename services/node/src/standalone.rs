@@ -7,6 +7,7 @@ use std::time::Duration;
 use rocketbridge_assignment::Stage;
 use rocketbridge_connector_rocketmq::Connectors;
 use rocketbridge_metastore::Embedded;
+use rocketbridge_network::{Egress, Rules};
 use rocketbridge_runtime::Shutdown;
 use rocketbridge_transport::server::Listener;
 
@@ -31,6 +32,7 @@ async fn serve(config: Standalone) -> anyhow::Result<ExitCode> {
     let rocketmq = Rocketmq::start(&config).await?;
     let name_server = rocketmq.as_ref().map(Rocketmq::name_server);
     rocketbridge_controller::set_embedded(Arc::new(store.clone()), name_server.as_deref()).await.map_err(process::chained)?;
+    let egress = Rules { own: rocketmq.as_ref().map(Rocketmq::addresses).unwrap_or_default(), ..config.egress };
     let setup = Setup {
         stages: vec![Stage::Controller, Stage::Router, Stage::Filter, Stage::Dispatcher],
         id: process::made_up("standalone"),
@@ -44,7 +46,7 @@ async fn serve(config: Standalone) -> anyhow::Result<ExitCode> {
             let store = store.clone();
             Box::new(move || Ok(Arc::new(store)))
         },
-        registry: Arc::new(Connectors::new()),
+        registry: Arc::new(Connectors::within(Arc::new(Egress::new(egress)))),
         lease_ttl: LEASE,
         drain_deadline: config.drain_deadline,
         settings: process::settings(config.router),

@@ -36,6 +36,8 @@ pub enum Shape {
         /// Prefix of the words, in capitals, in the names of the API's enum.
         prefix: &'static str,
     },
+    /// True or false.
+    Flag,
     /// A list of text.
     Texts,
     /// A message whose fields are changed one by one.
@@ -217,10 +219,20 @@ pub const CONNECTION: &[Field] = &[
     own("secret_key", Shape::Text),
     own("security_token", Shape::Text),
     own("network", Shape::Text),
+    own("tls", Shape::Message(TLS)),
     own("uid", Shape::OutputOnly),
     own("create_time", Shape::OutputOnly),
     own("update_time", Shape::OutputOnly),
     own("built_in", Shape::OutputOnly),
+];
+
+const TLS: &[Field] = &[
+    own("enabled", Shape::Flag),
+    own("ca", Shape::Text),
+    own("client_certificate", Shape::Text),
+    own("client_key", Shape::Text),
+    own("server_name", Shape::Text),
+    own("insecure_skip_verify", Shape::Flag),
 ];
 
 /// Fields of a network.
@@ -230,6 +242,9 @@ pub const NETWORK: &[Field] = &[
     own("region", Shape::Text),
     own("vpc_id", Shape::Text),
     own("egress_proxy", Shape::Text),
+    own("egress_proxy_username", Shape::Text),
+    own("egress_proxy_password", Shape::Text),
+    own("egress_proxy_resolves", Shape::Flag),
     own("vswitches", Shape::Messages(VSWITCH)),
     own("security_groups", Shape::Messages(SECURITY_GROUP)),
     own("uid", Shape::OutputOnly),
@@ -239,9 +254,22 @@ pub const NETWORK: &[Field] = &[
 
 const VSWITCH: &[Field] = &[own("id", Shape::Text), own("address", Shape::Text)];
 
-const SECURITY_GROUP: &[Field] = &[own("id", Shape::Text), own("egress", Shape::Messages(EGRESS_RULE))];
+const SECURITY_GROUP: &[Field] =
+    &[own("id", Shape::Text), own("egress", Shape::Messages(EGRESS_RULE)), own("rules", Shape::Messages(SECURITY_GROUP_RULE))];
 
 const EGRESS_RULE: &[Field] = &[own("cidr", Shape::Text), own("port_from", Shape::Count), own("port_to", Shape::Count)];
+
+const SECURITY_GROUP_RULE: &[Field] = &[
+    own("direction", Shape::Text),
+    own("protocol", Shape::Text),
+    own("port_range", Shape::Text),
+    own("port_from", Shape::Count),
+    own("port_to", Shape::Count),
+    own("cidr", Shape::Text),
+    own("priority", Shape::Count),
+    own("policy", Shape::Text),
+    own("description", Shape::Text),
+];
 
 #[cfg(test)]
 mod tests {
@@ -262,6 +290,7 @@ mod tests {
                 Shape::Text | Shape::Json => json!("x"),
                 Shape::Count | Shape::Integer => json!(1),
                 Shape::Word { words, .. } => json!(words.last()),
+                Shape::Flag => json!(true),
                 Shape::Texts => json!(["x"]),
                 Shape::Message(below) | Shape::Value(below) => full(below, original),
                 Shape::Messages(below) => json!([full(below, original)]),

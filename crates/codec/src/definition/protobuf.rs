@@ -2,8 +2,8 @@
 //!
 //! Only what a user sets is converted; what the server adds (uid, etag, revision, state, times) is the server's to fill in.
 
-use rocketbridge_model::connection::ConnectionDefinition;
-use rocketbridge_model::network::{EgressRule, NetworkDefinition, SecurityGroup, Vswitch};
+use rocketbridge_model::connection::{ConnectionDefinition, TlsDefinition};
+use rocketbridge_model::network::{EgressRule, NetworkDefinition, SecurityGroup, SecurityGroupRule, Vswitch};
 use rocketbridge_model::stream as model;
 use rocketbridge_model::{Secret, StreamDefinition};
 use rocketbridge_proto::connection::v1 as connection;
@@ -70,6 +70,14 @@ pub fn connection_from(message: connection::Connection) -> ConnectionDefinition 
         secret_key: Secret::new(message.secret_key),
         security_token: Secret::new(message.security_token),
         network: message.network,
+        tls: message.tls.map(|tls| TlsDefinition {
+            enabled: tls.enabled,
+            ca: tls.ca,
+            client_certificate: tls.client_certificate,
+            client_key: Secret::new(tls.client_key),
+            server_name: tls.server_name,
+            insecure_skip_verify: tls.insecure_skip_verify,
+        }),
     }
 }
 
@@ -88,44 +96,88 @@ pub fn connection_to(definition: ConnectionDefinition) -> connection::Connection
         secret_key: definition.secret_key.expose().to_owned(),
         security_token: definition.security_token.expose().to_owned(),
         network: definition.network,
+        tls: definition.tls.map(|tls| connection::Tls {
+            enabled: tls.enabled,
+            ca: tls.ca,
+            client_certificate: tls.client_certificate,
+            client_key: tls.client_key.expose().to_owned(),
+            server_name: tls.server_name,
+            insecure_skip_verify: tls.insecure_skip_verify,
+        }),
         ..Default::default()
     }
 }
 
 /// A network from its message.
 pub fn network_from(message: network::Network) -> NetworkDefinition {
-    let rule = |rule: network::EgressRule| EgressRule { cidr: rule.cidr, port_from: rule.port_from, port_to: rule.port_to };
     NetworkDefinition {
         name: message.name,
         description: message.description,
         region: message.region,
         vpc_id: message.vpc_id,
         egress_proxy: message.egress_proxy,
+        egress_proxy_username: message.egress_proxy_username,
+        egress_proxy_password: Secret::new(message.egress_proxy_password),
+        egress_proxy_resolves: message.egress_proxy_resolves,
         vswitches: message.vswitches.into_iter().map(|vswitch| Vswitch { id: vswitch.id, address: vswitch.address }).collect(),
-        security_groups: message
-            .security_groups
-            .into_iter()
-            .map(|group| SecurityGroup { id: group.id, egress: group.egress.into_iter().map(rule).collect() })
-            .collect(),
+        security_groups: message.security_groups.into_iter().map(security_group_from).collect(),
     }
 }
 
-/// A network to its message.
+/// A network to its message. Redact the definition first if it leaves the process.
 pub fn network_to(definition: NetworkDefinition) -> network::Network {
-    let rule = |rule: EgressRule| network::EgressRule { cidr: rule.cidr, port_from: rule.port_from, port_to: rule.port_to };
     network::Network {
         name: definition.name,
         description: definition.description,
         region: definition.region,
         vpc_id: definition.vpc_id,
         egress_proxy: definition.egress_proxy,
+        egress_proxy_username: definition.egress_proxy_username,
+        egress_proxy_password: definition.egress_proxy_password.expose().to_owned(),
+        egress_proxy_resolves: definition.egress_proxy_resolves,
         vswitches: definition.vswitches.into_iter().map(|vswitch| network::Vswitch { id: vswitch.id, address: vswitch.address }).collect(),
-        security_groups: definition
-            .security_groups
-            .into_iter()
-            .map(|group| network::SecurityGroup { id: group.id, egress: group.egress.into_iter().map(rule).collect() })
-            .collect(),
+        security_groups: definition.security_groups.into_iter().map(security_group_to).collect(),
         ..Default::default()
+    }
+}
+
+fn security_group_from(message: network::SecurityGroup) -> SecurityGroup {
+    let egress = |rule: network::EgressRule| EgressRule { cidr: rule.cidr, port_from: rule.port_from, port_to: rule.port_to };
+    let rule = |rule: network::SecurityGroupRule| SecurityGroupRule {
+        direction: rule.direction,
+        protocol: rule.protocol,
+        port_range: rule.port_range,
+        port_from: rule.port_from,
+        port_to: rule.port_to,
+        cidr: rule.cidr,
+        priority: rule.priority,
+        policy: rule.policy,
+        description: rule.description,
+    };
+    SecurityGroup {
+        id: message.id,
+        egress: message.egress.into_iter().map(egress).collect(),
+        rules: message.rules.into_iter().map(rule).collect(),
+    }
+}
+
+fn security_group_to(group: SecurityGroup) -> network::SecurityGroup {
+    let egress = |rule: EgressRule| network::EgressRule { cidr: rule.cidr, port_from: rule.port_from, port_to: rule.port_to };
+    let rule = |rule: SecurityGroupRule| network::SecurityGroupRule {
+        direction: rule.direction,
+        protocol: rule.protocol,
+        port_range: rule.port_range,
+        port_from: rule.port_from,
+        port_to: rule.port_to,
+        cidr: rule.cidr,
+        priority: rule.priority,
+        policy: rule.policy,
+        description: rule.description,
+    };
+    network::SecurityGroup {
+        id: group.id,
+        egress: group.egress.into_iter().map(egress).collect(),
+        rules: group.rules.into_iter().map(rule).collect(),
     }
 }
 
@@ -344,6 +396,7 @@ mod tests {
                 Shape::Text | Shape::Json => json!(format!("text {next}")),
                 Shape::Count | Shape::Integer => json!(*next),
                 Shape::Word { words, .. } => json!(words.last()),
+                Shape::Flag => json!(true),
                 Shape::Texts => json!([format!("text {next}"), "x"]),
                 Shape::Message(below) | Shape::Value(below) => full(below, next),
                 Shape::Messages(below) => json!([full(below, next), full(below, next)]),

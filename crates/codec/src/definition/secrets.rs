@@ -44,13 +44,24 @@ impl Guarded for StreamDefinition {
 
 impl Guarded for ConnectionDefinition {
     fn secrets(&mut self) -> Vec<Option<&mut Secret>> {
-        vec![Some(&mut self.secret_key), Some(&mut self.security_token)]
+        let key = self.tls.as_mut().map(|tls| &mut tls.client_key);
+        vec![Some(&mut self.secret_key), Some(&mut self.security_token), key]
     }
 }
 
 impl Guarded for NetworkDefinition {
     fn secrets(&mut self) -> Vec<Option<&mut Secret>> {
-        Vec::new()
+        vec![Some(&mut self.egress_proxy_password)]
+    }
+
+    /// A password stays with its proxy: whoever may change a network must not learn the password by naming a proxy of his own.
+    fn restore(&mut self, stored: &Self) {
+        if self.egress_proxy_password.expose() == REDACTED
+            && !stored.egress_proxy_password.is_empty()
+            && (&self.egress_proxy, &self.egress_proxy_username) == (&stored.egress_proxy, &stored.egress_proxy_username)
+        {
+            self.egress_proxy_password = stored.egress_proxy_password.clone();
+        }
     }
 }
 
@@ -75,5 +86,22 @@ mod tests {
         changed.restore(&connection("hidden", ""));
         assert_eq!(changed.secret_key.expose(), "new");
         assert_eq!(changed.security_token.expose(), "******", "nothing is stored that stars could stand for");
+    }
+
+    /// *Scenario*: a network with a proxy's password comes back with stars, for the same proxy and for another. *Guarantees*: the password goes to the
+    /// proxy that it was stored for, and to no other.
+    #[test]
+    fn a_password_stays_with_its_proxy() {
+        let network = |proxy: &str, password: &str| NetworkDefinition {
+            egress_proxy: proxy.to_owned(),
+            egress_proxy_password: Secret::new(password),
+            ..Default::default()
+        };
+        let stored = network("socks5://proxy:1080", "hidden");
+        for (proxy, password) in [("socks5://proxy:1080", "hidden"), ("socks5://elsewhere:1080", "******")] {
+            let mut given = network(proxy, "******");
+            given.restore(&stored);
+            assert_eq!(given.egress_proxy_password.expose(), password, "{proxy}");
+        }
     }
 }

@@ -18,13 +18,14 @@ use parking_lot::Mutex;
 use rocketbridge_connector::Code;
 use rocketbridge_model::resolved::RocketMqConnection;
 use rocketbridge_model::secret::Unresolvable;
+use rocketbridge_network::{Dialer, Egress, Fault};
 use rocketbridge_runtime::{TaskKind, Tasks};
 use tokio::time::{Instant, timeout};
 
 use crate::acl::Signer;
 use crate::error::Failure;
 use crate::remoting::code::{request, response};
-use crate::remoting::{Answer, Connection, Lost, Request, Response};
+use crate::remoting::{Answer, Connection, Request, Response};
 use crate::route::Route;
 
 /// How long an ordinary answer may take.
@@ -46,6 +47,7 @@ pub(crate) struct Client {
     settings: RocketMqConnection,
     id: String,
     tasks: Tasks,
+    dialer: Dialer,
     dials: Mutex<HashMap<String, Dial>>,
     routes: Mutex<HashMap<String, KnownRoute>>,
     name_server: AtomicUsize,
@@ -74,7 +76,7 @@ struct Link {
 
 #[derive(Clone)]
 enum DialFailure {
-    Lost(Lost),
+    Dial(Fault),
     Secret(Unresolvable),
 }
 
@@ -93,11 +95,12 @@ struct KnownRoute {
 type Question = Shared<BoxFuture<'static, Result<Arc<Route>, Failure>>>;
 
 impl Client {
-    pub(crate) fn new(settings: RocketMqConnection, tasks: Tasks) -> Arc<Self> {
+    pub(crate) fn new(settings: RocketMqConnection, tasks: Tasks, egress: Arc<Egress>) -> Arc<Self> {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_nanos());
         let id = format!("rocketbridge@{}@{now:x}", std::process::id());
         Arc::new_cyclic(|me| Self {
             me: me.clone(),
+            dialer: Dialer::new(&settings, egress),
             settings,
             id,
             tasks,
@@ -146,7 +149,7 @@ impl Client {
     pub(crate) async fn submit(&self, address: &str, request: Request, limit: Duration) -> Result<Exchange, Failure> {
         let deadline = Instant::now() + limit;
         let link = self.link(address).await.map_err(|failure| match failure {
-            DialFailure::Lost(lost) => Failure::lost(address, self.told_by_name_server(address, lost)),
+            DialFailure::Dial(fault) => Failure::undialled(address, fault.code(), self.told_by_name_server(address, fault.to_string())),
             DialFailure::Secret(unresolvable) => Failure::Secret(unresolvable),
         })?;
         let request = match &link.signer {
@@ -319,11 +322,11 @@ impl Client {
 
     /// Says where an address that cannot be reached comes from, unless a user wrote it: brokers behind a NAT or in containers register
     /// addresses that only they can reach.
-    fn told_by_name_server(&self, address: &str, Lost(reason): Lost) -> Lost {
+    fn told_by_name_server(&self, address: &str, reason: String) -> String {
         if self.settings.endpoints.iter().any(|server| server.trim() == address) {
-            return Lost(reason);
+            return reason;
         }
-        Lost(format!("{reason}; this is the broker's address as name server {} gives it", self.name_servers()))
+        format!("{reason}; this is the broker's address as name server {} gives it", self.name_servers())
     }
 
     async fn link(&self, address: &str) -> Result<Arc<Link>, DialFailure> {
@@ -342,10 +345,11 @@ impl Client {
     }
 
     fn dial(&self, address: String) -> impl Future<Output = Result<Arc<Link>, DialFailure>> + Send + 'static {
-        let (tasks, credentials) = (self.tasks.clone(), self.settings.credentials.clone());
+        let (tasks, credentials, dialer) = (self.tasks.clone(), self.settings.credentials.clone(), self.dialer.clone());
         async move {
             let signer = credentials.as_ref().map(Signer::resolve).transpose().map_err(DialFailure::Secret)?;
-            let connection = Connection::dial(&address, &tasks).await.map_err(DialFailure::Lost)?;
+            let stream = dialer.dial(&address).await.map_err(|error| DialFailure::Dial(error.fault))?;
+            let connection = Connection::over(stream, &address, &tasks);
             Ok(Arc::new(Link { connection, signer, retired: AtomicBool::new(false) }))
         }
     }

@@ -16,6 +16,13 @@ pub(crate) enum Failure {
         /// Why.
         reason: String,
     },
+    /// The peer was not dialled, because a rule forbids it or a setting is wrong.
+    Undialled {
+        /// The peer.
+        address: String,
+        /// Why.
+        reason: String,
+    },
     /// The peer answered no.
     Refused {
         /// The peer.
@@ -44,6 +51,15 @@ impl Failure {
         Self::Lost { address: address.to_owned(), reason: lost.0 }
     }
 
+    /// A dial that led to no connection.
+    pub(crate) fn undialled(address: &str, code: rocketbridge_network::Code, reason: String) -> Self {
+        let address = address.to_owned();
+        match code {
+            rocketbridge_network::Code::Unavailable => Self::Lost { address, reason },
+            rocketbridge_network::Code::Forbidden | rocketbridge_network::Code::Misconfigured => Self::Undialled { address, reason },
+        }
+    }
+
     pub(crate) fn nonsense(address: &str, reason: impl Into<String>) -> Self {
         Self::Nonsense { address: address.to_owned(), reason: reason.into() }
     }
@@ -61,7 +77,7 @@ impl Failure {
     pub(crate) fn code(&self) -> Code {
         match self {
             Self::Lost { .. } => Code::Unavailable,
-            Self::Secret(_) => Code::Denied,
+            Self::Secret(_) | Self::Undialled { .. } => Code::Denied,
             Self::Nonsense { .. } => Code::Internal,
             Self::Refused { code, remark, .. } => refusal(*code, remark),
         }
@@ -75,7 +91,7 @@ impl Failure {
                 self.code() == Code::Rejected
                     || matches!(*code, response::SYSTEM_ERROR | response::REQUEST_CODE_NOT_SUPPORTED) && self.code() != Code::Denied
             }
-            Self::Lost { .. } | Self::Secret(_) | Self::Nonsense { .. } => false,
+            Self::Lost { .. } | Self::Undialled { .. } | Self::Secret(_) | Self::Nonsense { .. } => false,
         }
     }
 
@@ -83,7 +99,9 @@ impl Failure {
     pub(crate) fn during(self, attempt: impl Into<String>) -> Error {
         let code = self.code();
         let reason = match self {
-            Self::Lost { address, reason } | Self::Nonsense { address, reason } => format!("{address}: {reason}"),
+            Self::Lost { address, reason } | Self::Undialled { address, reason } | Self::Nonsense { address, reason } => {
+                format!("{address}: {reason}")
+            }
             Self::Secret(unresolvable) => unresolvable.to_string(),
             Self::Refused { address, code, remark } => format!("{address} answered {code}: {}", shorten(&remark)),
         };

@@ -7,8 +7,8 @@
 //!
 //! Guarantees: a message arrives with the same body and properties, plus its origin, less what only the source's broker could say of
 //! it; offsets are always explicit and never moved quietly; a send is confirmed by the broker; a broker that is back is used again at
-//! the next request. It keeps no ledger and repeats nothing by itself. It does not read POP, LMQ or batch-indexed topics, and does not
-//! speak TLS yet.
+//! the next request. It keeps no ledger and repeats nothing by itself. It does not read POP, LMQ or batch-indexed topics, and dials
+//! only through `rocketbridge-network`.
 
 mod acl;
 mod admin;

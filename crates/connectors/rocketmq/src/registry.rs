@@ -6,6 +6,7 @@ use std::sync::{Arc, Weak};
 use parking_lot::Mutex;
 use rocketbridge_connector::{Registry, Source, Target};
 use rocketbridge_model::resolved::{DeadLetterTarget, RocketMqConnection, RocketMqSource, RocketMqTarget};
+use rocketbridge_network::Egress;
 use rocketbridge_runtime::{Shutdown, Tasks};
 
 use crate::admin::Admin;
@@ -20,14 +21,20 @@ use crate::target::TopicTarget;
 /// no word here: sources and targets work until their owners drop them.
 pub struct Connectors {
     tasks: Tasks,
+    egress: Arc<Egress>,
     clients: Mutex<HashMap<RocketMqConnection, Weak<Client>>>,
     presences: Mutex<HashMap<RocketMqConnection, Weak<Presence>>>,
 }
 
 impl Connectors {
-    /// Connectors without clients.
+    /// Connectors without clients, for a process on loopback.
     pub fn new() -> Self {
-        Self { tasks: Tasks::new(Shutdown::new()), clients: Mutex::default(), presences: Mutex::default() }
+        Self::within(Arc::new(Egress::default()))
+    }
+
+    /// Connectors without clients that dial what the process may dial.
+    pub fn within(egress: Arc<Egress>) -> Self {
+        Self { tasks: Tasks::new(Shutdown::new()), egress, clients: Mutex::default(), presences: Mutex::default() }
     }
 
     /// Topics, offsets and messages of an instance.
@@ -41,7 +48,7 @@ impl Connectors {
             return client;
         }
         clients.retain(|_, client| client.strong_count() > 0);
-        let client = Client::new(connection.clone(), self.tasks.clone());
+        let client = Client::new(connection.clone(), self.tasks.clone(), Arc::clone(&self.egress));
         clients.insert(connection.clone(), Arc::downgrade(&client));
         client
     }

@@ -1,9 +1,9 @@
 //! Connections.
 
 use super::findings::Findings;
-use super::instance::{self, InstanceType};
+use super::instance::InstanceType;
 use super::suggest::nearest;
-use super::{References, name, protocol};
+use super::{References, name, protocol, secret, tls};
 use crate::connection::ConnectionDefinition;
 use crate::resolved::Protocol;
 
@@ -22,6 +22,9 @@ pub(super) fn check(definition: &ConnectionDefinition, references: &dyn Referenc
     check_endpoints(definition, protocol, findings);
     check_credentials(definition, findings);
     check_network(definition, references, findings);
+    if let Some(definition) = &definition.tls {
+        tls::check(definition, findings);
+    }
 }
 
 fn check_endpoints(definition: &ConnectionDefinition, protocol: Protocol, findings: &mut Findings) {
@@ -38,9 +41,9 @@ fn check_endpoints(definition: &ConnectionDefinition, protocol: Protocol, findin
 }
 
 fn check_credentials(definition: &ConnectionDefinition, findings: &mut Findings) {
-    instance::check_secret("secret_key", &definition.secret_key, findings);
-    instance::check_secret("security_token", &definition.security_token, findings);
-    instance::check_pair(("access_key", &definition.access_key), ("secret_key", &definition.secret_key), findings);
+    secret::check("secret_key", &definition.secret_key, findings);
+    secret::check("security_token", &definition.security_token, findings);
+    secret::check_pair(("access_key", &definition.access_key), ("secret_key", &definition.secret_key), findings);
     if definition.access_key.is_empty() && !definition.security_token.is_empty() {
         let fix = "write access_key and secret_key, or remove the token";
         findings.add("security_token", &definition.security_token.redacted(), "a token needs an access key", fix);
@@ -60,5 +63,4 @@ fn check_network(definition: &ConnectionDefinition, references: &dyn References,
         };
         findings.add("network", &definition.network, "there is no network of this name", fix);
     }
-    instance::refuse_enforced("network", &definition.network, network, findings);
 }

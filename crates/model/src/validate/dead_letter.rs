@@ -1,7 +1,8 @@
 //! Where events go that cannot be delivered.
 
 use super::findings::Findings;
-use super::instance::{self, Placement};
+use super::instance;
+use super::placement::{self, Placement};
 use super::suggest::nearest;
 use super::{References, name};
 use crate::resolved::{DeadLetterTarget, RocketMqConnection};
@@ -22,11 +23,11 @@ pub(super) fn read(
     if *queue == DeadLetterQueue::default() {
         return None;
     }
-    check_placement(queue, references, findings);
+    let placement = placement_of(queue);
     let field = format!("{PATH}.arn");
     let (connection, topic) = match Arn::parse(&queue.arn) {
         Ok(Arn::Instance { region, instance, topic }) => {
-            let Some(connection) = instance_of(region, instance, references, connections) else {
+            let Some(connection) = instance_of(region, instance, &placement, references, connections, findings) else {
                 let rule = format!("there is no connection for the instance {instance}, and the stream itself does not use that instance");
                 findings.add(field, &queue.arn, rule, "create a connection with this instance_id, or write connection/topic");
                 return None;
@@ -43,8 +44,7 @@ pub(super) fn read(
                 findings.add(field, &queue.arn, format!("there is no connection named {connection}"), fix);
                 return None;
             };
-            instance::refuse_enforced(&field, &queue.arn, references.network(&definition.network), findings);
-            (instance::of_connection(definition), topic)
+            (instance::of_connection(&field, definition, &placement, references, findings), topic)
         }
         Err(Refusal { rule, fix }) => {
             findings.add(field, &queue.arn, rule, fix);
@@ -66,16 +66,27 @@ pub(super) fn read(
 fn instance_of(
     region: &str,
     instance: &str,
+    placement: &Placement<'_>,
     references: &dyn References,
     connections: &[&RocketMqConnection],
+    findings: &mut Findings,
 ) -> Option<RocketMqConnection> {
     let own = connections.iter().find(|connection| {
         let near = region.is_empty() || connection.region.is_empty() || connection.region.as_str() == region;
         near && connection.instance.as_str() == instance
     });
     match own {
-        Some(connection) => Some((*connection).clone()),
-        None => instance::registered(instance, region, references).map(instance::of_connection),
+        Some(connection) => {
+            // What is said of networks for dead letters alone counts before what is said for the stream.
+            let network = placement::choose(None, std::slice::from_ref(placement), references, findings);
+            let own = (*connection).clone();
+            Some(RocketMqConnection { network: network.or_else(|| own.network.clone()), ..own })
+        }
+        None => {
+            let definition = instance::registered(instance, region, references)?;
+            let field = format!("{PATH}.arn");
+            Some(instance::of_connection(&field, definition, placement, references, findings))
+        }
     }
 }
 
@@ -116,7 +127,7 @@ impl<'a> Arn<'a> {
     }
 }
 
-fn check_placement(queue: &DeadLetterQueue, references: &dyn References, findings: &mut Findings) {
+fn placement_of(queue: &DeadLetterQueue) -> Placement<'_> {
     let field = |name: &str| format!("{PATH}.{name}");
     Placement {
         network: (field("network"), &queue.network),
@@ -124,5 +135,4 @@ fn check_placement(queue: &DeadLetterQueue, references: &dyn References, finding
         vswitches: (field("vswitch_ids"), &queue.vswitch_ids),
         security_group: (field("security_group_id"), &queue.security_group_id),
     }
-    .check(references, findings);
 }

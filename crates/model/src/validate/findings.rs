@@ -22,6 +22,14 @@ impl Findings {
         self.0.push(Violation::described(field, shorten(&fault.found), fault.rule, fault.fix.unwrap_or_else(|| fix.into())));
     }
 
+    /// Whether a list is short enough to be looked at entry by entry. Otherwise a violation is noted.
+    pub(super) fn are_few(&mut self, field: &str, count: usize, most: usize) -> bool {
+        if count > most {
+            self.add(field, &format!("{count} entries"), format!("at most {most} are allowed"), format!("remove {}", count - most));
+        }
+        count <= most
+    }
+
     /// How many were noted.
     pub(super) fn count(&self) -> usize {
         self.0.len()

@@ -1,14 +1,14 @@
 //! How an instance is reached: the values of a definition, which take precedence over those of its connection.
 
-use super::choice::{self, NETWORKS};
+use super::choice;
 use super::findings::Findings;
+use super::placement::{self, Placement};
 use super::suggest::nearest;
-use super::{References, endpoint, name, protocol};
+use super::{References, endpoint, name, protocol, secret, tls};
 use crate::connection::{ConnectionDefinition, EMBEDDED};
 use crate::name::{InstanceId, Region};
-use crate::network::NetworkDefinition;
 use crate::resolved::{Credentials, Protocol, RocketMqConnection};
-use crate::secret::{REDACTED, Secret};
+use crate::secret::Secret;
 
 /// Kinds of instance, as calls write them.
 const TYPES: &[&str] = &["SelfBuilt", "Cloud_4", "Cloud_5"];
@@ -75,7 +75,12 @@ impl Said<'_> {
     }
 
     /// Merges these values with those of the connection. `None` if a violation was noted.
-    pub(super) fn reach(&self, references: &dyn References, findings: &mut Findings) -> Option<RocketMqConnection> {
+    pub(super) fn reach(
+        &self,
+        placements: &[Placement<'_>],
+        references: &dyn References,
+        findings: &mut Findings,
+    ) -> Option<RocketMqConnection> {
         let before = findings.count();
         let named = self.find(references, findings);
         if !self.instance.is_empty() {
@@ -98,9 +103,8 @@ impl Said<'_> {
         let protocol = protocol::read(&self.field("instance_protocol"), said, kind, findings);
         let endpoints = self.endpoints(named, protocol, findings);
         let credentials = self.credentials(named, findings);
-        if let Some(connection) = named {
-            refuse_enforced(&self.field("connection"), &connection.name, references.network(&connection.network), findings);
-        }
+        let field = self.field("connection");
+        let network = placement::choose(named.map(|connection| (field.as_str(), connection)), placements, references, findings);
         (findings.count() == before).then(|| RocketMqConnection {
             region: Region::new(first(self.region, named.map(|connection| connection.region.as_str()))),
             instance: InstanceId::new(instance),
@@ -108,6 +112,8 @@ impl Said<'_> {
             endpoints,
             namespace: namespace.to_owned(),
             credentials,
+            network,
+            tls: named.and_then(|connection| tls::read(connection.tls.as_ref())),
         })
     }
 
@@ -160,8 +166,8 @@ impl Said<'_> {
     fn credentials(&self, named: Option<&ConnectionDefinition>, findings: &mut Findings) -> Option<Credentials> {
         let username = self.field("instance_username");
         let password = self.field("instance_password");
-        check_secret(&password, self.password, findings);
-        check_pair((&username, self.username), (&password, self.password), findings);
+        secret::check(&password, self.password, findings);
+        secret::check_pair((&username, self.username), (&password, self.password), findings);
         if !self.username.is_empty() {
             return Some(Credentials {
                 access_key: self.username.to_owned(),
@@ -173,8 +179,14 @@ impl Said<'_> {
     }
 }
 
-/// How to reach the instance of a connection, by the connection alone.
-pub(super) fn of_connection(definition: &ConnectionDefinition) -> RocketMqConnection {
+/// How to reach the instance of a connection, by the connection and the placement alone. `field` is where the connection is named.
+pub(super) fn of_connection(
+    field: &str,
+    definition: &ConnectionDefinition,
+    placement: &Placement<'_>,
+    references: &dyn References,
+    findings: &mut Findings,
+) -> RocketMqConnection {
     let kind = InstanceType::of(&definition.instance_type);
     let namespace =
         if definition.namespace.is_empty() && kind == Some(InstanceType::Cloud4) { &definition.instance_id } else { &definition.namespace };
@@ -185,6 +197,8 @@ pub(super) fn of_connection(definition: &ConnectionDefinition) -> RocketMqConnec
         endpoints: definition.endpoints.iter().filter_map(|text| endpoint::endpoint(text).ok()).collect(),
         namespace: namespace.clone(),
         credentials: (!definition.access_key.is_empty()).then(|| credentials_of(definition)),
+        network: placement::choose(Some((field, definition)), std::slice::from_ref(placement), references, findings),
+        tls: tls::read(definition.tls.as_ref()),
     }
 }
 
@@ -206,80 +220,6 @@ pub(super) fn registered<'a>(instance: &str, region: &str, references: &'a dyn R
     });
     let found = matching.next()?;
     matching.next().is_none().then_some(found)
-}
-
-/// An access key and a secret key need each other.
-pub(super) fn check_pair((key_field, key): (&str, &str), (secret_field, secret): (&str, &Secret), findings: &mut Findings) {
-    if key.is_empty() && !secret.is_empty() {
-        findings.add(key_field, "", "a secret key needs its access key", "write the access key, or remove the secret key");
-    }
-    if !key.is_empty() && secret.is_empty() {
-        findings.add(secret_field, "", "an access key needs its secret key", "write env:NAME or file:/path of the secret key");
-    }
-}
-
-/// A secret may be any text but the stars that stand for one; a reference must name a variable or a file.
-pub(super) fn check_secret(field: &str, secret: &Secret, findings: &mut Findings) {
-    let text = secret.expose();
-    if text == REDACTED {
-        let fix = "write the secret, or env:NAME or file:/path";
-        findings.add(field, REDACTED, "stars keep the stored secret, but no secret is stored", fix);
-    } else if text == "env:" {
-        findings.add(field, text, "env: must be followed by the name of an environment variable", "write env:NAME");
-    } else if text.starts_with("file:") && !text.starts_with("file:/") {
-        findings.add(field, text, "file: must be followed by an absolute path", "write file:/path");
-    }
-}
-
-/// What one side of a stream says about networks, by the names of its fields.
-pub(super) struct Placement<'a> {
-    /// `PublicNetwork` or `PrivateNetwork`.
-    pub(super) network: (String, &'a str),
-    /// VPC.
-    pub(super) vpc: (String, &'a str),
-    /// vSwitches, comma-separated.
-    pub(super) vswitches: (String, &'a str),
-    /// Security group.
-    pub(super) security_group: (String, &'a str),
-}
-
-impl Placement<'_> {
-    /// Networks are stored as information. A registered network that would have to be enforced is refused, because this version cannot enforce it.
-    pub(super) fn check(&self, references: &dyn References, findings: &mut Findings) {
-        choice::one_of(&self.network.0, self.network.1, NETWORKS, findings);
-        if self.network.1 == "PublicNetwork" {
-            return;
-        }
-        if !self.vpc.1.is_empty() {
-            let network = references.networks().find(|network| network.vpc_id == self.vpc.1);
-            refuse_enforced(&self.vpc.0, self.vpc.1, network, findings);
-            return;
-        }
-        for id in self.vswitches.1.split(',').map(str::trim).filter(|id| !id.is_empty()) {
-            let network = references.networks().find(|network| network.vswitches.iter().any(|vswitch| vswitch.id == id));
-            refuse_enforced(&self.vswitches.0, id, network, findings);
-        }
-        if !self.security_group.1.is_empty() {
-            let id = self.security_group.1;
-            let network = references.networks().find(|network| network.security_groups.iter().any(|group| group.id == id));
-            refuse_enforced(&self.security_group.0, id, network, findings);
-        }
-    }
-}
-
-/// Notes a violation if connections through this network would have to be enforced.
-pub(super) fn refuse_enforced(field: &str, found: &str, network: Option<&NetworkDefinition>, findings: &mut Findings) {
-    let Some(network) = network else { return };
-    let parts = [
-        ("an egress proxy", !network.egress_proxy.is_empty()),
-        ("vSwitches", !network.vswitches.is_empty()),
-        ("security groups", !network.security_groups.is_empty()),
-    ];
-    let parts: Vec<&str> = parts.into_iter().filter_map(|(part, there)| there.then_some(part)).collect();
-    if !parts.is_empty() {
-        let rule = format!("network {} has {}, which this version does not support yet", network.name, parts.join(" and "));
-        findings.add(field, found, rule, "use an instance that is reached directly, or a network without these");
-    }
 }
 
 /// Whether two topics are one: the same name, namespace included, on the same instance.

@@ -2,7 +2,8 @@
 
 use super::choice::{self, CONSTANT};
 use super::findings::Findings;
-use super::instance::{Placement, Said};
+use super::instance::Said;
+use super::placement::Placement;
 use super::suggest::nearest;
 use super::{Checks, References, name};
 use crate::resolved::RocketMqTarget;
@@ -55,10 +56,9 @@ pub(super) fn read(
         username,
         password: &password,
     };
-    let connection = said.reach(references, findings);
+    let connection = said.reach(&[Placement { network, vpc, vswitches, security_group }], references, findings);
     let writable = constant_topic && name::target_topic(&value_field("topic"), topic, findings);
     choice::one_of(&value_field("delivery_order_type"), order, &["Concurrently", "Orderly"], findings);
-    Placement { network, vpc, vswitches, security_group }.check(references, findings);
     let mut made = Made { checks, findings };
     let [body, properties, keys, tags, sharding_key] = made_parameters(parameters).map(|(name, parameter)| made.read(name, parameter));
     connection.filter(|_| writable).map(|connection| RocketMqTarget {

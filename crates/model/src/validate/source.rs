@@ -2,7 +2,8 @@
 
 use super::choice;
 use super::findings::Findings;
-use super::instance::{Placement, Said};
+use super::instance::Said;
+use super::placement::Placement;
 use super::{References, name};
 use crate::resolved::{Protocol, RocketMqConnection, RocketMqSource, StartPosition};
 use crate::stream::{SourceRocketMqParameters, StreamDefinition};
@@ -35,14 +36,13 @@ pub(super) fn read(
         username: &parameters.instance_username,
         password: &parameters.instance_password,
     };
-    let connection = said.reach(references, findings);
+    let connection = said.reach(&placements(parameters), references, findings);
     let readable = name::topic(&field("topic"), &parameters.topic, findings);
     let tags = name::tags(&field("tag"), &parameters.tag, findings);
     let start = start(parameters, findings);
     let group = group(parameters, &definition.name, uid, findings);
     let sql = sql(parameters, connection.as_ref(), findings);
     check_words(parameters, findings);
-    check_placement(parameters, references, findings);
     // A connection and a topic suffice to look for loops, whatever else is wrong.
     connection.filter(|_| readable).map(|connection| RocketMqSource {
         connection,
@@ -148,7 +148,8 @@ fn sql(parameters: &SourceRocketMqParameters, connection: Option<&RocketMqConnec
     }
 }
 
-fn check_placement(parameters: &SourceRocketMqParameters, references: &dyn References, findings: &mut Findings) {
+/// Where the instance is, and where a cross-border task is.
+fn placements(parameters: &SourceRocketMqParameters) -> [Placement<'_>; 2] {
     let instance = Placement {
         network: (field("instance_network"), &parameters.instance_network),
         vpc: (field("instance_vpc_id"), &parameters.instance_vpc_id),
@@ -161,6 +162,5 @@ fn check_placement(parameters: &SourceRocketMqParameters, references: &dyn Refer
         vswitches: (field("vswitch_ids"), &parameters.vswitch_ids),
         security_group: (field("security_group_id"), &parameters.security_group_id),
     };
-    instance.check(references, findings);
-    task.check(references, findings);
+    [instance, task]
 }

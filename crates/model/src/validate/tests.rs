@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+mod networks;
+
 use super::*;
 use crate::name::{InstanceId, Revision};
 use crate::network::{SecurityGroup, Vswitch};
@@ -492,46 +494,6 @@ fn dead_letters_do_not_flow_back_into_the_source() {
     assert!(said(&definition, &Known::default()).contains("dead letters would flow back into the source"));
 }
 
-/// *Scenario*: a VPC is named, and is or is not one whose egress must be enforced. *Guarantees*: information is kept, and what
-/// would have to be enforced is refused.
-#[test]
-fn a_network_that_must_be_enforced_is_refused() {
-    let network = NetworkDefinition {
-        name: "vpc".into(),
-        vpc_id: "vpc-1".into(),
-        vswitches: vec![Vswitch { id: "vsw-1".into(), address: "10.0.0.1".into() }],
-        security_groups: vec![SecurityGroup { id: "sg-1".into(), egress: Vec::new() }],
-        ..Default::default()
-    };
-    let plain = NetworkDefinition { name: "plain".into(), vpc_id: "vpc-2".into(), ..Default::default() };
-    let connection = ConnectionDefinition { network: "vpc".into(), ..cloud("c", "", "") };
-    let references = Known { connections: vec![connection.clone()], networks: vec![network, plain] };
-    let with = |vpc: &str, network: &str| {
-        let mut definition = sound();
-        source(&mut definition).instance_vpc_id = vpc.into();
-        source(&mut definition).instance_network = network.into();
-        said(&definition, &references)
-    };
-    assert_eq!(with("vpc-0", "PrivateNetwork"), "");
-    assert_eq!(with("vpc-1", "PublicNetwork"), "");
-    assert_eq!(with("vpc-2", "PrivateNetwork"), "");
-    let refused = "found \"vpc-1\"; network vpc has vSwitches and security groups, which this version does not support yet; \
-                   use an instance that is reached directly, or a network without these\n";
-    assert_eq!(with("vpc-1", ""), format!("source.source_rocketmq_parameters.instance_vpc_id: {refused}"));
-
-    let mut definition = sound();
-    sink(&mut definition).security_group_id = constant("sg-1");
-    source(&mut definition).vswitch_ids = "vsw-0, vsw-1".into();
-    let text = said(&definition, &references);
-    assert!(text.contains("source_rocketmq_parameters.vswitch_ids: found \"vsw-1\"; network vpc has"), "{text}");
-    assert!(text.contains("sink_rocketmq_parameters.security_group_id.value: found \"sg-1\"; network vpc has"), "{text}");
-
-    assert!(lines(super::connection(&connection, &references)).starts_with("network: found \"vpc\"; network vpc has"));
-    let mut definition = sound();
-    *source(&mut definition) = SourceRocketMqParameters { topic: "t".into(), connection: "c".into(), ..Default::default() };
-    assert!(said(&definition, &references).starts_with("source.source_rocketmq_parameters.connection: found \"c\"; network vpc has"));
-}
-
 #[test]
 fn connections_and_networks_have_rules_of_their_own() {
     let connection = ConnectionDefinition {
@@ -562,6 +524,7 @@ fn connections_and_networks_have_rules_of_their_own() {
         security_groups: vec![SecurityGroup {
             id: String::new(),
             egress: vec![crate::network::EgressRule { cidr: "10.0.0.1".into(), port_from: 9, port_to: 8 }],
+            rules: Vec::new(),
         }],
         ..Default::default()
     };

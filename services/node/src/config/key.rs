@@ -38,6 +38,8 @@ pub(crate) const KEYS: &[Key] = &[
     text("advertise", Some("--advertise"), Scope::Process),
     text("region", Some("--region"), Scope::Any),
     list("networks", None, Scope::Any),
+    list("egress.allow", None, Scope::Any),
+    list("egress.deny", None, Scope::Any),
     text("member_id", Some("--member-id"), Scope::Process),
     text("data_dir", Some("--data-dir"), Scope::Standalone),
     text("embedded_rocketmq", Some("--embedded-rocketmq"), Scope::Standalone),

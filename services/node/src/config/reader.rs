@@ -4,8 +4,9 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use rocketbridge_model::Secret;
 use rocketbridge_model::secret::REDACTED;
+use rocketbridge_model::{Cidr, Secret};
+use rocketbridge_network::Rules;
 
 use super::address::Address;
 use super::key::{self, Key};
@@ -203,6 +204,22 @@ impl Reader {
             self.refuse(name, &error.reason, "name a variable that is set, or a file that can be read");
         }
         secret
+    }
+
+    /// What may be dialled. A process that listens on loopback may dial its machine unless told otherwise: its callers are there already.
+    pub(super) fn egress(&mut self, listen: SocketAddr) -> Rules {
+        let usual = Rules::usual(listen.ip().is_loopback());
+        let is_said = self.layers.values.contains_key("egress.allow");
+        let allow = self.ranges("egress.allow");
+        Rules { allow: if is_said { allow } else { usual.allow }, deny: self.ranges("egress.deny"), own: Vec::new() }
+    }
+
+    fn ranges(&mut self, name: &'static str) -> Vec<Cidr> {
+        let read: Result<Vec<Cidr>, _> = self.texts(name).iter().filter(|text| !text.is_empty()).map(|text| text.trim().parse()).collect();
+        read.unwrap_or_else(|malformed| {
+            self.refuse(name, "ranges of addresses in CIDR form are needed", &malformed.fix);
+            Vec::new()
+        })
     }
 
     pub(super) fn urls(&mut self, name: &'static str) -> Vec<String> {

@@ -53,6 +53,25 @@ fn yaml_is_read() {
     assert_eq!(process.networks, ["vpc-1", "vpc-2"]);
 }
 
+/// *Scenario:* nothing is said of egress, on loopback and beyond it; ranges are said, none, and wrong ones. *Guarantees:* private ranges are allowed from the
+/// start, loopback only to a process on loopback; what is said replaces that; what is no range is refused with its fix.
+#[test]
+fn ranges_that_may_be_dialled_are_read() {
+    let given = [("listen", "127.0.0.1:0"), ("etcd.endpoints", "http://a:1")];
+    let egress = |file: &str| process(&given, &[], "c.yaml", file).map(|process| process.egress);
+    assert_eq!(egress(""), Ok(Rules::usual(true)));
+    let said = egress("egress: {allow: [10.0.0.0/8, '::1/128'], deny: [10.9.0.0/16]}").expect("valid");
+    let texts = |ranges: &[rocketbridge_model::Cidr]| ranges.iter().map(ToString::to_string).collect::<Vec<_>>();
+    assert_eq!(
+        (texts(&said.allow), texts(&said.deny)),
+        (vec!["10.0.0.0/8".to_owned(), "::1/128".to_owned()], vec!["10.9.0.0/16".to_owned()])
+    );
+    assert_eq!(egress("egress: {allow: []}").expect("valid").allow, []);
+    let refused = egress("egress.allow: [10.0.0.1]").expect_err("no range");
+    assert!(refused.contains("egress.allow") && refused.contains("write 10.0.0.1/32 for this one address"), "{refused}");
+    assert_eq!(Rules::usual(false).allow.len() + 2, Rules::usual(true).allow.len());
+}
+
 /// *Scenario:* every limit of patterns is given, in all three layers, and some are none. *Guarantees:* each reaches its place; what is not
 /// positive, or beyond what a process can bear, is refused with its bounds.
 #[test]

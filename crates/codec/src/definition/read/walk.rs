@@ -82,6 +82,11 @@ impl Walk {
                 _ => self.refuse(path, describe(&node), "JSON is needed, as text or as an object", "write {} to match every event"),
             },
             Shape::Word { words, prefix } => self.word(words, prefix, &node, path),
+            Shape::Flag => match &node.content {
+                Content::Bool(flag) => Some(Value::Bool(*flag)),
+                Content::Text(text) => self.refuse(path, text.as_str(), "true or false is needed", "write true or false, without quotes"),
+                _ => self.refuse(path, describe(&node), "true or false is needed", "write true or false"),
+            },
             Shape::Texts => self.texts(node, path),
             Shape::Message(fields) | Shape::Value(fields) => {
                 let node = self.unfold(node, path)?;
@@ -276,5 +281,5 @@ fn whole(number: &str) -> Option<i64> {
 }
 
 fn is_secret(name: &str) -> bool {
-    matches!(name, "instance_password" | "secret_key" | "security_token")
+    matches!(name, "instance_password" | "secret_key" | "security_token" | "client_key" | "egress_proxy_password")
 }

@@ -1,4 +1,4 @@
-//! One TCP connection that carries many requests at once, told apart by number.
+//! One connection that carries many requests at once, told apart by number.
 //!
 //! Guarantees: every request ends, with its response, at its deadline, or when the connection is lost; a slow or late response is the
 //! trouble of its own request only. A connection on which nothing at all was heard while a request waited in vain is doubted: requests that
@@ -13,18 +13,15 @@ use std::time::Duration;
 
 use bytes::{Buf, Bytes, BytesMut};
 use parking_lot::Mutex;
+use rocketbridge_network::{ReadHalf, Stream, WriteHalf};
 use rocketbridge_runtime::{TaskKind, Tasks};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, BufReader};
-use tokio::net::TcpStream;
-use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::sync::{mpsc, oneshot};
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
 
 use super::frame::{self, Incoming, MAX_FRAME, Request, Response};
 
-/// How long a dial may take.
-const DIAL: Duration = Duration::from_secs(3);
 /// Requests that may wait to be written; when full, callers wait.
 const OUTGOING: usize = 256;
 /// Small requests are written together up to this many bytes.
@@ -70,14 +67,8 @@ struct Pending {
 }
 
 impl Connection {
-    /// Dials, and starts the two tasks that read and write.
-    pub(crate) async fn dial(address: &str, tasks: &Tasks) -> Result<Self, Lost> {
-        let stream = match timeout(DIAL, TcpStream::connect(address)).await {
-            Ok(Ok(stream)) => stream,
-            Ok(Err(error)) => return Err(Lost(reason(&error))),
-            Err(_) => return Err(Lost(format!("no connection within {} s", DIAL.as_secs()))),
-        };
-        stream.set_nodelay(true).map_err(|error| Lost(reason(&error)))?;
+    /// Takes a connection that was dialled, and starts the two tasks that read and write.
+    pub(crate) fn over(stream: Stream, address: &str, tasks: &Tasks) -> Self {
         let (read, write) = stream.into_split();
         let (outgoing, queue) = mpsc::channel(OUTGOING);
         let shared = Arc::new(Shared {
@@ -113,7 +104,7 @@ impl Connection {
                 Ok::<_, Infallible>(())
             }
         });
-        Ok(Self { outgoing, shared })
+        Self { outgoing, shared }
     }
 
     /// Whether new requests should go by it.
@@ -184,7 +175,7 @@ impl Shared {
     }
 }
 
-async fn read_frames(read: OwnedReadHalf, shared: &Shared, outgoing: &mpsc::WeakSender<Outgoing>) -> Lost {
+async fn read_frames(read: ReadHalf, shared: &Shared, outgoing: &mpsc::WeakSender<Outgoing>) -> Lost {
     let mut reader = BufReader::with_capacity(64 * 1024, read);
     loop {
         let frame = match read_frame(&mut reader).await {
@@ -211,7 +202,7 @@ async fn read_frames(read: OwnedReadHalf, shared: &Shared, outgoing: &mpsc::Weak
     }
 }
 
-async fn read_frame(reader: &mut BufReader<OwnedReadHalf>) -> io::Result<Bytes> {
+async fn read_frame(reader: &mut BufReader<ReadHalf>) -> io::Result<Bytes> {
     let length = reader.read_u32().await? as usize;
     if length > MAX_FRAME {
         return Err(io::Error::new(io::ErrorKind::InvalidData, "the peer does not speak RocketMQ remoting: a frame is too long"));
@@ -226,7 +217,7 @@ async fn read_frame(reader: &mut BufReader<OwnedReadHalf>) -> io::Result<Bytes> 
     Ok(frame.freeze())
 }
 
-async fn write_frames(mut write: OwnedWriteHalf, mut queue: mpsc::Receiver<Outgoing>) -> io::Result<()> {
+async fn write_frames(mut write: WriteHalf, mut queue: mpsc::Receiver<Outgoing>) -> io::Result<()> {
     let mut small = BytesMut::with_capacity(COALESCE);
     while let Some(mut next) = queue.recv().await {
         loop {
@@ -247,6 +238,8 @@ async fn write_frames(mut write: OwnedWriteHalf, mut queue: mpsc::Receiver<Outgo
             }
         }
         write.write_all_buf(&mut small).await?;
+        // TLS keeps what it has encrypted until it is told, or has enough.
+        write.flush().await?;
         small.clear();
         small.reserve(COALESCE);
     }

@@ -131,9 +131,10 @@ impl Cluster {
 }
 
 impl Java {
-    /// Starts a cluster; installs the version first if need be.
-    pub(crate) fn start(version: &'static str, access_control: bool) -> Result<Self> {
-        let name = format!("contract-{}-{}{}", version.replace('.', "-"), std::process::id(), if access_control { "-acl" } else { "" });
+    /// Starts a cluster, with further arguments of the kit; installs the version first if need be.
+    pub(crate) fn start(version: &'static str, more: &[&str]) -> Result<Self> {
+        let kind: String = more.first().map(|first| first.replace("--", "-")).unwrap_or_default();
+        let name = format!("contract-{}-{}{kind}", version.replace('.', "-"), std::process::id());
         let (name_server, broker) = ports()?;
         let (name_server_port, broker_port) = (name_server.to_string(), broker.to_string());
         let java = Self { version, name_server: format!("127.0.0.1:{name_server}"), directory: run_directory(&name), name };
@@ -141,9 +142,7 @@ impl Java {
         let mut arguments = vec!["up", "--version", version, "--name", &java.name];
         arguments.extend(["--namesrv-port", &name_server_port, "--broker-port", &broker_port]);
         arguments.extend(["--broker-conf", "autoCreateTopicEnable=false", "--broker-conf", "mappedFileSizeCommitLog=33554432"]);
-        if access_control {
-            arguments.push("--acl");
-        }
+        arguments.extend(more);
         java.kit(&arguments)?;
         Ok(java)
     }

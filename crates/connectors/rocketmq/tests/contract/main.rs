@@ -66,10 +66,10 @@ async fn java(version: &'static str) -> Result<()> {
         println!("skipped: RocketMQ {version} (Java) is not tested unless ROCKETBRIDGE_TEST_JAVA=1");
         return Ok(());
     }
-    let mut cluster = Cluster::Java(Java::start(version, false)?);
+    let mut cluster = Cluster::Java(Java::start(version, &[])?);
     all(&mut cluster).await?;
     drop(cluster);
-    let mut cluster = Cluster::Java(Java::start(version, true)?);
+    let mut cluster = Cluster::Java(Java::start(version, &["--acl"])?);
     cases::credentials_decide(&mut cluster).await.context("credentials_decide")
 }
 
