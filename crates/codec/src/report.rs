@@ -11,7 +11,9 @@ pub fn encode(report: StreamReport) -> proto::StreamReport {
         stream: report.stream,
         uid: report.uid,
         partitions: report.partitions.into_iter().map(encode_partition).collect(),
-        discovery: report.discovery.map(|discovery| proto::DiscoveryReport { failure: discovery.failure.unwrap_or_default() }),
+        discovery: report
+            .discovery
+            .map(|discovery| proto::DiscoveryReport { failure: discovery.failure.unwrap_or_default(), waiting: discovery.waiting }),
     }
 }
 
@@ -21,7 +23,7 @@ pub fn decode(report: proto::StreamReport) -> StreamReport {
         stream: report.stream,
         uid: report.uid,
         partitions: report.partitions.into_iter().map(decode_partition).collect(),
-        discovery: report.discovery.map(|discovery| DiscoveryReport { failure: non_empty(discovery.failure) }),
+        discovery: report.discovery.map(|discovery| DiscoveryReport { failure: non_empty(discovery.failure), waiting: discovery.waiting }),
     }
 }
 
@@ -48,6 +50,7 @@ pub fn encode_partition(report: PartitionReport) -> proto::PartitionReport {
         }),
         lag_seconds: report.lag.map(|lag| lag.as_secs_f64()),
         counts_since: report.counts_since.map(timestamp),
+        received: report.received,
     }
 }
 
@@ -94,6 +97,7 @@ fn decode_partition(report: proto::PartitionReport) -> PartitionReport {
         // A peer's number may be anything.
         lag: report.lag_seconds.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok()),
         counts_since: report.counts_since.map(|time| time.seconds.saturating_mul(1_000).saturating_add(i64::from(time.nanos) / 1_000_000)),
+        received: report.received,
     }
 }
 
@@ -135,8 +139,9 @@ mod tests {
                 lag: Some(Duration::from_millis(1_500)),
                 counts_since: Some(1_700_000_000_123),
                 gone: Some(14),
+                received: true,
             }],
-            discovery: Some(DiscoveryReport { failure: None }),
+            discovery: Some(DiscoveryReport { failure: None, waiting: Some(0) }),
         };
         assert_eq!(decode(encode(report.clone())), report);
     }

@@ -11,6 +11,8 @@ mod handles;
 mod offsets;
 mod source;
 mod target;
+#[cfg(feature = "testing")]
+pub mod testing;
 
 use std::sync::Arc;
 

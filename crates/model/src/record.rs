@@ -120,6 +120,9 @@ pub struct SourceRecord {
     pub uid: String,
     /// Instance, namespace and topic that the offsets belong to: with another source they mean nothing.
     pub source: String,
+    /// Which form the source has: with the other one its partitions mean nothing.
+    #[serde(skip_serializing_if = "SourceForm::is_offsets")]
+    pub form: SourceForm,
     /// The source's partitions, sorted.
     pub partitions: Vec<SourcePartition>,
     /// When the source was first looked at, milliseconds since 1970: the moment of the stream's start. 0 in records of former versions.
@@ -150,17 +153,36 @@ impl SourceRecord {
     }
 }
 
+/// Which form a source has.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SourceForm {
+    /// It is read at offsets. Records of former versions say nothing, and mean this.
+    #[default]
+    Offsets,
+    /// It hands out messages. Its partitions are those who receive side by side.
+    Handles,
+}
+
+impl SourceForm {
+    // serde asks for a reference.
+    #[allow(clippy::trivially_copy_pass_by_ref)]
+    fn is_offsets(&self) -> bool {
+        *self == Self::Offsets
+    }
+}
+
 /// A partition of a source.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct SourcePartition {
     /// Its identity within the source.
     pub id: PartitionId,
-    /// RocketMQ: the broker's name.
+    /// RocketMQ: the broker's name; empty where the source hands out messages.
     pub broker: String,
-    /// RocketMQ: the queue id.
+    /// RocketMQ: the queue id; the partition's number where the source hands out messages.
     pub queue: u32,
-    /// The offset that the stream began with in it.
+    /// The offset that the stream began with in it; 0 where the source hands out messages.
     pub origin: u64,
     /// Since when the source has it no more, milliseconds since 1970; `None` while it has.
     #[serde(skip_serializing_if = "Option::is_none")]

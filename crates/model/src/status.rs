@@ -44,6 +44,8 @@ pub struct StreamReport {
 pub struct DiscoveryReport {
     /// Why it fails; `None` when it works.
     pub failure: Option<String>,
+    /// Messages that wait in a source that hands out messages; `None` if it does not say, and where the source is read at offsets.
+    pub waiting: Option<u64>,
 }
 
 /// What a router tells of a partition it owns.
@@ -81,6 +83,8 @@ pub struct PartitionReport {
     pub blocked: Option<BlockedEvent>,
     /// Since when the source has the partition no more, milliseconds since 1970; `None` while it has.
     pub gone: Option<i64>,
+    /// Whether the source hands out messages: offsets are the router's own numbers then, and the source's end is not known.
+    pub received: bool,
 }
 
 /// An event that was refused for good and that nothing may pass over: those behind it wait.
@@ -148,8 +152,11 @@ pub struct StreamStatus {
     pub rate: f64,
     /// Time from the source's store to the outcome, of the events that ended last; the worst partition.
     pub delay: Duration,
-    /// Messages stored in the source and not yet committed, over all partitions.
+    /// Messages stored in the source and not yet committed, over all partitions. Of a source that hands out messages: those that are under way, and
+    /// those that wait if it says how many.
     pub backlog: u64,
+    /// Whether the source does not say how many messages wait in it.
+    pub waiting_unknown: bool,
     /// Age of the oldest message that is not committed, over all partitions; `None` if an owner does not say.
     pub lag: Option<Duration>,
     /// Events that ended, since the present owners began.

@@ -197,6 +197,9 @@ fn lag(status: &StreamStatus) -> String {
         return "-".to_owned();
     }
     let messages = counted(status.diff_offset, "message");
+    if status.waiting_unknown {
+        return format!("unknown, {messages} under way");
+    }
     match status.lag_seconds {
         Some(seconds) if status.diff_offset > 0 => format!("{messages}, the oldest {} old", age(seconds)),
         _ => messages,
@@ -242,9 +245,9 @@ fn partitions(status: &StreamStatus) -> Table {
             report.partition,
             if report.flowing { "yes".into() } else { "no".into() },
             format!("{:.0}", report.rate),
-            grouped(behind),
+            if report.received { "-".into() } else { grouped(behind) },
             report.lag_seconds.filter(|_| behind > 0).map_or_else(|| "-".to_owned(), age),
-            grouped(report.committed_offset),
+            if report.received { "-".into() } else { grouped(report.committed_offset) },
             grouped(report.in_flight),
         ]);
     }
@@ -314,6 +317,9 @@ pub(crate) fn word(state: State) -> String {
 
 #[cfg(test)]
 mod tests {
+    use rocketbridge_proto::admin::v1::PartitionReport;
+    use rocketbridge_proto::stream::v1::PartitionStatus;
+
     use super::*;
 
     #[test]
@@ -321,5 +327,32 @@ mod tests {
         let ages = [0.0, 9.94, 10.0, 59.9, 60.0, 3_725.0, 90_000.0, 864_000.0];
         let expected = ["0.0 s", "9.9 s", "10 s", "59 s", "1 min 0 s", "1 h 2 min", "1 d 1 h", "10 d 0 h"];
         assert_eq!(ages.map(age), expected);
+    }
+
+    /// *Scenario*: a source that hands out messages. *Guarantees*: what nobody knows is not shown as nothing, and numbers that only a router understands are not shown as offsets.
+    #[test]
+    fn what_a_source_that_hands_out_messages_does_not_report_is_unknown() {
+        let report = PartitionReport {
+            partition: "receive/0".into(),
+            received: true,
+            flowing: true,
+            committed_offset: 1_764_300_000_000_000,
+            in_flight: 12,
+            counts_since: Some(prost_types::Timestamp::default()),
+            ..Default::default()
+        };
+        let mut status = StreamStatus {
+            counts_since: Some(prost_types::Timestamp::default()),
+            diff_offset: 12,
+            waiting_unknown: true,
+            partitions: vec![PartitionStatus { report: Some(report), ..Default::default() }],
+            ..Default::default()
+        };
+        assert_eq!(lag(&status), "unknown, 12 messages under way");
+        let row = partitions(&status).to_string();
+        let row: Vec<&str> = row.lines().last().expect("a row").split_whitespace().collect();
+        assert_eq!(row, ["receive/0", "yes", "0", "-", "-", "-", "12"]);
+        (status.waiting_unknown, status.diff_offset) = (false, 62);
+        assert_eq!(lag(&status), "62 messages");
     }
 }

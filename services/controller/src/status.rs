@@ -5,7 +5,7 @@
 
 use rocketbridge_assignment::{UnitId, UnitKind};
 use rocketbridge_model::partition::PartitionRecord;
-use rocketbridge_model::record::{Desired, SourcePartition, SourceRecord, StreamRecord};
+use rocketbridge_model::record::{Desired, SourceForm, SourcePartition, SourceRecord, StreamRecord};
 use rocketbridge_model::resolved::RunSettings;
 use rocketbridge_model::status::{PartitionGap, PartitionReport, PartitionStatus, State, StreamReport, StreamStatus};
 use rocketbridge_model::{MemberId, PartitionId};
@@ -40,6 +40,12 @@ pub fn derive(
     let evidence = Evidence { name, uid: &record.uid, owners, gathered };
     let mut status = StreamStatus { name: name.to_owned(), revision: record.revision, ..Default::default() };
     let (mut standings, mut gone, mut lags) = (Vec::new(), Vec::new(), Vec::new());
+    let form = source.map(|source| source.form).unwrap_or_default();
+    if form == SourceForm::Handles {
+        let waiting = evidence.waiting();
+        status.backlog = waiting.unwrap_or_default();
+        status.waiting_unknown = waiting.is_none();
+    }
     for partition in source.map(|source| source.partitions.as_slice()).unwrap_or_default() {
         let remembered = remembered.iter().find(|record| record.partition == partition.id);
         let report = evidence.report(partition);
@@ -61,7 +67,10 @@ pub fn derive(
         status.gaps.extend(gaps.iter().map(|gap| PartitionGap { partition: partition.id.clone(), gap: *gap }));
         status.rate += report.rate;
         status.delay = status.delay.max(report.latency);
-        status.backlog += report.maximum_offset.saturating_sub(report.committed_offset);
+        status.backlog += match form {
+            SourceForm::Offsets => report.maximum_offset.saturating_sub(report.committed_offset),
+            SourceForm::Handles => report.in_flight,
+        };
         lags.push(report.lag);
         status.counts_since = status.counts_since.max(report.counts_since);
         status.counts += report.counts;
@@ -142,12 +151,18 @@ impl<'a> Evidence<'a> {
                 None => Standing::Waiting { ran: false },
             };
         };
-        let ran = report.flowed || report.counts.ended() > 0 || report.committed_offset > partition.origin;
+        let has_moved = !report.received && report.committed_offset > partition.origin;
+        let ran = report.flowed || report.counts.ended() > 0 || has_moved;
         match (&report.failure, report.flowing) {
             (waits, true) => Standing::Flowing { waits: waits.as_ref().map(|reason| format!("partition {}: {reason}", partition.id)) },
             (Some(reason), false) => Standing::Failing { reason: format!("partition {}: {reason}", partition.id), ran },
             (None, false) => Standing::Waiting { ran },
         }
+    }
+
+    /// Messages that wait in a source that hands out messages, if it says how many.
+    fn waiting(&self) -> Option<u64> {
+        self.told().find_map(|report| report.discovery.as_ref()?.waiting)
     }
 
     fn discovery_failure(&self) -> Option<String> {
@@ -246,7 +261,7 @@ mod tests {
     }
 
     fn told(partitions: Vec<PartitionReport>, discovery: Option<&str>) -> Gathered {
-        let discovery = discovery.map(|failure| DiscoveryReport { failure: Some(failure.to_owned()) });
+        let discovery = discovery.map(|failure| DiscoveryReport { failure: Some(failure.to_owned()), waiting: None });
         let report = StreamReport { stream: "s".into(), uid: "u".into(), partitions, discovery };
         Gathered { reports: vec![(MemberId::new("r1"), report)], ..Default::default() }
     }
@@ -363,6 +378,41 @@ mod tests {
         both.partitions[0].gone = Some(8);
         assert_eq!((status(&both, 100).state, status(&both, 100).reason.as_deref()), (State::RunningFailed, Some(reason)));
         assert_eq!(status(&both, 300).state, State::RunningFailed);
+    }
+
+    /// *Scenario*: a source hands out messages to two partitions, whose offsets are numbers of their owners; it says how many messages wait, or does not; and one of them fails from the start.
+    /// *Guarantees*: the backlog is what is under way and what waits, and what is not known is said to be unknown; the lag is unknown; a number is no sign of progress.
+    #[test]
+    fn a_source_that_hands_out_messages_has_no_offsets_to_compare() {
+        let received = |queue, in_flight| PartitionReport {
+            partition: format!("receive/{queue}"),
+            received: true,
+            committed_offset: 1_764_300_000_000_000,
+            maximum_offset: 0,
+            in_flight,
+            ..partition(queue, true, "", 0)
+        };
+        let mut source = source(2);
+        source.form = SourceForm::Handles;
+        for partition in &mut source.partitions {
+            partition.id = PartitionId::new(format!("receive/{}", partition.queue));
+        }
+        let derive = |partitions, waiting| {
+            let report = StreamReport {
+                stream: "s".into(),
+                uid: "u".into(),
+                partitions,
+                discovery: Some(DiscoveryReport { failure: None, waiting }),
+            };
+            let gathered = Gathered { reports: vec![(MemberId::new("r1"), report)], ..Default::default() };
+            derive(&record(Desired::Running), None, Some(&source), &[], &r1, &gathered)
+        };
+        let known = derive(vec![received(0, 3), received(1, 4)], Some(50));
+        assert_eq!((known.state, known.backlog, known.waiting_unknown, known.lag), (State::Running, 57, false, None));
+        let unknown = derive(vec![received(0, 3), received(1, 4)], None);
+        assert_eq!((unknown.backlog, unknown.waiting_unknown), (7, true));
+        let fails = |queue| PartitionReport { flowing: false, failure: Some("denied".into()), ..received(queue, 0) };
+        assert_eq!(derive(vec![fails(0), fails(1)], None).state, State::StartingFailed);
     }
 
     /// *Scenario*: a former owner and a former creation of the stream still tell. *Guarantees*: neither is believed.

@@ -16,13 +16,15 @@ use rocketbridge_harness::{Api, Route, eventually};
 use rocketbridge_metastore::Embedded;
 use rocketbridge_model::resolved::{DeadLetterTarget, RocketMqSource, RocketMqTarget, StartPosition};
 use rocketbridge_model::session::Delivery;
-use rocketbridge_model::{Envelope, Event, MemberId, Origin, PartitionId, Region};
+use rocketbridge_model::{Envelope, Event, Origin, PartitionId};
 use rocketbridge_node::config::ByteSize;
 use rocketbridge_node::{Setup, Stage, run};
-use rocketbridge_pattern::Limits;
-use rocketbridge_router::Settings;
 use rocketbridge_runtime::{Cause, Shutdown};
-use rocketbridge_transport::server::Listener;
+
+#[path = "shared/setup.rs"]
+mod shared;
+
+use shared::setup;
 
 /// Of each event.
 const BODY: usize = 1024;
@@ -132,24 +134,8 @@ async fn very_many_backlogged_partitions_and_a_dead_target_hold_the_budget_and_n
     let world = Arc::new(World { partitions, read, is_dead: AtomicBool::new(true), delivered: AtomicU64::new(0) });
     let directory = tempfile::tempdir().expect("a temporary directory");
     let store = Embedded::open(directory.path()).await.expect("a store");
-    let leased = store.clone();
-    let setup = Setup {
-        stages: vec![Stage::Controller, Stage::Router, Stage::Filter, Stage::Dispatcher],
-        id: MemberId::new("one"),
-        region: Region::default(),
-        networks: Vec::new(),
-        advertise: Box::new(|served| served.to_string()),
-        listener: Listener::bind("127.0.0.1:0").await.expect("a free port"),
-        tls: None,
-        store: Arc::new(store.clone()),
-        lease_store: Box::new(move || Ok(Arc::new(leased))),
-        registry: Arc::new(Connector(world.clone())),
-        lease_ttl: Duration::from_secs(30),
-        drain_deadline: Duration::from_secs(25),
-        settings: Settings::default(),
-        memory_budget: ByteSize(BUDGET),
-        limits: Limits::default(),
-    };
+    let stages = vec![Stage::Controller, Stage::Router, Stage::Filter, Stage::Dispatcher];
+    let setup = Setup { memory_budget: ByteSize(BUDGET), ..setup("one", stages, &store, Arc::new(Connector(world.clone()))).await };
     let before = resident();
     let shutdown = Shutdown::new();
     let (ready, address) = tokio::sync::oneshot::channel();

@@ -65,8 +65,13 @@ impl Allotment {
         }
     }
 
-    /// Waits until there is room; returns how much.
-    async fn room(&self) -> u64 {
+    /// Bytes were read.
+    pub(crate) fn read(&self, read: u64) {
+        self.0.share.add(read);
+    }
+
+    /// Waits until there is room; returns how much. Cancel-safe.
+    pub(crate) async fn room(&self) -> u64 {
         loop {
             let room = self.0.share.room();
             if room >= WORTH || (room > 0 && self.0.share.held() == 0) {
@@ -93,7 +98,7 @@ impl PartitionReader for Within {
             let room = self.allotment.room().await;
             let bytes = limits.bytes.min(u32::try_from(room).unwrap_or(u32::MAX));
             let pulled = self.reader.pull(offset, PullLimits { bytes, ..limits }).await?;
-            self.allotment.0.share.add(size(&pulled.events));
+            self.allotment.read(size(&pulled.events));
             Ok(pulled)
         })
     }

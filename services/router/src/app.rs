@@ -62,6 +62,7 @@ impl Router {
                     skips: self.skips.clone(),
                     surroundings: self.surroundings.clone(),
                     draining: stop,
+                    kept: None,
                 };
                 (self.spawn(name, owned.run()), Tells::Partition(gauge))
             }

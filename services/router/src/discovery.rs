@@ -5,6 +5,9 @@
 //! oldest offset: everything in it arrived after the stream had started. One that was there and could not be asked begins with the first
 //! message stored since that moment, by its broker's clock.
 //!
+//! A source that hands out messages has as many partitions as it is worth having receivers side by side, and none of them begins anywhere: what
+//! is not wanted is told by when it was stored.
+//!
 //! A partition that is missing for several looks is gone: nobody tries to read it any more, and its progress stays where it is, so that it
 //! goes on if it comes back.
 
@@ -14,10 +17,10 @@ use std::time::Duration;
 
 use futures::StreamExt;
 use parking_lot::Mutex;
-use rocketbridge_connector::{Code, OffsetSource, Partition, Registry};
+use rocketbridge_connector::{Code, HandleSource, OffsetSource, Partition, Registry, Source};
 use rocketbridge_metastore::Metastore;
 use rocketbridge_model::PartitionId;
-use rocketbridge_model::record::{SourcePartition, SourceRecord};
+use rocketbridge_model::record::{SourceForm, SourcePartition, SourceRecord};
 use rocketbridge_model::resolved::StartPosition;
 use rocketbridge_model::status::DiscoveryReport;
 use rocketbridge_runtime::Backoff;
@@ -87,27 +90,69 @@ impl Discovery {
     async fn look(&mut self) -> Result<(), Error> {
         let stream = self.definition.stream()?;
         let (stored, revision) = sources::read(&self.store, &stream.uid).await?;
-        let known = stored.as_ref().filter(|record| record.is_of(&stream.source));
-        let source = self.registry.source(&stream.source).offsets().ok_or(Error::Undiscovered)?;
-        let mut record = known.cloned().unwrap_or_else(|| SourceRecord::new(&stream.uid, &stream.source, clock::now()));
-        let listed = tokio::time::timeout(DEADLINE, source.partitions()).await.unwrap_or_else(|_| Err(late()));
-        let failure = match listed {
-            Ok(partitions) => {
-                let failure = self.enter(source.as_ref(), stream.source.start, known.is_none(), partitions, &mut record).await;
-                record.unseen = false;
-                failure
-            }
-            Err(error) => {
-                // A topic that does not exist has nothing that is older than the start.
-                record.unseen |= known.is_none() && error.code() != Code::NotFound;
-                Some(error)
-            }
+        let source = self.registry.source(&stream.source);
+        let form = match &source {
+            Source::Offsets(_) => SourceForm::Offsets,
+            Source::Handles(_) => SourceForm::Handles,
+        };
+        let known = stored.as_ref().filter(|record| record.is_of(&stream.source) && record.form == form);
+        let made = || SourceRecord { form, ..SourceRecord::new(&stream.uid, &stream.source, clock::now()) };
+        let mut record = known.cloned().unwrap_or_else(made);
+        let failure = match &source {
+            Source::Offsets(source) => self.look_at_offsets(source.as_ref(), stream.source.start, known.is_none(), &mut record).await,
+            Source::Handles(source) => self.look_at_receivers(source.as_ref(), &mut record).await,
         };
         if stored.as_ref() != Some(&record) {
             sources::write(&self.store, &record, revision).await?;
             tracing::info!(stream = %self.stream, partitions = record.partitions.len(), "partitions of the source are written down");
         }
         failure.map_or(Ok(()), |error| Err(error.into()))
+    }
+
+    /// Looks at a source that is read at offsets. Answers what failed, if so; what could be found out is entered.
+    async fn look_at_offsets(
+        &mut self,
+        source: &dyn OffsetSource,
+        start: StartPosition,
+        is_start: bool,
+        record: &mut SourceRecord,
+    ) -> Option<rocketbridge_connector::Error> {
+        match tokio::time::timeout(DEADLINE, source.partitions()).await.unwrap_or_else(|_| Err(late())) {
+            Ok(partitions) => {
+                let failure = self.enter(source, start, is_start, partitions, record).await;
+                record.unseen = false;
+                failure
+            }
+            Err(error) => {
+                // A topic that does not exist has nothing that is older than the start.
+                record.unseen |= is_start && error.code() != Code::NotFound;
+                Some(error)
+            }
+        }
+    }
+
+    /// Looks at a source that hands out messages. Answers what failed, if so.
+    async fn look_at_receivers(&mut self, source: &dyn HandleSource, record: &mut SourceRecord) -> Option<rocketbridge_connector::Error> {
+        let terms = match tokio::time::timeout(DEADLINE, source.terms()).await.unwrap_or_else(|_| Err(late())) {
+            Ok(terms) => terms,
+            Err(error) => return Some(error),
+        };
+        let id = |number| PartitionId::new(format!("receive/{number}"));
+        let partition = |number| Partition { id: id(number), broker: String::new(), queue: number };
+        let partitions: Vec<Partition> = (0..terms.partitions.max(1)).map(partition).collect();
+        self.mark_gone(&partitions, record);
+        let new = partitions.into_iter().filter(|partition| record.partition(&partition.id).is_none()).collect::<Vec<_>>();
+        record.partitions.extend(new.into_iter().map(|Partition { id, broker, queue }| SourcePartition {
+            id,
+            broker,
+            queue,
+            origin: 0,
+            gone: None,
+        }));
+        record.partitions.sort_by(|left, right| left.id.cmp(&right.id));
+        let waiting = tokio::time::timeout(DEADLINE, source.waiting()).await.unwrap_or_else(|_| Err(late()));
+        self.report.lock().waiting = waiting.as_ref().ok().copied().flatten();
+        waiting.err()
     }
 
     /// Brings the record up to what there is. Answers why a new partition could not be asked where it begins, if so; the others are entered.
@@ -189,6 +234,10 @@ fn late() -> rocketbridge_connector::Error {
 
 #[cfg(test)]
 mod tests {
+    use rocketbridge_connector::testing::Pool;
+    use rocketbridge_connector::{Target, Terms};
+    use rocketbridge_model::resolved::{DeadLetterTarget, RocketMqSource, RocketMqTarget};
+
     use super::*;
     use crate::fake::{Store, Topic, partition, stream};
 
@@ -281,6 +330,58 @@ mod tests {
         let record = trial.record().await;
         assert_eq!((record.partitions.len(), record.awaited.len()), (1000, 0));
         assert!(record.partitions.iter().all(|partition| partition.origin == 10));
+    }
+
+    /// A registry whose source hands out messages.
+    struct HandsOut(Pool);
+
+    impl Registry for HandsOut {
+        fn source(&self, _: &RocketMqSource) -> Source {
+            Source::Handles(Arc::new(self.0.clone()))
+        }
+
+        fn target(&self, _: &RocketMqTarget) -> Arc<dyn Target> {
+            unreachable!("discovery has no targets")
+        }
+
+        fn dead_letter(&self, _: &DeadLetterTarget) -> Arc<dyn Target> {
+            unreachable!("discovery has no targets")
+        }
+    }
+
+    /// *Scenario*: a stream that read its source at offsets is changed to receive from it; the source gets more receivers, then fewer; then it cannot be reached. *Guarantees*: the
+    /// partitions are the receivers, under names that stay; the moment of the start is that of the change; one that is too many is gone after a while; a failure
+    /// changes nothing; what waits is reported.
+    #[tokio::test(start_paused = true)]
+    async fn a_source_that_hands_out_messages_has_its_receivers_as_partitions() {
+        let mut trial = trial(Topic::of(0..10, 3), StartPosition::Latest);
+        trial.look().await.expect("finds the queues");
+        let before = trial.record().await;
+        assert_eq!((before.form, before.partitions.len()), (SourceForm::Offsets, 3));
+        let terms = Terms { partitions: 2, invisible: Duration::from_secs(10), batch: 1, handles: 1, window: 1, is_ordered: false };
+        let pool = Pool::new(terms);
+        pool.add(7, 1, 1);
+        trial.discovery.registry = Arc::new(HandsOut(pool.clone()));
+        trial.look().await.expect("finds the receivers");
+        let names = |record: &SourceRecord| {
+            let present = record.partitions.iter().filter(|partition| partition.gone.is_none());
+            present.map(|partition| partition.id.to_string()).collect::<Vec<_>>()
+        };
+        let record = trial.record().await;
+        assert_eq!((record.form, names(&record)), (SourceForm::Handles, vec!["receive/0".to_owned(), "receive/1".to_owned()]));
+        let started = record.started;
+        assert!(started >= before.started && record.partitions.iter().all(|partition| partition.broker.is_empty()));
+        assert_eq!(trial.discovery.report.lock().waiting, Some(7));
+        for (count, after, expected) in [(4, 0, 4), (1, 0, 4), (1, 61, 1)] {
+            pool.with(|state| state.terms.partitions = count);
+            tokio::time::advance(Duration::from_secs(after)).await;
+            trial.look().await.expect("looks");
+            let record = trial.record().await;
+            assert_eq!((names(&record).len(), record.started), (expected, started), "{count} receivers");
+        }
+        pool.with(|state| state.faults.is_away = true);
+        assert!(trial.look().await.is_err());
+        assert_eq!(names(&trial.record().await), ["receive/0"]);
     }
 
     /// *Scenario*: a queue leaves the topic's route for a moment, then for long, then comes back. *Guarantees*: only what is missing for long is gone, and it

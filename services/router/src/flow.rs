@@ -13,24 +13,22 @@ use std::time::Duration;
 
 use futures::future::OptionFuture;
 use rocketbridge_assignment::Authority;
-use rocketbridge_connector::Pulled;
 use rocketbridge_delivery::{Allowance, Ledger};
 use rocketbridge_mesh::{Downlink, News, patience};
 use rocketbridge_model::resolved::Stream;
 use rocketbridge_model::session::{Answer, Batch, FilterRequest};
-use rocketbridge_model::{Outcome, OutcomeRange, PartitionId};
+use rocketbridge_model::{Event, Outcome, OutcomeRange, PartitionId};
 use tokio::time::{Instant, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 
 use crate::allotment::{self, Allotment};
-use crate::commit::Commit;
 use crate::config::Settings;
 use crate::definitions::Followed;
 use crate::error::Error;
 use crate::gauge::{Gauge, Tally};
-use crate::horizon::Horizon;
 use crate::passing::Passing;
-use crate::reader::{Read, Reader};
+use crate::read::Read;
+use crate::supply::{Kept, Supply};
 
 /// Between two looks whether the authority is still there while nothing happens.
 const HEARTBEAT: Duration = Duration::from_millis(500);
@@ -41,7 +39,7 @@ const MESSAGE: usize = 4 << 20;
 /// Why a flow ended without an error.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum End {
-    /// Asked to, and everything is committed.
+    /// Asked to, and everything is committed or acknowledged.
     Drained,
     /// The ownership is gone; nothing may be done any more.
     Fenced,
@@ -53,8 +51,7 @@ pub(crate) enum End {
 
 /// One open source under one definition.
 pub(crate) struct Flow {
-    pub(crate) reader: Reader,
-    pub(crate) commit: Commit,
+    pub(crate) supply: Supply,
     pub(crate) ledger: Ledger,
     pub(crate) allotment: Allotment,
     pub(crate) downlink: Downlink<FilterRequest>,
@@ -66,8 +63,6 @@ pub(crate) struct Flow {
     pub(crate) authority: Authority,
     pub(crate) draining: CancellationToken,
     pub(crate) settings: Settings,
-    /// Lives as long as the flow.
-    pub(crate) _horizon: Horizon,
 }
 
 /// How far along a flow is.
@@ -87,9 +82,6 @@ enum Phase {
     Closed(End),
 }
 
-/// The longest that the last commit of a flow may take: what is not committed by then is repeated.
-const LAST_COMMIT: Duration = Duration::from_millis(500);
-
 /// The longest that what was read of a topic that is no longer there may take to be delivered.
 const LEAVING: Duration = Duration::from_secs(5);
 
@@ -103,14 +95,33 @@ impl Phase {
 }
 
 impl Flow {
-    /// Runs until it ends. What is under way then is sent again by whoever opens the partition next.
-    pub(crate) async fn run(mut self) -> Result<End, Error> {
+    /// Runs until it ends. What was received and is under way then is kept for the next flow, unless it was given back; what was read at offsets is
+    /// read again by whoever opens the partition next.
+    pub(crate) async fn run(mut self) -> (Result<End, Error>, Option<Kept>) {
         let end = self.flow().await;
-        // What was read last is on record already where the source moved, and is not ours to write where the ownership is gone.
-        if matches!(end, Ok(End::Drained | End::Changed) | Err(_)) && self.authority.is_valid() {
-            self.reader.finish(self.gauge.committed_offset()).await;
-        }
-        end
+        let kept = match self.supply {
+            Supply::Offsets { reader, .. } => {
+                // What was read last is on record already where the source moved, and is not ours to write where the ownership is gone.
+                if matches!(end, Ok(End::Drained | End::Changed) | Err(_)) && self.authority.is_valid() {
+                    reader.finish(self.gauge.committed_offset()).await;
+                }
+                None
+            }
+            // Its handles run out.
+            Supply::Handles(_) if matches!(end, Ok(End::Fenced)) => None,
+            Supply::Handles(stock) if matches!(end, Ok(End::Drained) | Err(Error::ReaderEnded)) => {
+                stock.give_back().await;
+                None
+            }
+            Supply::Handles(stock) => Some(Kept {
+                uid: self.stream.uid.clone(),
+                source: self.stream.source.clone(),
+                stock,
+                ledger: self.ledger,
+                allotment: self.allotment,
+            }),
+        };
+        (end, kept)
     }
 
     async fn flow(&mut self) -> Result<End, Error> {
@@ -168,15 +179,15 @@ impl Flow {
                     }
                 },
                 () = self.passing.changed(), if is_flowing => self.let_pass(),
-                read = self.reader.next(), if may_read => match read {
-                    Some(Read::Pulled(pulled)) => {
-                        self.take(pulled);
+                read = self.supply.next(), if may_read => match read {
+                    Some(Read::Events { events, next_offset, end }) => {
+                        self.take(events, next_offset, end);
                         self.let_pass();
                     }
                     Some(Read::Failing(error)) => self.gauge.source(Some(error.to_string())),
                     Some(Read::Moved) => {
                         // The offsets of what is under way mean nothing in what the source is now.
-                        self.commit.halt();
+                        self.supply.halt();
                         phase = Phase::Leaving { until: Instant::now() + LEAVING };
                     }
                     None => return Err(Error::ReaderEnded),
@@ -190,13 +201,16 @@ impl Flow {
 
     /// Begins to end the flow.
     fn close(&mut self, end: End) -> Phase {
+        if matches!(end, End::Drained) {
+            self.supply.stop();
+        }
         if self.downlink.finish() { Phase::Closing { until: Instant::now() + patience::FILTER, end } } else { Phase::Closed(end) }
     }
 
     /// Commits what has ended, as far as that can be done in time.
     async fn commit_last(&mut self) {
-        self.commit.advance(self.ledger.committable());
-        if tokio::time::timeout(LAST_COMMIT, self.commit.flush()).await.is_err() {
+        self.supply.ended(&[], self.ledger.committable());
+        if !self.supply.flush().await {
             tracing::warn!(
                 stream = %self.stream.name, partition = %self.partition, offset = self.ledger.committable(),
                 "the last commit was not confirmed in time: events may repeat"
@@ -243,25 +257,38 @@ impl Flow {
     }
 
     fn resolve(&mut self, ranges: &[OutcomeRange]) -> Result<(), Error> {
-        let mut tally = Tally::default();
+        let (mut tally, mut each) = (Tally::default(), Vec::new());
+        let wants_each = self.supply.wants_each();
         for range in ranges {
             let (stream, partition) = (&self.stream.name, &self.partition);
             let resolved = self.ledger.resolve(range, |ended| {
+                if wants_each {
+                    each.push(ended.tag);
+                }
                 if let Outcome::Skipped(reason) = ended.outcome {
                     log_skip(stream, partition, ended.item.offset, reason);
                 }
                 tally.count(&ended);
             });
-            resolved?;
+            if let Err(error) = resolved {
+                // What ended before the breach has ended.
+                self.end(&each, tally);
+                return Err(error.into());
+            }
             if !range.outcome.acknowledges() {
                 self.gauge.repeated(range.count as usize);
             }
         }
+        self.end(&each, tally);
+        Ok(())
+    }
+
+    /// Events have ended.
+    fn end(&self, each: &[u64], tally: Tally) {
         self.allotment.holds(self.ledger.held());
         self.gauge.ended(tally);
         self.tell_progress();
-        self.commit.advance(self.ledger.committable());
-        Ok(())
+        self.supply.ended(each, self.ledger.committable());
     }
 
     fn tell_progress(&self) {
@@ -274,25 +301,25 @@ impl Flow {
         if self.passing.is_empty() {
             return;
         }
-        let mut tally = Tally::default();
+        let (mut tally, mut each) = (Tally::default(), Vec::new());
         for (event, reason) in self.passing.pass(&mut self.ledger) {
             log_skip(&self.stream.name, &self.partition, event.offset, &reason);
             tally.skip(&event);
+            each.push(event.offset);
         }
-        self.allotment.holds(self.ledger.held());
-        self.gauge.ended(tally);
-        self.tell_progress();
-        self.commit.advance(self.ledger.committable());
+        self.end(&each, tally);
     }
 
-    fn take(&mut self, pulled: Pulled) {
+    fn take(&mut self, events: Vec<Event>, next_offset: u64, end: Option<u64>) {
         self.gauge.source(None);
-        self.gauge.maximum(pulled.maximum_offset);
-        let read = allotment::size(&pulled.events);
-        self.ledger.admit(pulled.events, pulled.next_offset);
+        if let Some(end) = end {
+            self.gauge.maximum(end);
+        }
+        let read = allotment::size(&events);
+        self.ledger.admit(events, next_offset);
         self.allotment.admitted(read, self.ledger.held());
         self.tell_progress();
-        self.commit.advance(self.ledger.committable());
+        self.supply.ended(&[], self.ledger.committable());
     }
 }
 

@@ -63,6 +63,11 @@ impl Gauge {
         })))
     }
 
+    /// The source hands out messages: its offsets are the router's own numbers, and where it ends is not known.
+    pub(crate) fn receives(&self) {
+        self.0.lock().report.received = true;
+    }
+
     /// Whether an event has ended since this was asked last.
     pub(crate) fn takes_progress(&self) -> bool {
         let mut state = self.0.lock();

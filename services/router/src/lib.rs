@@ -8,9 +8,11 @@
 //! - [`discovery`]: finds the partitions of a source and records where each begins;
 //! - [`sources`]: that record;
 //! - [`partition`]: the life of one owned partition; [`opening`]: where it is read from; [`flow`]: its loop while a source and a session are open;
-//! - [`reader`]: reads ahead, within what [`bucket`] allows; [`commit`]: commits behind; [`skips`] and [`passing`]: events that
-//!   operators skip; [`allotment`]: what a partition may hold of the
-//!   process's memory;
+//! - [`supply`]: where a flow gets [events](read) from, and what it tells of their ends, in the two forms that sources have;
+//! - *by offset*: [`reader`] reads ahead; [`commit`] commits behind;
+//! - *by handle*: [`receiving`] receives ahead and [`numbers`] messages; [`custodian`] extends, acknowledges and gives back as [`custody`] says;
+//! - [`bucket`]: how many events may come; [`allotment`]: what a partition may hold of the process's memory; [`pacing`]: how often a source is asked that
+//!   leads nowhere; [`skips`] and [`passing`]: events that operators skip;
 //! - [`continuity`]: whether a partition is still what was read of it; [`bearing`]: asks its source for that; [`logbook`]: what is remembered
 //!   for it across restarts;
 //! - [`gauge`]: what is reported about a partition; [`error`] and [`notices`]: what is reported about failures, and how often; [`horizon`]: where its source ends,
@@ -25,6 +27,8 @@ mod clock;
 mod commit;
 pub mod config;
 mod continuity;
+mod custodian;
+mod custody;
 pub mod definitions;
 mod discovery;
 mod error;
@@ -35,12 +39,17 @@ mod gauge;
 mod horizon;
 mod logbook;
 mod notices;
+mod numbers;
 mod opening;
+mod pacing;
 mod partition;
 mod passing;
+mod read;
 mod reader;
+mod receiving;
 mod skips;
 pub mod sources;
+mod supply;
 mod surroundings;
 
 pub use app::Router;

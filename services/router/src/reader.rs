@@ -9,7 +9,6 @@ use std::time::Duration;
 
 use rocketbridge_connector::{Code, PartitionReader, PullLimits, Pulled};
 use rocketbridge_model::partition::{Gap, GapCause, Landmark};
-use rocketbridge_runtime::Backoff;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
@@ -23,31 +22,15 @@ use crate::continuity::{Verdict, Waiting};
 use crate::error::Error;
 use crate::gauge::Gauge;
 use crate::logbook::Logbook;
-use crate::notices::Notices;
+use crate::pacing::{Failed, Pacing};
+use crate::read::Read;
 
 /// Reads that may wait for the flow. When they do, reading pauses: the window is full.
 const AHEAD: usize = 2;
-/// An empty answer sooner than this did not wait for messages: the next question waits a little.
-const QUICK: Duration = Duration::from_millis(300);
-/// A source that fails for less than this is not told of in the status.
-const HICCUP: Duration = Duration::from_secs(1);
-/// Between two failed reads, and between two empty answers that came at once.
-const PAUSE: Duration = Duration::from_millis(100);
-const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 /// The longest that the last write of a partition that is handed over may take.
 const LAST_WRITE: Duration = Duration::from_millis(300);
 /// Between two questions for an offset that is not there yet.
 pub(crate) const LOOK_AGAIN: Duration = Duration::from_millis(250);
-
-/// What the reader brings.
-pub(crate) enum Read {
-    /// Events, or at least where the source stands.
-    Pulled(Pulled),
-    /// The source fails for longer than a hiccup, and is tried again.
-    Failing(Error),
-    /// The source is not what was read any more: the partition must be opened anew. Nothing follows.
-    Moved,
-}
 
 /// Reads until it is stopped.
 pub(crate) struct Reader {
@@ -78,16 +61,7 @@ impl Reader {
     pub(crate) fn start(reading: Reading) -> Self {
         let (sender, reads) = mpsc::channel(AHEAD);
         let stop = CancellationToken::new();
-        let mut work = Work {
-            reading,
-            sender,
-            since: None,
-            must_look: false,
-            oldest: 0,
-            failures: Backoff::new(PAUSE, LONGEST_PAUSE),
-            idle: Backoff::new(PAUSE, LONGEST_PAUSE),
-            notices: Notices::default(),
-        };
+        let mut work = Work { reading, sender, must_look: false, oldest: 0, pacing: Pacing::new() };
         // Not spawned through the process's tasks: it lives and dies with this handle and holds nothing that must be drained.
         let task = tokio::spawn({
             let stop = stop.clone();
@@ -131,15 +105,11 @@ impl Drop for Reader {
 struct Work {
     reading: Reading,
     sender: mpsc::Sender<Read>,
-    /// Since when the source fails, or does not hold the next offset.
-    since: Option<Instant>,
     /// The source must be looked over before it is read on.
     must_look: bool,
     /// The oldest offset that the source has told.
     oldest: u64,
-    failures: Backoff,
-    idle: Backoff,
-    notices: Notices,
+    pacing: Pacing,
 }
 
 /// Whether reading goes on.
@@ -204,22 +174,19 @@ impl Work {
         self.notice_missing(&pulled).await;
         self.reading.offset = offset.max(pulled.next_offset);
         self.reading.logbook.moves(pulled.events.last().map(Landmark::of), pulled.maximum_offset);
-        if self.sender.send(Read::Pulled(pulled)).await.is_err() {
+        let pause = self.pacing.answered(moves, asked.elapsed());
+        if self.sender.send(read(pulled)).await.is_err() {
             return Ok(Next::Over);
         }
-        if moves || asked.elapsed() >= QUICK {
-            self.since = None;
-            self.failures.reset();
-            self.idle.reset();
-        } else {
-            tokio::time::sleep(self.idle.next_delay()).await;
+        if let Some(pause) = pause {
+            tokio::time::sleep(pause).await;
         }
         Ok(Next::GoOn)
     }
 
     /// Makes sure that the source is still what was read.
     async fn look(&mut self) -> Result<Next, Error> {
-        let since = *self.since.get_or_insert_with(Instant::now);
+        let since = self.pacing.troubled(Instant::now());
         let wanted = self.reading.offset;
         let known = self.reading.logbook.known();
         let (verdict, survey) = self.reading.bearing.take(wanted, &known, since.elapsed()).await?;
@@ -235,7 +202,7 @@ impl Work {
                 self.gap(Gap { from: wanted, to, at: clock::now(), cause: GapCause::Retention }).await;
                 self.reading.offset = to;
                 let pulled = Pulled { next_offset: to, maximum_offset: survey.maximum, ..Pulled::default() };
-                if self.sender.send(Read::Pulled(pulled)).await.is_err() {
+                if self.sender.send(read(pulled)).await.is_err() {
                     return Ok(Next::Over);
                 }
             }
@@ -260,7 +227,7 @@ impl Work {
     async fn gap(&mut self, gap: Gap) {
         let Reading { stream, bearing, logbook, gauge, .. } = &mut self.reading;
         let key = format!("gap {}", gap.cause.word());
-        if let Some(untold) = self.notices.is_news(key, Instant::now()) {
+        if let Some(untold) = self.pacing.is_news(key, Instant::now()) {
             tracing::warn!(
                 stream = %stream, partition = %bearing.partition.id, from = gap.from, to = gap.to, cause = gap.cause.word(), untold,
                 "messages of the source were lost before they were read: reading goes on behind them"
@@ -274,21 +241,26 @@ impl Work {
 
     async fn fail(&mut self, error: Error, now: Instant) -> Next {
         self.must_look = true;
-        let since = *self.since.get_or_insert(now);
+        let Failed { news, lasts, pause } = self.pacing.failed(&error, now);
         let Reading { stream, bearing, offset, .. } = &self.reading;
-        if let Some(untold) = self.notices.is_news(error.sameness(), now) {
+        if let Some(untold) = news {
             tracing::warn!(
                 stream = %stream, partition = %bearing.partition.id, offset, code = ?error.code(), %error, untold,
                 "the source cannot be read, tried again"
             );
         }
-        let pause = self.failures.next_delay();
-        if now.duration_since(since) >= HICCUP && self.sender.send(Read::Failing(error)).await.is_err() {
+        if lasts && self.sender.send(Read::Failing(error)).await.is_err() {
             return Next::Over;
         }
         tokio::time::sleep(pause).await;
         Next::GoOn
     }
+}
+
+/// What the flow hears of a pull.
+fn read(pulled: Pulled) -> Read {
+    let end = Some(pulled.maximum_offset);
+    Read::Events { events: pulled.events, next_offset: pulled.next_offset, end }
 }
 
 #[cfg(test)]
@@ -329,7 +301,7 @@ mod tests {
         let (mut offsets, mut failing) = (Vec::new(), 0);
         while offsets.len() < count {
             match reader.next().await.expect("it goes on") {
-                Read::Pulled(pulled) => offsets.extend(pulled.events.iter().map(|event| event.offset)),
+                Read::Events { events, .. } => offsets.extend(events.iter().map(|event| event.offset)),
                 Read::Failing(_) => failing += 1,
                 Read::Moved => panic!("the source is what it was"),
             }
@@ -403,7 +375,7 @@ mod tests {
         loop {
             match reader.next().await.expect("it says so") {
                 Read::Moved => break,
-                Read::Pulled(pulled) => assert!(pulled.events.is_empty()),
+                Read::Events { events, .. } => assert!(events.is_empty()),
                 Read::Failing(error) => panic!("{error}"),
             }
         }
@@ -424,7 +396,7 @@ mod tests {
         loop {
             match reader.next().await.expect("it goes on") {
                 Read::Failing(error) => break assert!(error.to_string().contains("replica"), "{error}"),
-                Read::Pulled(pulled) => assert!(pulled.events.is_empty()),
+                Read::Events { events, .. } => assert!(events.is_empty()),
                 Read::Moved => panic!("a replica decides nothing"),
             }
         }

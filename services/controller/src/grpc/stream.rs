@@ -272,6 +272,7 @@ fn status_message(status: StreamStatus) -> proto::StreamStatus {
         tps: status.rate,
         delay_ms: status.delay.as_secs_f64() * 1_000.0,
         diff_offset: status.backlog,
+        waiting_unknown: status.waiting_unknown,
         lag_seconds: status.lag.map(|lag| lag.as_secs_f64()),
         counts: Some(report::encode_counts(status.counts)),
         counts_since: status.counts_since.map(timestamp),

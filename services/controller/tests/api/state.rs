@@ -44,7 +44,7 @@ async fn a_status_follows_what_members_tell() {
 
     let member = || MemberId::new("r1");
     let say = |answer: Result<Vec<StreamReport>, String>| *served.told.0.lock() = Some(vec![(member(), answer)]);
-    let discovery = Some(DiscoveryReport { failure: Some("connect to 127.0.0.1:9876: refused".into()) });
+    let discovery = Some(DiscoveryReport { failure: Some("connect to 127.0.0.1:9876: refused".into()), waiting: None });
     say(Ok(vec![StreamReport { stream: "s".into(), uid: uid.clone(), discovery, ..Default::default() }]));
     let failed = status(&served, "s").await;
     assert_eq!((failed.state(), failed.reason.as_str()), (State::StartingFailed, "connect to 127.0.0.1:9876: refused"));
