@@ -76,6 +76,8 @@ pub fn encode_origin(origin: &Origin) -> proto::Origin {
         broker: origin.broker.clone(),
         queue: origin.queue,
         name_server: origin.name_server.clone(),
+        brokers: origin.brokers.clone(),
+        queues: origin.queues,
     }
 }
 
@@ -90,6 +92,8 @@ pub fn decode_origin(origin: proto::Origin) -> Origin {
         broker: origin.broker,
         queue: origin.queue,
         name_server: origin.name_server,
+        brokers: origin.brokers,
+        queues: origin.queues,
     }
 }
 

@@ -65,6 +65,9 @@ pub fn encode_counts(counts: OutcomeCounts) -> proto::OutcomeCounts {
         redelivered: counts.redelivered,
         skipped: counts.skipped,
         gaps: counts.gaps,
+        deduplicated: counts.deduplicated,
+        looped: counts.looped,
+        unproven: counts.unproven,
     }
 }
 
@@ -89,6 +92,9 @@ fn decode_partition(report: proto::PartitionReport) -> PartitionReport {
             redelivered: counts.redelivered,
             skipped: counts.skipped,
             gaps: counts.gaps,
+            deduplicated: counts.deduplicated,
+            looped: counts.looped,
+            unproven: counts.unproven,
         },
         gone: Some(report.gone).filter(|gone| *gone != 0),
         latency: Duration::from_micros(report.latency_us),
@@ -117,8 +123,19 @@ mod tests {
 
     #[test]
     fn a_report_comes_back_whole() {
-        let counts =
-            OutcomeCounts { filtered: 1, delivered: 2, parked: 3, dead_lettered: 4, discarded: 5, redelivered: 6, skipped: 7, gaps: 8 };
+        let counts = OutcomeCounts {
+            filtered: 1,
+            delivered: 2,
+            parked: 3,
+            dead_lettered: 4,
+            discarded: 5,
+            redelivered: 6,
+            skipped: 7,
+            gaps: 8,
+            deduplicated: 9,
+            looped: 10,
+            unproven: 11,
+        };
         let report = StreamReport {
             stream: "s".into(),
             uid: "u".into(),

@@ -183,21 +183,26 @@ fn decode_credit(credit: proto::Credit) -> Credit {
 }
 
 fn encode_range(range: OutcomeRange) -> proto::OutcomeRange {
+    let (deduplicated, looped) = (range.outcome == Outcome::Deduplicated, range.outcome == Outcome::Looped);
+    let unproven = range.outcome == Outcome::Unproven;
     let (kind, reason) = match range.outcome {
-        Outcome::Filtered => (proto::OutcomeKind::Filtered, String::new()),
-        Outcome::Delivered => (proto::OutcomeKind::Delivered, String::new()),
+        Outcome::Filtered | Outcome::Looped => (proto::OutcomeKind::Filtered, String::new()),
+        Outcome::Delivered | Outcome::Deduplicated | Outcome::Unproven => (proto::OutcomeKind::Delivered, String::new()),
         Outcome::Parked => (proto::OutcomeKind::Parked, String::new()),
         Outcome::DeadLettered => (proto::OutcomeKind::DeadLettered, String::new()),
         Outcome::Discarded(reason) => (proto::OutcomeKind::Discarded, reason),
         Outcome::Skipped(reason) => (proto::OutcomeKind::Skipped, reason),
         Outcome::Nack(reason) => (proto::OutcomeKind::Nack, reason),
     };
-    proto::OutcomeRange { first: range.first, count: range.count, kind: kind as i32, reason }
+    proto::OutcomeRange { first: range.first, count: range.count, kind: kind as i32, reason, deduplicated, looped, unproven }
 }
 
 fn decode_range(range: proto::OutcomeRange) -> Result<OutcomeRange, Error> {
     let outcome = match range.kind() {
+        proto::OutcomeKind::Filtered if range.looped => Outcome::Looped,
         proto::OutcomeKind::Filtered => Outcome::Filtered,
+        proto::OutcomeKind::Delivered if range.deduplicated => Outcome::Deduplicated,
+        proto::OutcomeKind::Delivered if range.unproven => Outcome::Unproven,
         proto::OutcomeKind::Delivered => Outcome::Delivered,
         proto::OutcomeKind::Parked => Outcome::Parked,
         proto::OutcomeKind::DeadLettered => Outcome::DeadLettered,
@@ -220,7 +225,10 @@ mod tests {
     fn every_answer_comes_back() {
         let every = [
             Outcome::Filtered,
+            Outcome::Looped,
             Outcome::Delivered,
+            Outcome::Deduplicated,
+            Outcome::Unproven,
             Outcome::Parked,
             Outcome::DeadLettered,
             Outcome::Discarded("too old".into()),
@@ -252,7 +260,7 @@ mod tests {
 
     #[test]
     fn an_outcome_that_is_not_known_is_an_error_and_never_an_acknowledgement() {
-        let wire = proto::OutcomeRange { first: 0, count: 1, kind: 99, reason: String::new() };
+        let wire = proto::OutcomeRange { first: 0, count: 1, kind: 99, ..Default::default() };
         assert_eq!(decode_range(wire).expect_err("kind 99").field, "kind");
     }
 

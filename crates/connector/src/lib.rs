@@ -22,7 +22,7 @@ pub use error::{Code, Error, Remedy};
 pub use handles::{Handle, HandleSource, Handles, OpenReceiver, Received, Receiver, Start, Terms};
 pub use offsets::{OffsetSource, OpenPartition, Partition, PartitionCommitter, PartitionReader, PullLimits, Pulled, Survey};
 pub use source::Source;
-pub use target::{LaneKey, Target};
+pub use target::{Arrival, LaneKey, Permit, Target};
 
 /// Makes connectors from definitions. `dyn`, so that services do not depend on the connectors' client libraries.
 ///
@@ -30,8 +30,9 @@ pub use target::{LaneKey, Target};
 pub trait Registry: Send + Sync {
     /// The source of a stream.
     fn source(&self, definition: &resolved::RocketMqSource) -> Source;
-    /// The target of a stream. Targets of the same instance share their clients.
-    fn target(&self, definition: &resolved::RocketMqTarget) -> Arc<dyn Target>;
+    /// The target of a stream that reads `source`. Targets of the same instance share their clients. It is made anew for each session, and may
+    /// remember what the session's lane has sent.
+    fn target(&self, definition: &resolved::RocketMqTarget, source: &resolved::RocketMqSource) -> Arc<dyn Target>;
     /// The dead-letter target of a stream.
     fn dead_letter(&self, definition: &resolved::DeadLetterTarget) -> Arc<dyn Target>;
 }

@@ -176,6 +176,12 @@ impl Ticket {
         !self.ended.is_cancelled() && self.authority.is_valid()
     }
 
+    /// The same question, for whoever acts in the session's name.
+    pub fn validity(&self) -> impl Fn() -> bool + Send + Sync + use<> {
+        let (ended, authority) = (self.ended.clone(), self.authority.clone());
+        move || !ended.is_cancelled() && authority.is_valid()
+    }
+
     /// Fires when the session should end as soon as its open events have.
     pub fn draining(&self) -> &CancellationToken {
         &self.draining

@@ -148,6 +148,10 @@ pub struct Origin {
     pub queue: u32,
     /// The first of the source's name servers: tells clusters of equal names apart where the instance has no identity.
     pub name_server: String,
+    /// The names of the source's brokers, sorted, those included that have left it: a mirror places queues by them.
+    pub brokers: Vec<String>,
+    /// How many queues the source has on the partition's broker; 0 if unknown.
+    pub queues: u32,
 }
 
 impl Origin {

@@ -8,8 +8,14 @@
 pub enum Outcome {
     /// The pattern did not match. Acknowledged.
     Filtered,
+    /// It has been at the target before on its way through streams, and is not delivered there again. Acknowledged; counts as filtered.
+    Looped,
     /// The target has it. Acknowledged.
     Delivered,
+    /// The target had it already, by a send whose answer was lost; it was not sent again. Acknowledged; counts as delivered.
+    Deduplicated,
+    /// The target has it, and perhaps twice: a mirror could not find out whether it was there before. Acknowledged; counts as delivered.
+    Unproven,
     /// It is stored durably for a later attempt. Acknowledged.
     Parked,
     /// It is in the dead-letter target. Acknowledged.

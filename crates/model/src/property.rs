@@ -19,6 +19,10 @@ pub const WAIT: &str = "WAIT";
 pub const MULTI_DISPATCH: &str = "INNER_MULTI_DISPATCH";
 /// Where a routed message first came from.
 pub const ORIGIN: &str = "RB_ORIGIN";
+/// Where a mirrored message stood at the source of the mirror.
+pub const POSITION: &str = "RB_POSITION";
+/// Which topics a message has been in on its way through streams.
+pub const VIA: &str = "RB_VIA";
 /// Why a dead letter is one.
 pub const REASON: &str = "RB_REASON";
 /// How the original of a routed message was delayed.
@@ -106,7 +110,7 @@ pub fn is_system(name: &str) -> bool {
 }
 
 /// Every name that is not a user's, sorted by its bytes.
-pub const NAMES: [(&str, Kind); 80] = [
+pub const NAMES: [(&str, Kind); 82] = [
     ("1ST_POP_TIME", Kind::Broker),
     ("ARRIVE_TIME", Kind::Message),
     ("BORN_TIMESTAMP", Kind::Message),
@@ -142,8 +146,10 @@ pub const NAMES: [(&str, Kind); 80] = [
     ("PROPERTY_FORWARD_QUEUE_ID", Kind::Broker),
     ("PUSH_REPLY_TIME", Kind::Message),
     ("RB_ORIGIN", Kind::Bridge),
+    ("RB_POSITION", Kind::Bridge),
     ("RB_REASON", Kind::Bridge),
     ("RB_TIMED", Kind::Bridge),
+    ("RB_VIA", Kind::Bridge),
     ("REAL_QID", Kind::Broker),
     ("REAL_TOPIC", Kind::Broker),
     ("RECONSUME_TIME", Kind::Message),

@@ -8,9 +8,12 @@ use crate::stream::StreamDefinition;
 
 /// The newest layout that this build reads and writes. A reader takes every layout up to its own.
 ///
-/// 2 added the dialect of a stream's pattern. A record is written in the oldest layout that can say it, so that in an upgrade older
+/// 2 added the dialect of a stream's pattern, 3 the mode of a stream and its loop guard. A record is written in the oldest layout that can say it, so that in an upgrade older
 /// processes go on reading what they understand.
-pub const SCHEMA: u32 = 2;
+pub const SCHEMA: u32 = 3;
+
+/// The layout that added the dialect of a stream's pattern.
+const SCHEMA_OF_DIALECTS: u32 = 2;
 
 /// The layout of everything that says nothing newer.
 pub const OLDEST_SCHEMA: u32 = 1;
@@ -55,7 +58,14 @@ pub struct StreamRecord {
 impl StreamRecord {
     /// The oldest layout that can say what the record says.
     pub fn layout(&self) -> u32 {
-        if self.definition.filter_pattern_dialect.is_empty() { OLDEST_SCHEMA } else { SCHEMA }
+        let run = &self.definition.run_options;
+        if !(run.mode.is_empty() && run.loop_guard.is_empty()) {
+            SCHEMA
+        } else if !self.definition.filter_pattern_dialect.is_empty() {
+            SCHEMA_OF_DIALECTS
+        } else {
+            OLDEST_SCHEMA
+        }
     }
 
     /// The AIP-154 etag: changes with every change of the record.

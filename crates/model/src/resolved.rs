@@ -143,6 +143,12 @@ pub struct RocketMqTarget {
     pub sharding_key: Option<TargetParameter>,
     /// Whether messages of one sharding key must keep their order across partitions of the source.
     pub orderly: bool,
+    /// Whether the topic mirrors the source's: queue i to queue i, each message once.
+    #[serde(default)]
+    pub mirror: bool,
+    /// Whether an event that has been at the topic before is not delivered there again.
+    #[serde(default)]
+    pub loop_guard: bool,
 }
 
 /// How a stream runs, with every default filled in.

@@ -117,6 +117,12 @@ pub struct OutcomeCounts {
     pub skipped: u64,
     /// Messages that were lost at the source before they were read.
     pub gaps: u64,
+    /// Of those delivered: the target had them already, by a send whose answer was lost, and they were not sent again.
+    pub deduplicated: u64,
+    /// Of those filtered: they had been at the target before on their way through streams.
+    pub looped: u64,
+    /// Of those delivered: the target may have them twice, because a mirror could not find out whether they were there before.
+    pub unproven: u64,
 }
 
 impl OutcomeCounts {
@@ -136,6 +142,9 @@ impl std::ops::AddAssign for OutcomeCounts {
         self.redelivered += other.redelivered;
         self.skipped += other.skipped;
         self.gaps += other.gaps;
+        self.deduplicated += other.deduplicated;
+        self.looped += other.looped;
+        self.unproven += other.unproven;
     }
 }
 

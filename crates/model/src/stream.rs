@@ -285,6 +285,12 @@ pub struct RunOptions {
     /// Capacity that the hosted product sells; stored, but without effect here.
     #[serde(alias = "BusinessOption", skip_serializing_if = "Option::is_none")]
     pub business_option: Option<BusinessOption>,
+    /// `RULE` (default) or `MIRROR`.
+    #[serde(alias = "Mode", skip_serializing_if = "String::is_empty")]
+    pub mode: String,
+    /// `ON` (default): what has been at the target before is not delivered there again. `OFF`.
+    #[serde(alias = "LoopGuard", skip_serializing_if = "String::is_empty")]
+    pub loop_guard: String,
 }
 
 /// How deliveries are grouped: a group is sent when it reaches either limit.

@@ -45,6 +45,8 @@ pub fn target(topic: &str) -> RocketMqTarget {
         tags: None,
         sharding_key: None,
         orderly: false,
+        mirror: false,
+        loop_guard: false,
     }
 }
 

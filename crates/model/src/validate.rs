@@ -15,6 +15,7 @@ mod endpoint;
 mod fault;
 mod findings;
 mod instance;
+mod mirror;
 mod name;
 mod network;
 mod placement;
@@ -161,7 +162,12 @@ fn assemble(
     check_tags(definition, findings);
     check_transforms(definition, findings);
     let source = source::read(definition, uid, references, findings);
-    let target = sink::read(&definition.sink, references, checks, findings);
+    let target = sink::read(&definition.sink, references, checks, findings).map(|target| resolved::RocketMqTarget {
+        mirror: definition.run_options.mode == mirror::MIRROR,
+        loop_guard: definition.run_options.loop_guard != "OFF",
+        ..target
+    });
+    mirror::check(definition, source.as_ref(), target.as_ref(), findings);
     let (connections, topics) = match (&source, &target) {
         (Some(source), Some(target)) => {
             refuse_loop(source, target, findings);

@@ -224,6 +224,9 @@ fn outcomes(counts: &OutcomeCounts) -> String {
         ("dead-lettered", counts.dead_lettered),
         ("discarded", counts.discarded),
         ("skipped", counts.skipped),
+        ("deduplicated", counts.deduplicated),
+        ("looped", counts.looped),
+        ("unproven", counts.unproven),
         ("redelivered", counts.redelivered),
     ];
     // The first two say that it works; the others stand there only when they happened.

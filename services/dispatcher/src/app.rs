@@ -37,7 +37,7 @@ impl Serve for Dispatcher {
         let run = &stream.run;
         let way = Way {
             key: LaneKey { stream: stream.name.clone(), partition: open.origin.partition.clone() },
-            target: self.registry.target(&stream.target),
+            target: self.registry.target(&stream.target, &stream.source),
             dead_letter: run.dead_letter.as_ref().map(|dead_letter| self.registry.dead_letter(dead_letter)),
             rules: Rules::new(run),
             origin: open.origin,

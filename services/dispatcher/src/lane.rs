@@ -14,7 +14,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use futures::StreamExt;
 use futures::future::{BoxFuture, OptionFuture};
-use rocketbridge_connector::{Code as ConnectorCode, Error as ConnectorError, LaneKey, Remedy, Target};
+use rocketbridge_connector::{Arrival, Code as ConnectorCode, Error as ConnectorError, LaneKey, Permit, Remedy, Target};
 use rocketbridge_delivery::{Grants, Share};
 use rocketbridge_mesh::{Ticket, patience};
 use rocketbridge_model::outcome::RangeBuilder;
@@ -47,6 +47,8 @@ pub(crate) struct Way {
 pub(crate) struct Lane {
     way: Way,
     ticket: Ticket,
+    /// What a target asks before it sends: whether the ticket is valid.
+    permit: Permit,
     upstream: ServerSession<DispatchRequest>,
     queue: Queue,
     breadth: Breadth,
@@ -70,7 +72,7 @@ enum Phase {
 }
 
 /// Deliveries and the target's answers.
-type Attempted = (Vec<Delivery>, Vec<Result<(), ConnectorError>>);
+type Attempted = (Vec<Delivery>, Vec<Result<Arrival, ConnectorError>>);
 
 /// Whether the session goes on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -88,6 +90,7 @@ impl Lane {
         let window = Credit { events: WINDOW.events.max(most.saturating_mul(2)), ..WINDOW };
         Self {
             way,
+            permit: Permit::new(ticket.validity()),
             ticket,
             upstream,
             queue: Queue::new(most as usize, linger),
@@ -196,18 +199,18 @@ impl Lane {
     fn begin(&mut self) {
         let group = self.queue.take(self.breadth);
         let (deliveries, records): (Vec<_>, Vec<_>) = group.into_iter().map(|pending| (pending.delivery, pending.record)).unzip();
-        let (key, origin) = (self.way.key.clone(), self.way.origin.clone());
+        let (key, origin, permit) = (self.way.key.clone(), self.way.origin.clone(), self.permit.clone());
         let attempt: BoxFuture<'static, Attempted> = match (records.first().map(Record::stage), &self.way.dead_letter) {
             (Some(Stage::DeadLetter { form, .. }), Some(dead_letter)) => {
                 let letters: Vec<_> = records.iter().zip(&deliveries).map(|(record, delivery)| record.letter(delivery)).collect();
                 let bare = if *form == Form::Bare { dead_letter.bare() } else { None };
                 let target = bare.unwrap_or_else(|| dead_letter.clone());
-                Box::pin(async move { (deliveries, target.deliver(&key, &origin, &letters).await) })
+                Box::pin(async move { (deliveries, target.deliver(&key, &origin, &permit, &letters).await) })
             }
             _ => {
                 let target = self.way.target.clone();
                 Box::pin(async move {
-                    let results = target.deliver(&key, &origin, &deliveries).await;
+                    let results = target.deliver(&key, &origin, &permit, &deliveries).await;
                     (deliveries, results)
                 })
             }
@@ -216,7 +219,7 @@ impl Lane {
     }
 
     /// Answers what ended; what failed is decided on one by one, and waits in front.
-    async fn settle(&mut self, deliveries: Vec<Delivery>, results: Vec<Result<(), ConnectorError>>) -> Result<(), Error> {
+    async fn settle(&mut self, deliveries: Vec<Delivery>, results: Vec<Result<Arrival, ConnectorError>>) -> Result<(), Error> {
         let Phase::Delivering { records, .. } = std::mem::replace(&mut self.phase, Phase::Waiting) else { return Ok(()) };
         let (now, size) = (Instant::now(), deliveries.len());
         let short = || ConnectorError::new(ConnectorCode::Internal, "deliver a group", "the target gave fewer results than deliveries");
@@ -228,7 +231,7 @@ impl Lane {
             let mut pending = Pending { delivery, record };
             let skip = self.skips.remove(&pending.record.offset);
             let outcome = match (results.next().unwrap_or_else(|| Err(short())), skip) {
-                (Ok(()), _) => Some(pending.record.success()),
+                (Ok(arrival), _) => Some(pending.record.success(arrival)),
                 (Err(_), Some(reason)) => Some(Outcome::Skipped(reason)),
                 (Err(error), None) => {
                     let outcome = pending.fail(failure(&error, size), &self.way.rules, now, chance());

@@ -3,7 +3,7 @@
 //! The history belongs to the delivery and to the session: a delivery that comes again in another session, after a restart, a move of its shard or a
 //! change of the definition, begins a new one.
 
-use rocketbridge_connector::{Error, Remedy};
+use rocketbridge_connector::{Arrival, Error, Remedy};
 use rocketbridge_model::Outcome;
 use rocketbridge_model::session::{Delivery, Trouble};
 use tokio::time::Instant;
@@ -130,10 +130,13 @@ impl Record {
     }
 
     /// The outcome of a delivery that the stage's target has.
-    pub(crate) fn success(&self) -> Outcome {
-        match self.stage() {
-            Stage::Target => Outcome::Delivered,
-            Stage::DeadLetter { .. } => Outcome::DeadLettered,
+    pub(crate) fn success(&self, arrival: Arrival) -> Outcome {
+        match (self.stage(), arrival) {
+            (Stage::DeadLetter { .. }, _) => Outcome::DeadLettered,
+            (Stage::Target, Arrival::Stored) => Outcome::Delivered,
+            (Stage::Target, Arrival::Known) => Outcome::Deduplicated,
+            (Stage::Target, Arrival::Unproven) => Outcome::Unproven,
+            (Stage::Target, Arrival::Looped) => Outcome::Looped,
         }
     }
 

@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use futures::future::BoxFuture;
 use rocketbridge_connector::{
-    Code, Error, LaneKey, OffsetSource, OpenPartition, Partition, PartitionCommitter, PartitionReader, PullLimits, Pulled, Registry,
-    Source, Survey, Target,
+    Arrival, Code, Error, LaneKey, OffsetSource, OpenPartition, Partition, PartitionCommitter, PartitionReader, Permit, PullLimits, Pulled,
+    Registry, Source, Survey, Target,
 };
 use rocketbridge_harness::{Api, Route, eventually};
 use rocketbridge_metastore::Embedded;
@@ -53,7 +53,7 @@ impl Registry for Connector {
         Source::Offsets(Arc::new(self.clone()))
     }
 
-    fn target(&self, _: &RocketMqTarget) -> Arc<dyn Target> {
+    fn target(&self, _: &RocketMqTarget, _: &RocketMqSource) -> Arc<dyn Target> {
         Arc::new(self.clone())
     }
 
@@ -113,13 +113,19 @@ impl PartitionCommitter for Committer {
 }
 
 impl Target for Connector {
-    fn deliver<'a>(&'a self, _: &'a LaneKey, _: &'a Origin, deliveries: &'a [Delivery]) -> BoxFuture<'a, Vec<Result<(), Error>>> {
+    fn deliver<'a>(
+        &'a self,
+        _: &'a LaneKey,
+        _: &'a Origin,
+        _: &'a Permit,
+        deliveries: &'a [Delivery],
+    ) -> BoxFuture<'a, Vec<Result<Arrival, Error>>> {
         Box::pin(async move {
             if self.0.is_dead.load(Ordering::Relaxed) {
                 return deliveries.iter().map(|_| Err(Error::new(Code::Unavailable, "deliver", "the target is dead"))).collect();
             }
             self.0.delivered.fetch_add(deliveries.len() as u64, Ordering::Relaxed);
-            deliveries.iter().map(|_| Ok(())).collect()
+            deliveries.iter().map(|_| Ok(Arrival::Stored)).collect()
         })
     }
 }

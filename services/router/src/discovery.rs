@@ -340,7 +340,7 @@ mod tests {
             Source::Handles(Arc::new(self.0.clone()))
         }
 
-        fn target(&self, _: &RocketMqTarget) -> Arc<dyn Target> {
+        fn target(&self, _: &RocketMqTarget, _: &RocketMqSource) -> Arc<dyn Target> {
             unreachable!("discovery has no targets")
         }
 

@@ -178,7 +178,7 @@ impl Registry for Topic {
         Source::Offsets(Arc::new(self.clone()))
     }
 
-    fn target(&self, _definition: &RocketMqTarget) -> Arc<dyn Target> {
+    fn target(&self, _definition: &RocketMqTarget, _source: &RocketMqSource) -> Arc<dyn Target> {
         panic!("a router has no targets")
     }
 

@@ -172,6 +172,9 @@ impl Gauge {
         counts.dead_lettered += tally.dead_lettered;
         counts.discarded += tally.discarded;
         counts.skipped += tally.skipped;
+        counts.deduplicated += tally.deduplicated;
+        counts.looped += tally.looped;
+        counts.unproven += tally.unproven;
         state.report.latency = since(tally.stored_last);
         state.age.ended = tally.stored_last;
         match state.ended.back_mut() {
@@ -230,6 +233,9 @@ pub(crate) struct Tally {
     dead_lettered: u64,
     discarded: u64,
     skipped: u64,
+    deduplicated: u64,
+    looped: u64,
+    unproven: u64,
     stored_last: i64,
 }
 
@@ -246,7 +252,19 @@ impl Tally {
         self.stored_last = ended.item.envelope.store_timestamp;
         match ended.outcome {
             Outcome::Filtered => self.filtered += 1,
+            Outcome::Looped => {
+                self.filtered += 1;
+                self.looped += 1;
+            }
             Outcome::Delivered => self.delivered += 1,
+            Outcome::Deduplicated => {
+                self.delivered += 1;
+                self.deduplicated += 1;
+            }
+            Outcome::Unproven => {
+                self.delivered += 1;
+                self.unproven += 1;
+            }
             Outcome::Parked => self.parked += 1,
             Outcome::DeadLettered => self.dead_lettered += 1,
             Outcome::Discarded(_) => self.discarded += 1,

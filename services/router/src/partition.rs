@@ -1,5 +1,6 @@
 //! The life of one owned partition: open the source, flow, and after a failure begin again.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -63,6 +64,10 @@ struct Known {
     /// Its place among the partitions that the source has now, and how many those are.
     rank: usize,
     count: usize,
+    /// Names of the source's brokers, sorted, as far as any was ever seen.
+    brokers: Vec<String>,
+    /// Queues on the partition's broker.
+    queues: u32,
 }
 
 impl Known {
@@ -162,12 +167,12 @@ impl OwnedPartition {
             Source::Handles(source) => self.open_handles(&stream, source.as_ref(), &known).await?,
         };
         self.gauge.source(None);
-        let partition = Partition { id: known.partition.id, broker: known.partition.broker, queue: known.partition.queue };
+        let downlink = self.downlink(&stream, known);
         Ok(Flow {
             supply: opened.supply,
             ledger: opened.ledger,
             allotment: opened.allotment,
-            downlink: self.downlink(&stream, &partition),
+            downlink,
             passing: Passing::new(self.skips.of(&stream.uid, &self.partition)),
             definition: self.definition.clone(),
             stream,
@@ -272,10 +277,14 @@ impl OwnedPartition {
         let present = || record.partitions.iter().filter(|partition| partition.gone.is_none());
         let rank = present().position(|partition| partition.id == self.partition).ok_or(Error::Undiscovered)?;
         let partition = record.partition(&self.partition).cloned().ok_or(Error::Undiscovered)?;
-        Ok(Known { partition, started: record.started, rank, count: present().count() })
+        let brokers: BTreeSet<String> = record.partitions.iter().map(|partition| partition.broker.clone()).collect();
+        let there = record.partitions.iter().filter(|known| known.broker == partition.broker);
+        let queues = there.map(|known| known.queue + 1).max().unwrap_or_default();
+        let brokers = brokers.into_iter().collect();
+        Ok(Known { partition, started: record.started, rank, count: present().count(), brokers, queues })
     }
 
-    fn downlink(&self, stream: &Arc<Stream>, partition: &Partition) -> Downlink<rocketbridge_model::session::FilterRequest> {
+    fn downlink(&self, stream: &Arc<Stream>, known: Known) -> Downlink<rocketbridge_model::session::FilterRequest> {
         let shard = stream.run.shard_of(&self.partition);
         let unit = UnitId::new(self.stream.clone(), UnitKind::FilterShard(shard));
         let origin = Origin {
@@ -284,9 +293,11 @@ impl OwnedPartition {
             instance: stream.source.connection.instance.clone(),
             topic: stream.source.topic.clone(),
             partition: self.partition.clone(),
-            broker: partition.broker.clone(),
-            queue: partition.queue,
+            broker: known.partition.broker,
+            queue: known.partition.queue,
             name_server: stream.source.connection.endpoints.first().cloned().unwrap_or_default(),
+            brokers: known.brokers,
+            queues: known.queues,
         };
         let open =
             Open { stream: stream.clone(), origin: Arc::new(origin), partition_epoch: self.epoch, shard, shard_epoch: Epoch::default() };

@@ -9,7 +9,7 @@ use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use rocketbridge_connector_rocketmq::{ORIGIN_PROPERTY, REASON_PROPERTY};
+use rocketbridge_connector_rocketmq::{ORIGIN_PROPERTY, POSITION_PROPERTY, REASON_PROPERTY, VIA_PROPERTY};
 use rocketbridge_model::Event;
 use rocketbridge_model::resolved::StartPosition;
 use tokio::task::JoinHandle;
@@ -21,7 +21,7 @@ use crate::message::Numbered;
 /// How many examples of each kind of fault a report keeps.
 const EXAMPLES: usize = 5;
 /// Properties that RocketMQ or the bridge adds.
-const OWN: [&str; 15] = [
+const OWN: [&str; 17] = [
     "KEYS",
     "TAGS",
     "UNIQ_KEY",
@@ -37,6 +37,8 @@ const OWN: [&str; 15] = [
     "INNER_NUM",
     ORIGIN_PROPERTY,
     REASON_PROPERTY,
+    POSITION_PROPERTY,
+    VIA_PROPERTY,
 ];
 
 /// Follows a target's topic from its beginning.

@@ -4,7 +4,7 @@ use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use rocketbridge_connector_rocketmq::{Admin, Connectors};
+use rocketbridge_connector_rocketmq::{Admin, Connectors, QueueReport};
 use rocketbridge_embedded_rocketmq::{Embedded, EmbeddedConfig};
 use rocketbridge_model::resolved::RocketMqConnection;
 use tempfile::TempDir;
@@ -72,6 +72,19 @@ impl Brokers {
         self.target.create_topic(topic, queues).await;
     }
 
+    /// Compares a topic of the source, message by message, with the one of the same name that mirrors it at the target.
+    ///
+    /// # Panics
+    ///
+    /// When one of them cannot be read.
+    pub async fn compare(&self, topic: &str) -> Vec<QueueReport> {
+        let connection = |cluster: &Cluster, region: &str| RocketMqConnection { region: region.into(), ..cluster.connection() };
+        // As `Route` defines both.
+        let (source, target) = (connection(&self.source, "qingdao"), connection(&self.target, ""));
+        let ends = self.source.connectors.mirror_ends((&source, topic), (&target, topic));
+        ends.verify(None).await.unwrap_or_else(|error| panic!("{error}"))
+    }
+
     /// Stops both.
     pub async fn stop(self) {
         self.source.end().await;
@@ -101,9 +114,13 @@ impl Cluster {
         &self.name_server
     }
 
+    fn connection(&self) -> RocketMqConnection {
+        RocketMqConnection { endpoints: vec![self.name_server.clone()], ..RocketMqConnection::default() }
+    }
+
     /// A client for its administration.
     pub fn admin(&self) -> Admin {
-        self.connectors.admin(&RocketMqConnection { endpoints: vec![self.name_server.clone()], ..RocketMqConnection::default() })
+        self.connectors.admin(&self.connection())
     }
 
     /// Creates a topic.

@@ -180,6 +180,8 @@ const RUN_OPTIONS: &[Field] = &[
     named("retry_strategy", &["RetryStrategy"], Shape::Message(RETRY_STRATEGY)),
     named("dead_letter_queue", &["DeadLetterQueue"], Shape::Message(DEAD_LETTER_QUEUE)),
     named("business_option", &["BusinessOption"], Shape::Message(BUSINESS_OPTION)),
+    named("mode", &["Mode"], Shape::Text),
+    named("loop_guard", &["LoopGuard"], Shape::Text),
 ];
 
 const BATCH_WINDOW: &[Field] =

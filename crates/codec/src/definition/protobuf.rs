@@ -348,6 +348,8 @@ fn run_options_from(message: stream::RunOptions) -> model::RunOptions {
             min_capacity_unit_count: option.min_capacity_unit_count,
             max_capacity_unit_count: option.max_capacity_unit_count,
         }),
+        mode: message.mode,
+        loop_guard: message.loop_guard,
     }
 }
 
@@ -377,6 +379,8 @@ fn run_options_to(options: model::RunOptions) -> stream::RunOptions {
             min_capacity_unit_count: option.min_capacity_unit_count,
             max_capacity_unit_count: option.max_capacity_unit_count,
         }),
+        mode: options.mode,
+        loop_guard: options.loop_guard,
     }
 }
 

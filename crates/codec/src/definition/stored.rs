@@ -128,6 +128,8 @@ mod tests {
     const LAYOUT_1: &str = include_str!("layout-1.golden.json");
     /// As the first version with dialects wrote it. Never edit it either.
     const LAYOUT_2: &str = include_str!("layout-2.golden.json");
+    /// As the first version with modes wrote it. Never edit it either.
+    const LAYOUT_3: &str = include_str!("layout-3.golden.json");
 
     #[test]
     fn what_the_first_version_wrote_is_read() {
@@ -157,12 +159,26 @@ mod tests {
         assert_eq!(serde_json::from_slice::<Value>(&encode(record)).expect("JSON")["schema"], 1);
     }
 
+    /// *Scenario*: a mirror, and a stream whose loop guard is off, as they were first written. *Guarantees*: both are layout 3, which older processes refuse
+    /// rather than spread over all queues, or stop.
+    #[test]
+    fn a_mode_and_a_loop_guard_are_stored_in_layout_3() {
+        let record: StreamRecord = decode("definitions/streams/orders", LAYOUT_3.as_bytes()).expect("layout 3");
+        assert_eq!((record.schema, record.definition.run_options.mode.as_str()), (3, "MIRROR"));
+        let again: Value = serde_json::from_slice(&encode(record.clone())).expect("JSON");
+        assert_eq!(again, serde_json::from_str::<Value>(LAYOUT_3).expect("JSON"), "it is written as it was");
+        let mut record = record;
+        record.definition.run_options.mode.clear();
+        record.definition.run_options.loop_guard = "OFF".into();
+        assert_eq!(serde_json::from_slice::<Value>(&encode(record)).expect("JSON")["schema"], 3);
+    }
+
     #[test]
     fn a_newer_layout_is_refused() {
-        let error = decode::<StreamRecord>("definitions/streams/s", br#"{"schema":3,"new":true}"#).expect_err("newer");
+        let error = decode::<StreamRecord>("definitions/streams/s", br#"{"schema":4,"new":true}"#).expect_err("newer");
         assert_eq!(
             error.to_string(),
-            "cannot read definitions/streams/s: its layout is 3, this version reads up to 2; upgrade this process"
+            "cannot read definitions/streams/s: its layout is 4, this version reads up to 3; upgrade this process"
         );
     }
 

@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 use bytes::Bytes;
 use futures::future::try_join_all;
-use rocketbridge_connector::{LaneKey, PullLimits, Registry};
+use rocketbridge_connector::{LaneKey, Permit, PullLimits, Registry};
 use rocketbridge_connector_rocketmq::Connectors;
 use rocketbridge_embedded_rocketmq::{Embedded, EmbeddedConfig};
 use rocketbridge_model::resolved::{RocketMqConnection, RocketMqSource, RocketMqTarget, StartPosition};
@@ -90,7 +90,7 @@ impl Drop for Broker {
 }
 
 async fn send(connectors: &Connectors, connection: &RocketMqConnection, options: &Options) -> Result<()> {
-    let target = connectors.target(&RocketMqTarget { connection: connection.clone(), ..testing::target(TOPIC) });
+    let target = connectors.target(&RocketMqTarget { connection: connection.clone(), ..testing::target(TOPIC) }, &definition(connection));
     let share = options.messages / options.lanes as usize;
     try_join_all((0..options.lanes).map(|lane| {
         let target = Arc::clone(&target);
@@ -102,7 +102,7 @@ async fn send(connectors: &Connectors, connection: &RocketMqConnection, options:
             let mut left = share;
             while left > 0 {
                 let count = left.min(batch);
-                target.deliver(&key, &origin, &deliveries[..count]).await.into_iter().collect::<Result<(), _>>()?;
+                target.deliver(&key, &origin, &Permit::always(), &deliveries[..count]).await.into_iter().collect::<Result<Vec<_>, _>>()?;
                 left -= count;
             }
             anyhow::Ok(())
@@ -113,15 +113,19 @@ async fn send(connectors: &Connectors, connection: &RocketMqConnection, options:
     .collect()
 }
 
-async fn pull(connectors: &Connectors, connection: &RocketMqConnection, options: &Options, before: &[u64]) -> Result<()> {
-    let source = connectors.source(&RocketMqSource {
+fn definition(connection: &RocketMqConnection) -> RocketMqSource {
+    RocketMqSource {
         connection: connection.clone(),
         topic: TOPIC.to_owned(),
         tags: Vec::new(),
         sql: None,
         group: "rocketbridge-loops".to_owned(),
         start: StartPosition::Earliest,
-    });
+    }
+}
+
+async fn pull(connectors: &Connectors, connection: &RocketMqConnection, options: &Options, before: &[u64]) -> Result<()> {
+    let source = connectors.source(&definition(connection));
     let source = source.offsets().context("remoting reads at offsets")?;
     let share = options.messages / options.lanes as usize;
     let partitions = source.partitions().await?;

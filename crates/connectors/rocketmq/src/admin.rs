@@ -18,8 +18,11 @@ use crate::remoting::{Request, json};
 use crate::route::Queue;
 use crate::tail::Tail;
 
+mod settings;
 mod topic;
 
+pub use settings::TopicSettings;
+pub(crate) use settings::{MESSAGE_TYPE, WRITE};
 pub use topic::TopicQueue;
 
 /// Asks one instance.

@@ -14,6 +14,7 @@ use rocketbridge_model::session::Delivery;
 use crate::limit;
 use crate::outgoing::{self, Making, Outgoing};
 use crate::placement::key_queue;
+use crate::position::Position;
 
 /// Bytes of a message in a batch before its body.
 const BEFORE_BODY: usize = 4 * 5;
@@ -69,6 +70,12 @@ pub(crate) struct SendPlan {
     /// In the order of their first deliveries; per queue in order.
     pub(crate) parts: Vec<Part>,
     pub(crate) refused: Vec<(usize, Error)>,
+    /// Deliveries that have been at the target before on their way through streams.
+    pub(crate) looped: Vec<usize>,
+    /// Deliveries that the target has already.
+    pub(crate) known: Vec<usize>,
+    /// Deliveries whose position at the source did not fit.
+    pub(crate) unmarked: Vec<usize>,
     /// How many of RocketBridge's own properties did not fit.
     pub(crate) left_out: usize,
 }
@@ -85,6 +92,8 @@ pub(crate) struct Placement<'a> {
     pub(crate) orderly: bool,
     /// Where the messages come from, and what is added to them.
     pub(crate) making: Making<'a>,
+    /// Up to where the target has the messages of this lane already, in a mirror.
+    pub(crate) last: Option<Position>,
     /// What the target takes.
     pub(crate) taste: Taste,
     /// What is attempted, for errors.
@@ -120,6 +129,14 @@ pub(crate) fn plan(deliveries: &[Delivery], placement: &Placement<'_>) -> SendPl
     open.batches.resize_with(placement.queues.max(1), || None);
     let mut properties = Vec::with_capacity(1024);
     for (index, delivery) in deliveries.iter().enumerate() {
+        if placement.last.is_some_and(|last| last.covers(Position::of(&delivery.event))) {
+            plan.known.push(index);
+            continue;
+        }
+        if placement.making.is_loop(delivery) {
+            plan.looped.push(index);
+            continue;
+        }
         let made = Outgoing::of(delivery, placement.making, &mut properties);
         let message = match made.and_then(|message| carried(message, &properties)) {
             Ok(message) => message,
@@ -130,6 +147,9 @@ pub(crate) fn plan(deliveries: &[Delivery], placement: &Placement<'_>) -> SendPl
             }
         };
         plan.left_out += message.left_out.len();
+        if message.left_out.contains(&property::POSITION) {
+            plan.unmarked.push(index);
+        }
         let key = if placement.orderly && message.keyed { outgoing::sharding_key(&properties) } else { None };
         let queue =
             key.map_or_else(|| placement.own.get(index).copied().unwrap_or(placement.queue), |key| key_queue(key, placement.queues));
@@ -291,7 +311,7 @@ mod tests {
     const TASTE: Taste = Taste { batch: limit::BATCH, keyed: true };
     fn placement() -> Placement<'static> {
         let making = Making::Routed(&provenance::tests::FROM);
-        Placement { queue: 1, own: &[], queues: 4, orderly: false, making, taste: TASTE, attempt: "send" }
+        Placement { queue: 1, own: &[], queues: 4, orderly: false, making, last: None, taste: TASTE, attempt: "send" }
     }
 
     fn delivery(offset: u64, body: &[u8], pairs: &[(&str, &str)]) -> Delivery {
@@ -401,6 +421,23 @@ mod tests {
             batch.messages.iter().for_each(|message| queues[message.index] = part.queue);
         }
         assert_eq!(queues, [1, 2, 1, 0, 1]);
+    }
+
+    /// *Scenario*: a mirror's messages, one of which has properties near their limit, and one that the target has. *Guarantees*: the first says where it stood; the
+    /// second goes without, and is told; the last is not sent.
+    #[test]
+    fn a_message_without_room_goes_without_its_position() {
+        let queue = crate::position::tests::queue_of("t", "b", 3);
+        let from = provenance::tests::FROM.clone().mirrored_from(&queue);
+        let deliveries = [delivery(0, b"x", &[]), delivery(1, b"x", &[("a", "b")]), delivery(2, b"x", &[("big", &"x".repeat(32_690))])];
+        let last = Some(Position { offset: 0, stored: 0 });
+        let plan = plan(&deliveries, &Placement { making: Making::Routed(&from), last, ..placement() });
+        assert_eq!((plan.known.as_slice(), plan.unmarked.as_slice(), plan.looped.len()), (&[0][..], &[2][..], 0));
+        assert_eq!(order(&plan), [(true, vec![1]), (false, vec![2])]);
+        let Content::Batch(batch) = &plan.parts[0].content else { panic!("a batch") };
+        let single = batch.singles().next().expect("one");
+        let position = queue.position_of(&Properties::from_wire(single.properties));
+        assert_eq!(position, Some(Position { offset: 1, stored: 0 }));
     }
 
     /// *Scenario*: more than a batch, for targets of ordinary and of small batches. *Guarantees*: batches of at most that length, in order.

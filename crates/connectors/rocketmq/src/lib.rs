@@ -2,6 +2,8 @@
 //!
 //! - [`Connectors`]: makes sources and targets from definitions; equal connections share one client;
 //! - [`Admin`]: topics, offsets, progress; [`Producer`] and [`Tail`]: send and follow messages by hand and in tests;
+//! - [`MirrorEnds`]: both ends of a mirror: where an offset of one is at the other, and whether they hold the same;
+//! - [`POSITION_PROPERTY`], [`Position`]: where a mirrored message stood at its source; [`VIA_PROPERTY`]: which topics a message has been in;
 //! - [`ORIGIN_PROPERTY`], [`TIMED_PROPERTY`], [`origin_of`]: the provenance that a routed message carries; [`REASON_PROPERTY`]: why a dead letter
 //!   is one.
 //!
@@ -14,14 +16,17 @@ mod acl;
 mod admin;
 mod client;
 mod committer;
+mod decimal;
 mod encode;
 mod error;
 mod limit;
 mod message;
+mod mirror;
 mod names;
 mod offsets;
 mod outgoing;
 mod placement;
+mod position;
 mod presence;
 mod producer;
 mod provenance;
@@ -32,10 +37,14 @@ mod route;
 mod source;
 mod tail;
 mod target;
+mod via;
 
-pub use admin::{Admin, QueueOffsets, QueueProgress, TopicQueue};
+pub use admin::{Admin, QueueOffsets, QueueProgress, TopicQueue, TopicSettings};
+pub use mirror::{Difference, MirrorEnds, QueueReport, Translation};
+pub use position::{POSITION_PROPERTY, Position, SourceQueue, position_of};
 pub use producer::{Message, Producer};
 pub use provenance::{ORIGIN_PROPERTY, REASON_PROPERTY, TIMED_PROPERTY, origin_of};
 pub use registry::Connectors;
 pub use route::Queue;
 pub use tail::{Tail, Tailed};
+pub use via::VIA_PROPERTY;

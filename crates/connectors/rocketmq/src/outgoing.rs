@@ -14,6 +14,7 @@ use rocketbridge_model::session::{Delivery, ParameterKey};
 use rocketbridge_pattern::json::{Malformed, Reader};
 
 use crate::limit;
+use crate::position::Position;
 use crate::provenance::{self, Provenance};
 
 /// A message about to be written; its properties are beside it.
@@ -41,6 +42,16 @@ pub(crate) enum Making<'a> {
     Routed(&'a Provenance<'a>),
     /// It was read from a topic, and nothing is added that can be left out.
     Bare,
+}
+
+impl Making<'_> {
+    /// Whether the event has been at the target before. A letter is never a loop: it goes where it was not.
+    pub(crate) fn is_loop(&self, delivery: &Delivery) -> bool {
+        match self {
+            Self::Routed(provenance) => provenance.guard.is_some_and(|guard| guard.is_loop(&delivery.event.envelope.properties)),
+            Self::Produced | Self::Bare => false,
+        }
+    }
 }
 
 /// What a broker heeds in a message that is sent alone only: light queues (`SendMessageProcessor`, `MultiDispatch`) and priorities.
@@ -74,6 +85,8 @@ impl Outgoing {
             }
         }
         let routed = !matches!(making, Making::Produced);
+        // Where a guard says anew which way the message came.
+        replaced.via = matches!(making, Making::Routed(Provenance { guard: Some(_), .. }));
         let copied = replaced.copy(envelope.properties.as_wire(), routed, properties);
         (message.timed, message.singular) = (copied.timed, copied.singular);
         replaced.write(properties)?;
@@ -97,9 +110,16 @@ impl Outgoing {
         Ok(message)
     }
 
-    fn add_provenance(&mut self, delivery: &Delivery, provenance: &Provenance<'_>, copied: &Copied, properties: &mut Vec<u8>) {
+    /// The position first: without it a mirror cannot tell whether the target has the message.
+    fn add_provenance(&mut self, delivery: &Delivery, provenance: &Provenance<'_>, copied: &Copied<'_>, properties: &mut Vec<u8>) {
+        if let Some(queue) = provenance.mirrored {
+            queue.write(Position::of(&delivery.event), |value| self.add(property::POSITION, value, properties));
+        }
         if !copied.has_origin {
             provenance.of_event(&delivery.event, |value| self.add(property::ORIGIN, value, properties));
+        }
+        if let Some(guard) = provenance.guard {
+            self.add(property::VIA, &[guard.extend(copied.via).as_bytes()], properties);
         }
         if !copied.has_timed && !copied.asked.is_empty() {
             self.add(property::TIMED, &[&copied.asked], properties);
@@ -158,12 +178,16 @@ struct Replaced<'a> {
     sharding_key: Option<Option<&'a [u8]>>,
     /// Whether a new reason takes the place of the original's.
     reason: bool,
+    /// Whether the way through streams is written anew.
+    via: bool,
 }
 
 /// What was found among the original's properties.
 #[derive(Default)]
-struct Copied {
+struct Copied<'a> {
     has_origin: bool,
+    /// The way through streams that the original came, if it is written anew.
+    via: &'a [u8],
     has_timed: bool,
     /// How the original was delayed: `NAME=value`, separated by spaces.
     asked: Vec<u8>,
@@ -174,7 +198,7 @@ struct Copied {
 
 impl Replaced<'_> {
     /// Copies the original's properties that stay.
-    fn copy(&self, original: &[u8], routed: bool, properties: &mut Vec<u8>) -> Copied {
+    fn copy<'o>(&self, original: &'o [u8], routed: bool, properties: &mut Vec<u8>) -> Copied<'o> {
         let mut copied = Copied::default();
         for (name, value) in pairs(original) {
             let is = |known: &str| name == known.as_bytes();
@@ -188,6 +212,12 @@ impl Replaced<'_> {
                 Kind::Timed => {
                     copied.timed |= !is(property::DELAY) || !matches!(value, b"" | b"0");
                     true
+                }
+                // It is where the message stood at the source of the stream that brought it to this one.
+                Kind::Bridge if is(property::POSITION) => !routed,
+                Kind::Bridge if is(property::VIA) && self.via => {
+                    copied.via = value;
+                    false
                 }
                 Kind::Bridge => {
                     copied.has_origin |= is(property::ORIGIN);
@@ -230,7 +260,7 @@ impl Replaced<'_> {
     }
 }
 
-impl Copied {
+impl Copied<'_> {
     fn note(&mut self, name: &[u8], value: &[u8]) {
         if !self.asked.is_empty() {
             self.asked.push(b' ');

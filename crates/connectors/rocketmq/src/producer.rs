@@ -6,7 +6,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
 use futures::future::join_all;
-use rocketbridge_connector::{Code, Error};
+use rocketbridge_connector::{Code, Error, Permit};
 use rocketbridge_model::session::Delivery;
 use rocketbridge_model::{Envelope, Event, Properties, property};
 
@@ -89,11 +89,11 @@ impl Producer {
         let (route, attempt) = (&route, &attempt);
         let sent = join_all(by_queue.into_iter().enumerate().map(|(queue, (indices, deliveries))| async move {
             let taste = self.sender.taste();
-            let placement = Placement { queue, own: &[], queues, orderly: false, making: Making::Produced, taste, attempt };
+            let placement = Placement { queue, own: &[], queues, orderly: false, making: Making::Produced, last: None, taste, attempt };
             let plan = encode::plan(&deliveries, &placement);
             drop(deliveries);
             let mut failures = plan.refused;
-            failures.extend(self.sender.send_in_order(route, &route.writable()[queue], plan.parts).await);
+            failures.extend(self.sender.send_in_order(route, &route.writable()[queue], &Permit::always(), plan.parts).await);
             failures.into_iter().map(move |(index, error)| (indices[index], error)).collect::<Vec<_>>()
         }))
         .await;

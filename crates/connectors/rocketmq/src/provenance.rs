@@ -2,6 +2,10 @@
 
 use rocketbridge_model::{Event, Origin, Properties, Whence, property};
 
+use crate::decimal::decimal;
+use crate::position::SourceQueue;
+use crate::via::Guard;
+
 /// Name of the property. Its value is `region/instance/topic/broker/queue/offset` of the message that was read first: a message that
 /// is routed on keeps the value it has, so it neither grows nor forgets. Where the instance has no identity, its first name server stands in its place.
 /// Where the source does not tell where a message is stored, broker and queue are empty, and the message's identity stands in the place of the offset.
@@ -31,6 +35,10 @@ pub(crate) struct Provenance<'a> {
     topic: String,
     /// `broker/queue/`
     queue: String,
+    /// The queue that the target mirrors; `None` unless it mirrors.
+    pub(crate) mirrored: Option<&'a SourceQueue>,
+    /// What looks for loops.
+    pub(crate) guard: Option<&'a Guard>,
 }
 
 impl<'a> Provenance<'a> {
@@ -40,7 +48,19 @@ impl<'a> Provenance<'a> {
             origin,
             topic: format!("{}/{instance}/{}/", origin.region, origin.topic),
             queue: format!("{}/{}/", origin.broker, origin.queue),
+            mirrored: None,
+            guard: None,
         }
+    }
+
+    /// The same, of messages whose way through streams is looked at, and written down.
+    pub(crate) fn guarded(self, guard: Option<&'a Guard>) -> Self {
+        Self { guard, ..self }
+    }
+
+    /// The same, of messages that say where they stood in a queue that is mirrored.
+    pub(crate) fn mirrored_from(self, queue: &'a SourceQueue) -> Self {
+        Self { mirrored: Some(queue), ..self }
     }
 
     /// Calls `write` with the value for a message, in parts; empty if it cannot be told from others.
@@ -69,19 +89,6 @@ pub(crate) fn reason(text: &str, most: usize) -> String {
         length <= most
     };
     text.chars().map(|character| if character.is_control() { ' ' } else { character }).take_while(fits).collect()
-}
-
-/// A number in digits.
-fn decimal(mut number: u64, digits: &mut [u8; 20]) -> &[u8] {
-    let mut position = digits.len();
-    loop {
-        position -= 1;
-        digits[position] = b'0' + (number % 10) as u8;
-        number /= 10;
-        if number == 0 {
-            return &digits[position..];
-        }
-    }
 }
 
 #[cfg(test)]

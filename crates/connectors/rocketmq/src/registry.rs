@@ -11,9 +11,11 @@ use rocketbridge_runtime::{Shutdown, Tasks};
 
 use crate::admin::Admin;
 use crate::client::Client;
+use crate::mirror::{MirrorEnds, MirrorTarget, Original};
 use crate::presence::Presence;
 use crate::source::TopicSource;
 use crate::target::TopicTarget;
+use crate::via::Guard;
 
 /// The RocketMQ connectors of a process. Must be made and used within a tokio runtime.
 ///
@@ -40,6 +42,11 @@ impl Connectors {
     /// Topics, offsets and messages of an instance.
     pub fn admin(&self, connection: &RocketMqConnection) -> Admin {
         Admin::new(self.client(connection))
+    }
+
+    /// Both ends of a mirror: a topic of an instance and its copy.
+    pub fn mirror_ends(&self, source: (&RocketMqConnection, &str), target: (&RocketMqConnection, &str)) -> MirrorEnds {
+        MirrorEnds::new((self.client(source.0), source.1), (self.client(target.0), target.1))
     }
 
     fn client(&self, connection: &RocketMqConnection) -> Arc<Client> {
@@ -77,11 +84,17 @@ impl Registry for Connectors {
         Source::Offsets(Arc::new(TopicSource::new(self.presence(&definition.connection), definition.clone())))
     }
 
-    fn target(&self, definition: &RocketMqTarget) -> Arc<dyn Target> {
-        Arc::new(TopicTarget::new(self.client(&definition.connection), &definition.topic, definition.orderly))
+    fn target(&self, definition: &RocketMqTarget, source: &RocketMqSource) -> Arc<dyn Target> {
+        let guard = definition.loop_guard.then(|| Guard::new(source, definition));
+        let client = self.client(&definition.connection);
+        if definition.mirror {
+            let original = Original { client: self.client(&source.connection), topic: source.topic.clone() };
+            return Arc::new(MirrorTarget::new(client, &definition.topic, guard, original));
+        }
+        Arc::new(TopicTarget::new(client, &definition.topic, definition.orderly, guard))
     }
 
     fn dead_letter(&self, definition: &DeadLetterTarget) -> Arc<dyn Target> {
-        Arc::new(TopicTarget::new(self.client(&definition.connection), &definition.topic, false))
+        Arc::new(TopicTarget::new(self.client(&definition.connection), &definition.topic, false, None))
     }
 }

@@ -58,6 +58,11 @@ impl Route {
         &self.writable
     }
 
+    /// The names of the brokers that have the topic, sorted, also of those that have no master now.
+    pub(crate) fn brokers(&self) -> Vec<String> {
+        self.addresses.keys().cloned().collect()
+    }
+
     /// The master of a broker name.
     pub(crate) fn master(&self, broker: &str) -> Option<&str> {
         self.addresses.get(broker)?.get(&MASTER).map(String::as_str)

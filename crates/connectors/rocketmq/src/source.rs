@@ -139,7 +139,8 @@ impl Topic {
         self.look_at(&address, queue, offset, limits).await
     }
 
-    async fn look_at(&self, address: &str, queue: &Queue, offset: u64, limits: PullLimits) -> Result<Pulled, Failure> {
+    /// Some messages from an offset on, whatever their tags, from one member of the broker, without waiting.
+    pub(crate) async fn look_at(&self, address: &str, queue: &Queue, offset: u64, limits: PullLimits) -> Result<Pulled, Failure> {
         let names = self.names.unfiltered();
         let request = pull::request(&names, queue, offset, limits, Duration::ZERO);
         let response = self.client.exchange(address, request, PULL_ANSWER).await?;

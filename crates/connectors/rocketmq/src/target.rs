@@ -3,12 +3,12 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use futures::FutureExt;
 use futures::future::{BoxFuture, join_all};
 use parking_lot::Mutex;
-use rocketbridge_connector::{Code, Error, LaneKey, Target};
+use rocketbridge_connector::{Arrival, Code, Error, LaneKey, Permit, Target};
 use rocketbridge_model::Origin;
 use rocketbridge_model::session::Delivery;
 
@@ -22,6 +22,7 @@ use crate::provenance::Provenance;
 use crate::remoting::Request;
 use crate::remoting::code::{request, response};
 use crate::route::{Queue, Route};
+use crate::via::Guard;
 
 /// How long a broker may take to store what it was sent.
 const SEND_ANSWER: Duration = Duration::from_secs(10);
@@ -34,6 +35,8 @@ pub(crate) struct TopicTarget {
     topic: String,
     sender: Sender,
     orderly: bool,
+    /// Looks for loops; `None` where that is switched off, and for dead letters.
+    guard: Option<Guard>,
     /// Whether nothing is added to a message.
     bare: bool,
     /// Whether it was said that provenance did not fit.
@@ -48,24 +51,34 @@ pub(crate) struct Sender {
     group: String,
     /// What the topic's brokers have turned out to take.
     taste: Mutex<Taste>,
+    /// Whether nothing overtakes a message that is refused for good.
+    strict: bool,
+}
+
+/// Where a message goes, and whether it still may.
+#[derive(Clone, Copy)]
+struct Way<'a> {
+    route: &'a Route,
+    queue: &'a Queue,
+    permit: &'a Permit,
 }
 
 /// What became of the deliveries of some parts: those that failed, by index.
-type Failures = Vec<(usize, Error)>;
+pub(crate) type Failures = Vec<(usize, Error)>;
 
 impl TopicTarget {
-    pub(crate) fn new(client: Arc<Client>, topic: &str, orderly: bool) -> Self {
+    pub(crate) fn new(client: Arc<Client>, topic: &str, orderly: bool, guard: Option<Guard>) -> Self {
         let sender = Sender::new(Arc::clone(&client), topic);
-        Self { sender, client, topic: topic.to_owned(), orderly, bare: false, left_out: AtomicBool::new(false) }
+        Self { sender, client, topic: topic.to_owned(), orderly, guard, bare: false, left_out: AtomicBool::new(false) }
     }
 
-    async fn deliver_all(&self, origin: &Origin, deliveries: &[Delivery]) -> Vec<Result<(), Error>> {
+    async fn deliver_all(&self, origin: &Origin, permit: &Permit, deliveries: &[Delivery]) -> Vec<Result<Arrival, Error>> {
         let attempt = format!("send to topic {} of {}", self.topic, self.client.name_servers());
         let route = match self.sender.route(&attempt).await {
             Ok(route) => route,
             Err(error) => return vec![Err(error); deliveries.len()],
         };
-        let provenance = Provenance::of(origin);
+        let provenance = Provenance::of(origin).guarded(self.guard.as_ref());
         let own = own_queues(deliveries, route.writable());
         let placement = Placement {
             queue: lane_queue(&origin.broker, origin.queue, route.writable()),
@@ -73,34 +86,46 @@ impl TopicTarget {
             queues: route.writable().len(),
             orderly: self.orderly,
             making: if self.bare { Making::Bare } else { Making::Routed(&provenance) },
+            last: None,
             taste: self.sender.taste(),
             attempt: &attempt,
         };
         let plan = encode::plan(deliveries, &placement);
-        if plan.left_out > 0 && !self.left_out.swap(true, Ordering::Relaxed) {
-            tracing::warn!(
-                topic = self.topic,
-                properties = plan.left_out,
-                "messages go without some of RB_ORIGIN, RB_TIMED and RB_REASON, for which their properties leave no room"
-            );
-        }
+        tell_left_out(&self.topic, plan.left_out, &self.left_out);
         let mut by_queue: BTreeMap<usize, Vec<Part>> = BTreeMap::new();
         for part in plan.parts {
             by_queue.entry(part.queue).or_default().push(part);
         }
-        let sent = by_queue.into_iter().map(|(index, parts)| self.sender.send_in_order(&route, &route.writable()[index], parts));
+        let sent = by_queue.into_iter().map(|(index, parts)| self.sender.send_in_order(&route, &route.writable()[index], permit, parts));
         let failures = join_all(sent).await;
-        results(deliveries.len(), plan.refused.into_iter().chain(failures.into_iter().flatten()))
+        results(deliveries.len(), &plan.looped, plan.refused.into_iter().chain(failures.into_iter().flatten()))
+    }
+}
+
+/// Says once that messages go without something that RocketBridge adds.
+pub(crate) fn tell_left_out(topic: &str, properties: usize, told: &AtomicBool) {
+    if properties > 0 && !told.swap(true, Ordering::Relaxed) {
+        tracing::warn!(
+            topic,
+            properties,
+            "messages go without some of RB_POSITION, RB_ORIGIN, RB_VIA, RB_TIMED and RB_REASON, for which their properties leave no room"
+        );
     }
 }
 
 impl Target for TopicTarget {
-    fn deliver<'a>(&'a self, _lane: &'a LaneKey, origin: &'a Origin, deliveries: &'a [Delivery]) -> BoxFuture<'a, Vec<Result<(), Error>>> {
-        self.deliver_all(origin, deliveries).boxed()
+    fn deliver<'a>(
+        &'a self,
+        _lane: &'a LaneKey,
+        origin: &'a Origin,
+        permit: &'a Permit,
+        deliveries: &'a [Delivery],
+    ) -> BoxFuture<'a, Vec<Result<Arrival, Error>>> {
+        self.deliver_all(origin, permit, deliveries).boxed()
     }
 
     fn bare(&self) -> Option<Arc<dyn Target>> {
-        let bare = Self { bare: true, ..Self::new(Arc::clone(&self.client), &self.topic, self.orderly) };
+        let bare = Self { bare: true, ..Self::new(Arc::clone(&self.client), &self.topic, self.orderly, None) };
         (!self.bare).then(|| Arc::new(bare) as Arc<dyn Target>)
     }
 }
@@ -123,8 +148,11 @@ fn own_queues(deliveries: &[Delivery], writable: &[Queue]) -> Vec<usize> {
 
 /// One result per delivery. What a queue took is delivered, whatever became of another queue's: within a queue nothing was attempted behind
 /// the first failure that trying again may mend.
-fn results(count: usize, failures: impl Iterator<Item = (usize, Error)>) -> Vec<Result<(), Error>> {
-    let mut results = vec![Ok(()); count];
+fn results(count: usize, looped: &[usize], failures: impl Iterator<Item = (usize, Error)>) -> Vec<Result<Arrival, Error>> {
+    let mut results = vec![Ok(Arrival::Stored); count];
+    for index in looped {
+        results[*index] = Ok(Arrival::Looped);
+    }
     for (index, error) in failures {
         results[index] = Err(error);
     }
@@ -134,7 +162,25 @@ fn results(count: usize, failures: impl Iterator<Item = (usize, Error)>) -> Vec<
 impl Sender {
     pub(crate) fn new(client: Arc<Client>, topic: &str) -> Self {
         let topic = client.wire_name(topic);
-        Self { taste: Mutex::new(Taste::of(&topic)), topic, group: client.wire_name(GROUP), client }
+        Self { taste: Mutex::new(Taste::of(&topic)), topic, group: client.wire_name(GROUP), client, strict: false }
+    }
+
+    /// The same, whose messages behind one that is refused for good are not attempted.
+    pub(crate) fn strict(self) -> Self {
+        Self { strict: true, ..self }
+    }
+
+    /// What those behind a failed message answer; `None` if they are attempted all the same.
+    fn behind(&self, error: &Error) -> Option<Error> {
+        match error.code() {
+            // It is not they who are refused.
+            Code::Rejected if self.strict => {
+                let reason = format!("it waits for the one before it, which was refused: {}", error.reason);
+                Some(Error::new(Code::Unavailable, error.attempt.clone(), reason))
+            }
+            Code::Rejected => None,
+            _ => Some(error.clone()),
+        }
     }
 
     /// What the topic's brokers take in batches, as far as is known.
@@ -153,7 +199,8 @@ impl Sender {
     }
 
     /// Sends parts one after the other; after the first failure that trying again may mend, the rest is not attempted.
-    pub(crate) async fn send_in_order(&self, route: &Route, queue: &Queue, parts: Vec<Part>) -> Failures {
+    pub(crate) async fn send_in_order(&self, route: &Route, queue: &Queue, permit: &Permit, parts: Vec<Part>) -> Failures {
+        let way = Way { route, queue, permit };
         let mut failures = Failures::new();
         let mut stopped: Option<Error> = None;
         for part in parts {
@@ -162,38 +209,35 @@ impl Sender {
                 continue;
             }
             let failed = match part.content {
-                Content::Batch(batch) => self.send_batch(route, queue, &batch).await,
-                Content::Single(single) => match self.send_single(route, queue, &single).await {
+                Content::Batch(batch) => self.send_batch(way, &batch).await,
+                Content::Single(single) => match self.send_single(way, &single).await {
                     Ok(()) => continue,
                     Err(error) => vec![(single.index, error)],
                 },
             };
-            stopped = failed.iter().map(|(_, error)| error).find(|error| error.code() != Code::Rejected).cloned();
+            stopped = failed.iter().find_map(|(_, error)| self.behind(error));
             failures.extend(failed);
         }
         failures
     }
 
     /// Sends a batch. What a broker refuses as a batch it may take message by message, so a refused batch falls apart.
-    async fn send_batch(&self, route: &Route, queue: &Queue, batch: &Batch) -> Failures {
-        let Err(failure) = self.confirmed(route, queue, self.batch(queue, batch)).await else { return Failures::new() };
+    async fn send_batch(&self, way: Way<'_>, batch: &Batch) -> Failures {
+        let Err(failure) = self.confirmed(way, self.batch(way.queue, batch)).await else { return Failures::new() };
         let refused = failure.may_be_of_the_batch();
-        let error = self.failed(queue, failure);
+        let error = self.failed(way.queue, failure);
         if !refused {
             return batch.messages.iter().map(|message| (message.index, error.clone())).collect();
         }
         let mut failures = Failures::new();
         let mut singles = batch.singles();
         while let Some(single) = singles.next() {
-            let sent = if single.body.is_empty() && batch.messages.len() == 1 {
-                Err(error.clone())
-            } else {
-                self.send_single(route, queue, &single).await
-            };
+            let sent =
+                if single.body.is_empty() && batch.messages.len() == 1 { Err(error.clone()) } else { self.send_single(way, &single).await };
             if let Err(error) = sent {
-                let stop = error.code() != Code::Rejected;
-                failures.push((single.index, error.clone()));
-                if stop {
+                let behind = self.behind(&error);
+                failures.push((single.index, error));
+                if let Some(error) = behind {
                     failures.extend(singles.map(|single| (single.index, error.clone())));
                     return failures;
                 }
@@ -219,7 +263,8 @@ impl Sender {
         }
     }
 
-    async fn send_single(&self, route: &Route, queue: &Queue, single: &Single) -> Result<(), Error> {
+    async fn send_single(&self, way: Way<'_>, single: &Single) -> Result<(), Error> {
+        let queue = way.queue;
         // A broker fails at a request without a body unless it is a batch.
         let request = if single.body.is_empty() {
             self.batch(queue, &single.as_batch())
@@ -231,7 +276,7 @@ impl Sender {
                 .field("m", "false")
                 .body(single.body.clone())
         };
-        let sent = self.confirmed(route, queue, request).await;
+        let sent = self.confirmed(way, request).await;
         sent.map_err(|failure| {
             let mut error = self.failed(queue, failure);
             if error.code() == Code::Rejected {
@@ -278,12 +323,16 @@ impl Sender {
     /// A synchronous broker that could not flush, or not reach its replica, in time has it in memory only. RocketMQ's own client returns such a
     /// send as done, with a status; here it is a failure, and the repeat may duplicate. A master that merely has no replica now has stored it,
     /// and repeating would mend nothing.
-    async fn confirmed(&self, route: &Route, queue: &Queue, request: Request) -> Result<(), Failure> {
-        let Some(address) = route.master(&queue.broker) else {
-            let reason = format!("broker {} has no master now", queue.broker);
+    async fn confirmed(&self, way: Way<'_>, request: Request) -> Result<(), Failure> {
+        let broker = &way.queue.broker;
+        let Some(address) = way.route.master(broker) else {
+            let reason = format!("broker {broker} has no master now");
             return Err(Failure::Lost { address: self.client.name_servers(), reason });
         };
-        let response = self.client.exchange(address, request, SEND_ANSWER).await?;
+        // What nobody waits for any more is not sent any more.
+        let (permit, until) = (way.permit.clone(), Instant::now() + SEND_ANSWER);
+        let permit = Permit::new(move || permit.holds() && Instant::now() < until);
+        let response = self.client.exchange(address, request.permitted(permit), SEND_ANSWER).await?;
         match response.code {
             response::SUCCESS | response::SLAVE_NOT_AVAILABLE => Ok(()),
             _ => Err(Failure::refused(address, &response)),
@@ -328,7 +377,9 @@ mod tests {
     fn each_delivery_has_its_own_result() {
         let error = |code: Code| Error::new(code, "send", "because");
         let failures = [(5, error(Code::Unavailable)), (1, error(Code::Rejected)), (3, error(Code::Unavailable))];
-        let codes: Vec<_> = results(7, failures.into_iter()).into_iter().map(|result| result.err().map(|error| error.code())).collect();
+        let results = results(7, &[2], failures.into_iter());
+        assert!(matches!((&results[0], &results[2]), (Ok(Arrival::Stored), Ok(Arrival::Looped))));
+        let codes: Vec<_> = results.into_iter().map(|result| result.err().map(|error| error.code())).collect();
         let down = Some(Code::Unavailable);
         assert_eq!(codes, [None, Some(Code::Rejected), None, down, None, down, None]);
     }

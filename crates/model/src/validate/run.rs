@@ -37,6 +37,8 @@ pub(super) fn read(
     let shards = at_least_one("run_options.maximum_tasks", options.maximum_tasks, "leave it out for the default, 4", findings);
     let throttling = at_least_one("run_options.throttling", options.throttling, "leave it out for no limit", findings);
     choice::one_of("run_options.errors_tolerance", &options.errors_tolerance, &["NONE", "ALL"], findings);
+    choice::one_of("run_options.mode", &options.mode, &["RULE", "MIRROR"], findings);
+    choice::one_of("run_options.loop_guard", &options.loop_guard, &["ON", "OFF"], findings);
     let (batch_count, batch_linger) = window(options.batch_window.as_ref(), findings);
     let retry = retry(options, findings);
     let dead_letter = match &options.dead_letter_queue {

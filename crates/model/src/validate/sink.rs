@@ -70,6 +70,8 @@ pub(super) fn read(
         tags: unless_copied("$.data.systemProperties.TAGS", tags),
         sharding_key,
         orderly: order == "Orderly",
+        mirror: false,
+        loop_guard: false,
     })
 }
 

@@ -218,6 +218,8 @@ fn every_violation_is_said_at_once() {
             retry_strategy: Some(RetryDefinition { push_retry_strategy: "BACKOF_RETRY".into(), ..Default::default() }),
             dead_letter_queue: Some(DeadLetterQueue { arn: "acs:mns:cn:1:/queues/q".into(), ..Default::default() }),
             business_option: None,
+            mode: "MIROR".into(),
+            loop_guard: "off".into(),
         },
     };
     let references = Known { connections: vec![cloud("hohhot", "", "")], networks: Vec::new() };
@@ -340,6 +342,45 @@ fn a_start_position_and_its_timestamp_belong_together() {
         let text = said(&definition, &Known::default());
         assert!(text.starts_with(&format!("source.source_rocketmq_parameters.timestamp: {expected}")), "{text}");
     }
+}
+
+/// *Scenario*: a mirror that is sound, and mirrors with a pattern, with each transform, with keys that decide and to an instance that lets no producer
+/// choose a queue. *Guarantees*: the first is resolved as one, with its loop guard; each of the others is refused at its field; a rule may have it all.
+#[test]
+fn a_mirror_copies_everything_and_changes_nothing() {
+    let mut definition = sound();
+    definition.run_options.mode = "MIRROR".into();
+    definition.filter_pattern = " { } ".into();
+    let target = resolve(&record(definition.clone()), &Known::default()).expect("sound").target;
+    assert!(target.mirror && target.loop_guard);
+    definition.run_options.loop_guard = "OFF".into();
+    assert!(!resolve(&record(definition.clone()), &Known::default()).expect("sound").target.loop_guard);
+
+    definition.filter_pattern = r#"{"source":["a"]}"#.into();
+    source(&mut definition).tag = "paid".into();
+    let parameters = sink(&mut definition);
+    parameters.body = parameter("JSONPATH", "$.data.body.id", "");
+    parameters.properties = parameter("TEMPLATE", "", "{}");
+    parameters.keys = constant("k");
+    parameters.sharding_key = constant("s");
+    parameters.delivery_order_type = constant("Orderly");
+    parameters.instance_type = constant("Cloud_5");
+    parameters.instance_id = constant("rmq-1");
+    let text = said(&definition, &Known::default());
+    let fields: Vec<&str> = text.lines().filter_map(|line| line.split(':').next()).collect();
+    let path = |name: &str| format!("sink.sink_rocketmq_parameters.{name}");
+    let expected = ["body", "properties", "keys", "sharding_key", "delivery_order_type.value", "instance_protocol.value"].map(path);
+    assert_eq!(fields[..2], ["filter_pattern", "source.source_rocketmq_parameters.tag"], "{text}");
+    assert_eq!(fields[2..], expected, "{text}");
+    definition.run_options.mode = "RULE".into();
+    assert_eq!(said(&definition, &Known::default()), "");
+    // The connection says it too.
+    definition.run_options.mode = "MIRROR".into();
+    definition.filter_pattern = "{}".into();
+    source(&mut definition).tag = "*".into();
+    let references = Known { connections: vec![cloud("five", "Cloud_5", "rmq-1")], networks: Vec::new() };
+    *sink(&mut definition) = SinkRocketMqParameters { topic: constant("copy"), connection: constant("five"), ..Default::default() };
+    assert!(said(&definition, &references).starts_with(&path("instance_protocol.value")));
 }
 
 /// *Scenario*: source and target are one topic, told in different ways. *Guarantees*: it is noticed each time.

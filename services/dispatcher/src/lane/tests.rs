@@ -1,7 +1,7 @@
 //! A lane between a filter and a target that are both the test's own: no network, no process, and a clock that only waits.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use bytes::Bytes;
 use parking_lot::Mutex;
@@ -23,6 +23,12 @@ const STREAM: &str = "orders";
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Taste {
     Takes,
+    /// It has it already.
+    Knows,
+    /// It takes it, and cannot say whether it had it.
+    Doubts,
+    /// It has had it before, on its way through streams.
+    SeesALoop,
     /// It refuses this one for good.
     Refuses,
     /// It breaks off the whole group, and what was before this one in it is not known to be stored.
@@ -45,6 +51,8 @@ struct Fake {
     answers: watch::Sender<bool>,
     bare: Option<Arc<Fake>>,
     under_way: AtomicUsize,
+    /// Whether the lane might still send when it last called.
+    permitted: AtomicBool,
 }
 
 impl Fake {
@@ -54,7 +62,15 @@ impl Fake {
 
     fn with(taste: impl Fn(&Delivery) -> Taste + Send + 'static, bare: Option<Arc<Fake>>) -> Self {
         let (calls, stored, answers) = (Mutex::default(), Mutex::default(), watch::Sender::new(true));
-        Self { taste: Mutex::new(Box::new(taste)), calls, stored, answers, bare, under_way: AtomicUsize::new(0) }
+        Self {
+            taste: Mutex::new(Box::new(taste)),
+            calls,
+            stored,
+            answers,
+            bare,
+            under_way: AtomicUsize::new(0),
+            permitted: AtomicBool::new(true),
+        }
     }
 
     fn now(&self, taste: impl Fn(&Delivery) -> Taste + Send + 'static) {
@@ -65,7 +81,7 @@ impl Fake {
         self.stored.lock().iter().map(|delivery| delivery.event.offset).collect()
     }
 
-    fn call(&self, deliveries: &[Delivery]) -> Vec<Result<(), ConnectorError>> {
+    fn call(&self, deliveries: &[Delivery]) -> Vec<Result<Arrival, ConnectorError>> {
         self.calls.lock().push(deliveries.iter().map(|delivery| delivery.event.offset).collect());
         let taste = self.taste.lock();
         let error = |code| ConnectorError::new(code, "send to the fake", format!("{code:?}"));
@@ -79,6 +95,9 @@ impl Fake {
             }
             match taste(delivery) {
                 Taste::Takes => self.stored.lock().push(delivery.clone()),
+                Taste::Knows => return Ok(Arrival::Known),
+                Taste::Doubts => return Ok(Arrival::Unproven),
+                Taste::SeesALoop => return Ok(Arrival::Looped),
                 Taste::Refuses => return Err(error(ConnectorCode::Rejected)),
                 Taste::BreaksOff => return Err(error(ConnectorCode::Unavailable)),
                 Taste::Fails(code) => {
@@ -86,19 +105,26 @@ impl Fake {
                     return Err(error(code));
                 }
             }
-            Ok(())
+            Ok(Arrival::Stored)
         });
         each.collect()
     }
 }
 
 impl Target for Fake {
-    fn deliver<'a>(&'a self, _: &'a LaneKey, _: &'a Origin, deliveries: &'a [Delivery]) -> BoxFuture<'a, Vec<Result<(), ConnectorError>>> {
+    fn deliver<'a>(
+        &'a self,
+        _: &'a LaneKey,
+        _: &'a Origin,
+        permit: &'a Permit,
+        deliveries: &'a [Delivery],
+    ) -> BoxFuture<'a, Vec<Result<Arrival, ConnectorError>>> {
         Box::pin(async move {
             assert_eq!(self.under_way.fetch_add(1, Ordering::SeqCst), 0, "one group at a time");
             let mut answers = self.answers.subscribe();
             let _ = answers.wait_for(|answers| *answers).await;
             self.under_way.store(0, Ordering::SeqCst);
+            self.permitted.store(permit.holds(), Ordering::SeqCst);
             self.call(deliveries)
         })
     }
@@ -337,6 +363,24 @@ async fn a_refused_event_blocks_those_behind_it_and_the_status_says_which() {
     assert!(outcomes.values().all(|outcome| *outcome == Outcome::Delivered));
     assert_eq!(bench.target.stored()[9..], [vec![5], (10..100).collect()].concat());
     bench.until("it flows again", |heard| heard.trouble.is_none()).await;
+}
+
+/// *Scenario*: a target that has some events already, doubts some, and has had some on their way through streams. *Guarantees*: each event has the
+/// outcome that says so, all acknowledge; the target is given a permit that holds.
+#[tokio::test(start_paused = true)]
+async fn a_target_says_how_each_delivery_ended() {
+    let taste = |delivery: &Delivery| match delivery.event.offset % 4 {
+        0 => Taste::Takes,
+        1 => Taste::Knows,
+        2 => Taste::Doubts,
+        _ => Taste::SeesALoop,
+    };
+    let mut bench = Bench::new(NONE, Fake::new(taste), Fake::new(takes));
+    bench.send(8).await;
+    let outcomes = bench.until_ended(8).await;
+    let expected = [Outcome::Delivered, Outcome::Deduplicated, Outcome::Unproven, Outcome::Looped];
+    assert!(outcomes.iter().all(|(offset, outcome)| *outcome == expected[*offset as usize % 4] && outcome.acknowledges()), "{outcomes:?}");
+    assert!(bench.target.permitted.load(Ordering::SeqCst));
 }
 
 /// *Scenario*: tolerance NONE, a transform cannot be applied to one event; an operator lets it pass. *Guarantees*: nothing is attempted for it; it blocks

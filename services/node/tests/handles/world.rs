@@ -8,7 +8,7 @@ use std::time::Duration;
 use futures::future::BoxFuture;
 use parking_lot::Mutex;
 use rocketbridge_connector::testing::Pool;
-use rocketbridge_connector::{Code, Error, LaneKey, Registry, Source, Target, Terms};
+use rocketbridge_connector::{Arrival, Code, Error, LaneKey, Permit, Registry, Source, Target, Terms};
 use rocketbridge_harness::{Api, Route, eventually};
 use rocketbridge_metastore::Embedded;
 use rocketbridge_model::Origin;
@@ -198,7 +198,7 @@ impl Registry for Connectors {
         Source::Handles(Arc::new(self.pool.clone()))
     }
 
-    fn target(&self, _: &RocketMqTarget) -> Arc<dyn Target> {
+    fn target(&self, _: &RocketMqTarget, _: &RocketMqSource) -> Arc<dyn Target> {
         self.target.clone()
     }
 
@@ -208,7 +208,13 @@ impl Registry for Connectors {
 }
 
 impl Target for Sink {
-    fn deliver<'a>(&'a self, _: &'a LaneKey, origin: &'a Origin, deliveries: &'a [Delivery]) -> BoxFuture<'a, Vec<Result<(), Error>>> {
+    fn deliver<'a>(
+        &'a self,
+        _: &'a LaneKey,
+        origin: &'a Origin,
+        _: &'a Permit,
+        deliveries: &'a [Delivery],
+    ) -> BoxFuture<'a, Vec<Result<Arrival, Error>>> {
         assert!(origin.is_received(), "{origin:?}");
         let taste = (self.taste.lock())(self.calls.fetch_add(1, Ordering::Relaxed));
         Box::pin(async move {
@@ -227,7 +233,7 @@ impl Target for Sink {
                     return Err(Error::new(Code::Rejected, "deliver", "too long"));
                 }
                 delivered.push(id);
-                Ok(())
+                Ok(Arrival::Stored)
             })
             .collect()
         })

@@ -17,7 +17,9 @@ use crate::route::{BrokerData, Queue};
 /// Readable and writable.
 const PERMISSION: u32 = 6;
 /// How long brokers may take to register a topic.
-const REGISTRATION: Duration = Duration::from_secs(5);
+pub(super) const REGISTRATION: Duration = Duration::from_secs(5);
+/// Between two looks whether a name server knows a topic.
+pub(super) const LOOK: Duration = Duration::from_millis(20);
 
 /// Topics that every RocketMQ has for its own use, as Java's `TopicValidator` lists them.
 const SYSTEM_TOPICS: [&str; 10] = [
@@ -74,12 +76,12 @@ impl Admin {
             .field("order", "false");
         let brokers = self.at_masters(cluster, &attempt, request).await?;
         // Too late is no failure: the topic is there, and whoever uses it tries again.
-        let _ = tokio::time::timeout(REGISTRATION, self.registered(topic, &brokers)).await;
+        let _ = tokio::time::timeout(REGISTRATION, self.known_everywhere(topic, &brokers)).await;
         Ok(brokers)
     }
 
     /// Brokers confirm a topic before they have registered it.
-    async fn registered(&self, topic: &str, brokers: &[String]) {
+    async fn known_everywhere(&self, topic: &str, brokers: &[String]) {
         let topic = self.client.wire_name(topic);
         loop {
             if let Ok(route) = self.client.fresh_route(&topic).await
@@ -87,7 +89,7 @@ impl Admin {
             {
                 return;
             }
-            tokio::time::sleep(Duration::from_millis(20)).await;
+            tokio::time::sleep(LOOK).await;
         }
     }
 
@@ -173,7 +175,7 @@ impl Admin {
         Err(error)
     }
 
-    async fn clusters(&self) -> Result<Clusters, Failure> {
+    pub(super) async fn clusters(&self) -> Result<Clusters, Failure> {
         let (address, response) = self.client.ask_name_server(Request::new(request::GET_BROKER_CLUSTER_INFO)).await?;
         json::read(&response.body).map_err(|error| Failure::nonsense(&address, error.to_string()))
     }
@@ -188,7 +190,7 @@ fn is_system_topic(topic: &str) -> bool {
 /// The clusters that a name server knows.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Clusters {
+pub(super) struct Clusters {
     #[serde(default)]
     broker_addr_table: BTreeMap<String, BrokerData>,
     #[serde(default)]
@@ -197,7 +199,7 @@ struct Clusters {
 
 impl Clusters {
     /// Names and addresses of the masters of one cluster, or of all. The error says which clusters there are.
-    fn masters(&self, cluster: Option<&str>) -> Result<BTreeMap<String, String>, String> {
+    pub(super) fn masters(&self, cluster: Option<&str>) -> Result<BTreeMap<String, String>, String> {
         let members = match cluster {
             Some(name) => Some(self.cluster_addr_table.get(name).ok_or_else(|| {
                 let names: Vec<&str> = self.cluster_addr_table.keys().map(String::as_str).collect();

@@ -6,6 +6,7 @@ pub(crate) mod request {
     pub(crate) const QUERY_CONSUMER_OFFSET: i32 = 14;
     pub(crate) const UPDATE_CONSUMER_OFFSET: i32 = 15;
     pub(crate) const UPDATE_AND_CREATE_TOPIC: i32 = 17;
+    pub(crate) const GET_ALL_TOPIC_CONFIG: i32 = 21;
     pub(crate) const SEARCH_OFFSET_BY_TIMESTAMP: i32 = 29;
     pub(crate) const GET_MAX_OFFSET: i32 = 30;
     pub(crate) const GET_MIN_OFFSET: i32 = 31;
@@ -19,6 +20,7 @@ pub(crate) mod request {
     pub(crate) const DELETE_TOPIC_IN_NAME_SERVER: i32 = 216;
     pub(crate) const SEND_MESSAGE_V2: i32 = 310;
     pub(crate) const SEND_BATCH_MESSAGE: i32 = 320;
+    pub(crate) const GET_TOPIC_CONFIG: i32 = 351;
 }
 
 /// Responses.

@@ -6,16 +6,20 @@
 
 use std::collections::HashMap;
 use std::convert::Infallible;
+use std::future::poll_fn;
 use std::io;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU64, Ordering};
+use std::task::Poll;
 use std::time::Duration;
 
 use bytes::{Buf, Bytes, BytesMut};
 use parking_lot::Mutex;
+use rocketbridge_connector::Permit;
 use rocketbridge_network::{ReadHalf, Stream, WriteHalf};
 use rocketbridge_runtime::{TaskKind, Tasks};
-use tokio::io::{AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::io::{AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
@@ -26,6 +30,9 @@ use super::frame::{self, Incoming, MAX_FRAME, Request, Response};
 const OUTGOING: usize = 256;
 /// Small requests are written together up to this many bytes.
 const COALESCE: usize = 16 * 1024;
+
+/// Why a request has no answer whose permit ended before it was written.
+const NOT_SENT: &str = "nothing was sent: the right to send had ended";
 
 /// The peer cannot be reached, or the connection to it broke. The text is for people.
 #[derive(Clone, Debug)]
@@ -49,6 +56,8 @@ pub(crate) struct Answer {
 struct Outgoing {
     head: Bytes,
     body: Bytes,
+    /// With the request's number.
+    permit: Option<(i32, Permit)>,
 }
 
 struct Shared {
@@ -96,7 +105,7 @@ impl Connection {
                 let written = tokio::select! {
                     biased;
                     () = shared.closed.cancelled() => Ok(()),
-                    written = write_frames(write, queue) => written,
+                    written = write_frames(write, queue, &shared) => written,
                 };
                 if let Err(error) = written {
                     shared.lose(Lost(reason(&error)));
@@ -127,7 +136,8 @@ impl Connection {
         let answer = Answer { receiver, opaque, heard, shared: Arc::clone(&self.shared) };
         let head = request.head(opaque);
         // A failure to send shows in the answer: the tasks that took the other end have marked the connection lost.
-        self.outgoing.send(Outgoing { head, body: request.body }).await.ok();
+        let permit = request.permit.map(|permit| (opaque, permit));
+        self.outgoing.send(Outgoing { head, body: request.body, permit }).await.ok();
         Ok(answer)
     }
 }
@@ -162,6 +172,12 @@ impl Drop for Answer {
 }
 
 impl Shared {
+    fn fail(&self, opaque: i32, lost: Lost) {
+        if let Some(sender) = self.pending.lock().answers.remove(&opaque) {
+            sender.send(Err(lost)).ok();
+        }
+    }
+
     fn lose(&self, lost: Lost) {
         self.closed.cancel();
         let answers = {
@@ -193,7 +209,7 @@ async fn read_frames(read: ReadHalf, shared: &Shared, outgoing: &mpsc::WeakSende
             Ok(Incoming::Request(opaque)) => {
                 if let Some(outgoing) = outgoing.upgrade() {
                     // When full the peer goes without an answer, as it would from a client that is gone.
-                    outgoing.try_send(Outgoing { head: frame::not_supported(opaque), body: Bytes::new() }).ok();
+                    outgoing.try_send(Outgoing { head: frame::not_supported(opaque), body: Bytes::new(), permit: None }).ok();
                 }
             }
             Ok(Incoming::Notice) => {}
@@ -217,11 +233,16 @@ async fn read_frame(reader: &mut BufReader<ReadHalf>) -> io::Result<Bytes> {
     Ok(frame.freeze())
 }
 
-async fn write_frames(mut write: WriteHalf, mut queue: mpsc::Receiver<Outgoing>) -> io::Result<()> {
+async fn write_frames(mut write: WriteHalf, mut queue: mpsc::Receiver<Outgoing>, shared: &Shared) -> io::Result<()> {
     let mut small = BytesMut::with_capacity(COALESCE);
     while let Some(mut next) = queue.recv().await {
         loop {
-            if next.head.len() + next.body.len() > COALESCE {
+            if let Some((opaque, permit)) = &next.permit {
+                write.write_all_buf(&mut small).await?;
+                if !write_permitted(&mut write, next.head.chain(next.body), permit).await? {
+                    shared.fail(*opaque, Lost(NOT_SENT.to_owned()));
+                }
+            } else if next.head.len() + next.body.len() > COALESCE {
                 write.write_all_buf(&mut small).await?;
                 write.write_all_buf(&mut next.head.chain(next.body)).await?;
             } else {
@@ -246,10 +267,71 @@ async fn write_frames(mut write: WriteHalf, mut queue: mpsc::Receiver<Outgoing>)
     Ok(())
 }
 
+/// Writes a request for as long as its permit holds. `false`: nothing of it was written. If the permit ends in the middle, the error closes the
+/// connection, so that the peer never gets the rest.
+async fn write_permitted(write: &mut (impl AsyncWrite + Unpin), mut frame: impl Buf, permit: &Permit) -> io::Result<bool> {
+    let whole = frame.remaining();
+    while frame.has_remaining() {
+        // The permit is asked each time that the task wakes: the process may have been stopped since.
+        let written = poll_fn(|context| {
+            if !permit.holds() {
+                return Poll::Ready(None);
+            }
+            let mut slices = [io::IoSlice::new(&[]); 2];
+            let count = frame.chunks_vectored(&mut slices);
+            Pin::new(&mut *write).poll_write_vectored(context, &slices[..count]).map(Some)
+        })
+        .await;
+        match written {
+            Some(Ok(0)) => return Err(io::ErrorKind::WriteZero.into()),
+            Some(Ok(count)) => frame.advance(count),
+            Some(Err(error)) => return Err(error),
+            None if frame.remaining() == whole => return Ok(false),
+            None => return Err(io::Error::other("the right to send ended in the middle of a request")),
+        }
+    }
+    write.flush().await?;
+    Ok(true)
+}
+
 fn reason(error: &io::Error) -> String {
     match error.kind() {
         io::ErrorKind::UnexpectedEof => "the peer closed the connection".to_owned(),
         io::ErrorKind::ConnectionRefused => "connection refused".to_owned(),
         _ => error.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::AtomicUsize;
+
+    use super::*;
+
+    /// A permit that holds for so many questions.
+    fn for_questions(count: usize) -> Permit {
+        let asked = AtomicUsize::new(0);
+        Permit::new(move || asked.fetch_add(1, Ordering::Relaxed) < count)
+    }
+
+    /// *Scenario*: the right to send ends before a request is written, in its middle (the peer reads slowly), and not at all. *Guarantees*: nothing is
+    /// written and the connection goes on; the connection ends and the peer never has a whole request; all is written.
+    #[tokio::test]
+    async fn what_is_no_longer_allowed_is_not_written() {
+        let frame = || Bytes::from_static(b"head").chain(Bytes::from_static(b"body"));
+        let (mut near, mut far) = tokio::io::duplex(3);
+        assert!(!write_permitted(&mut near, frame(), &for_questions(0)).await.expect("the connection goes on"));
+        let error = write_permitted(&mut near, frame(), &for_questions(1)).await.expect_err("the connection ends");
+        assert!(error.to_string().contains("in the middle of a request"), "{error}");
+        drop(near);
+        let mut read = Vec::new();
+        far.read_to_end(&mut read).await.expect("what was written");
+        assert_eq!(read, b"hea");
+
+        let (mut near, mut far) = tokio::io::duplex(3);
+        let mut read = [0; 8];
+        let always = Permit::always();
+        let (written, _) = tokio::join!(write_permitted(&mut near, frame(), &always), far.read_exact(&mut read));
+        assert!(written.expect("written") && &read == b"headbody");
     }
 }

@@ -6,6 +6,7 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 
 use bytes::{BufMut, Bytes, BytesMut};
+use rocketbridge_connector::Permit;
 use serde::ser::SerializeMap;
 use serde::{Deserialize, Serialize, Serializer};
 
@@ -24,6 +25,8 @@ pub(crate) struct Request {
     pub(crate) code: i32,
     pub(crate) fields: Vec<(&'static str, Cow<'static, str>)>,
     pub(crate) body: Bytes,
+    /// Asked right before each write; the request is not written, and not finished, once it no longer holds. `None` for what anybody may ask.
+    pub(crate) permit: Option<Permit>,
 }
 
 impl Request {
@@ -42,6 +45,11 @@ impl Request {
 
     pub(crate) fn body(mut self, body: impl Into<Bytes>) -> Self {
         self.body = body.into();
+        self
+    }
+
+    pub(crate) fn permitted(mut self, permit: Permit) -> Self {
+        self.permit = Some(permit);
         self
     }
 

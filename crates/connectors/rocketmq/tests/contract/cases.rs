@@ -4,14 +4,19 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result, ensure};
 use bytes::Bytes;
-use rocketbridge_connector::{Code, Registry};
+use rocketbridge_connector::{Arrival, Code, Registry};
 use rocketbridge_connector_rocketmq::{Message, ORIGIN_PROPERTY, TIMED_PROPERTY, origin_of};
 use rocketbridge_model::partition::Landmark;
 use rocketbridge_model::resolved::{RocketMqConnection, RocketMqTarget, StartPosition};
-use rocketbridge_model::{Event, Properties, testing};
+use rocketbridge_model::{Event, Properties};
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::cluster::Cluster;
+pub(crate) use crate::mirror::{
+    a_mirror_finds_its_last_message_among_others, a_mirror_sends_nothing_twice, a_mirror_without_a_permit_sends_nothing,
+    a_mirrors_topic_follows_the_source, a_mirrors_topic_is_made_after_the_source, a_ring_of_mirrors_ends,
+    both_ends_of_a_mirror_are_looked_at, nothing_overtakes_what_a_mirror_cannot_deliver,
+};
 use crate::session::{LIMITS, Session, body, deliver, delivered, event, first, open, origin, own, read, stored};
 
 /// *Scenario*: bodies of every byte, of none, of 1 MiB; keys, tags, empty and Chinese properties; sent, read, delivered, read again.
@@ -134,11 +139,11 @@ pub(crate) async fn what_is_acknowledged_can_be_read(cluster: &mut Cluster) -> R
 }
 
 /// Bodies of the events that were acknowledged. Those that were not must have been refused for good.
-fn acknowledged(events: &[Event], results: &[Result<(), rocketbridge_connector::Error>]) -> Result<Vec<Bytes>> {
+fn acknowledged(events: &[Event], results: &[Result<Arrival, rocketbridge_connector::Error>]) -> Result<Vec<Bytes>> {
     let mut bodies = Vec::new();
     for (event, result) in events.iter().zip(results) {
         match result {
-            Ok(()) => bodies.push(event.envelope.body.clone()),
+            Ok(_) => bodies.push(event.envelope.body.clone()),
             Err(error) => {
                 let length = event.envelope.properties.len();
                 ensure!(error.code() == Code::Rejected, "{error}");
@@ -605,7 +610,9 @@ pub(crate) async fn two_clusters(qingdao: &Cluster, hohhot: &Cluster) -> Result<
     let source = session.source(&from, &[]);
     let events = read(&mut open(&source).await?, 0, 2).await?;
     // The same connectors hold both clients.
-    let target = session.connectors.target(&RocketMqTarget { connection: hohhot.connection(), ..testing::target(&to) });
+    let target = session
+        .connectors
+        .target(&RocketMqTarget { connection: hohhot.connection(), ..session.plain_target(&to) }, &session.definition("t", &[]));
     delivered(&target, events).await?;
     let arrived = stored(&far, &to, 2).await?;
     let prefix = format!("{}/{}/{}/{}/0/", origin().region, origin().instance, origin().topic, origin().broker);

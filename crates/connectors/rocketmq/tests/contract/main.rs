@@ -4,6 +4,7 @@
 
 mod cases;
 mod cluster;
+mod mirror;
 mod session;
 
 use std::time::Instant;
@@ -58,6 +59,14 @@ contract![
     sharding_keys_keep_their_order,
     namespaces_are_prefixes,
     a_waiting_pull_sees_the_next_message,
+    a_mirror_sends_nothing_twice,
+    a_mirror_finds_its_last_message_among_others,
+    a_mirror_without_a_permit_sends_nothing,
+    nothing_overtakes_what_a_mirror_cannot_deliver,
+    a_mirrors_topic_follows_the_source,
+    a_mirrors_topic_is_made_after_the_source,
+    a_ring_of_mirrors_ends,
+    both_ends_of_a_mirror_are_looked_at,
     a_broker_that_is_back_is_used_at_once,
 ];
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use bytes::Bytes;
-use rocketbridge_connector::{Error, LaneKey, OffsetSource, OpenPartition, Partition, PullLimits, Registry, Target};
+use rocketbridge_connector::{Arrival, Error, LaneKey, OffsetSource, OpenPartition, Partition, Permit, PullLimits, Registry, Target};
 use rocketbridge_connector_rocketmq::{Admin, Connectors, Message};
 use rocketbridge_model::resolved::{RocketMqConnection, RocketMqSource, RocketMqTarget};
 use rocketbridge_model::session::Delivery;
@@ -61,7 +61,17 @@ impl Session {
     }
 
     pub(crate) fn target(&self, topic: &str, orderly: bool) -> Arc<dyn Target> {
-        self.connectors.target(&RocketMqTarget { connection: self.connection.clone(), orderly, ..testing::target(topic) })
+        self.connectors.target(&RocketMqTarget { orderly, ..self.plain_target(topic) }, &self.definition("t", &[]))
+    }
+
+    /// The target of a mirror of a topic of another instance, or of this one.
+    pub(crate) fn mirror(&self, source: &RocketMqSource, topic: &str) -> Arc<dyn Target> {
+        self.connectors.target(&RocketMqTarget { mirror: true, loop_guard: true, ..self.plain_target(topic) }, source)
+    }
+
+    /// A target that changes nothing.
+    pub(crate) fn plain_target(&self, topic: &str) -> RocketMqTarget {
+        RocketMqTarget { connection: self.connection.clone(), ..testing::target(topic) }
     }
 
     /// Sends messages to queue 0 and wants all stored.
@@ -119,15 +129,24 @@ pub(crate) fn origin() -> Origin {
     Origin { region: "qingdao".into(), instance: "i".into(), topic: "t".into(), broker: "b".into(), ..Origin::default() }
 }
 
-pub(crate) async fn deliver(target: &Arc<dyn Target>, events: impl IntoIterator<Item = Event>) -> Vec<Result<(), Error>> {
+pub(crate) async fn deliver(target: &Arc<dyn Target>, events: impl IntoIterator<Item = Event>) -> Vec<Result<Arrival, Error>> {
+    deliver_from(target, &origin(), &Permit::always(), events).await
+}
+
+pub(crate) async fn deliver_from(
+    target: &Arc<dyn Target>,
+    origin: &Origin,
+    permit: &Permit,
+    events: impl IntoIterator<Item = Event>,
+) -> Vec<Result<Arrival, Error>> {
     let deliveries: Vec<_> =
         (0..).zip(events).map(|(receipt, event)| Delivery { receipt, event, parameters: Vec::new(), rejected: None }).collect();
     let lane = LaneKey { stream: "s".into(), partition: "b/0".into() };
-    target.deliver(&lane, &origin(), &deliveries).await
+    target.deliver(&lane, origin, permit, &deliveries).await
 }
 
 pub(crate) async fn delivered(target: &Arc<dyn Target>, events: impl IntoIterator<Item = Event>) -> Result<()> {
-    deliver(target, events).await.into_iter().collect::<Result<(), _>>()?;
+    deliver(target, events).await.into_iter().collect::<Result<Vec<_>, _>>()?;
     Ok(())
 }
 
