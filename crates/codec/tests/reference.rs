@@ -45,7 +45,8 @@ const PAGES: [Page; 4] = [
     Page {
         file: "network.md",
         title: "Network",
-        introduction: "A document with `kind: Network`, which connections name.",
+        introduction: "A document with `kind: Network`, which connections and streams name. What is dialled, from where and through what:\n\
+                       [networks.md](../networks.md).",
         message: "rocketbridge.network.v1.Network",
         fields: NETWORK,
     },

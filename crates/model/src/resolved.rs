@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::address::Address;
 use crate::dialect::PatternDialect;
 use crate::name::{InstanceId, PartitionId, Region, Revision};
 use crate::secret::Secret;
@@ -73,6 +74,20 @@ pub enum Protocol {
     Remoting,
     /// gRPC, version 2: proxies of RocketMQ 5.x.
     Grpc,
+}
+
+impl RocketMqConnection {
+    /// Whether both lead to one server: they have an endpoint in common, and reach it through the same proxy. Behind another proxy the same
+    /// private address belongs to another machine.
+    pub fn meets(&self, other: &Self) -> bool {
+        let is_same = |left: &String, right: &String| left.trim().eq_ignore_ascii_case(right.trim());
+        let is_common = self.endpoints.iter().any(|left| other.endpoints.iter().any(|right| is_same(left, right)));
+        is_common && self.proxy() == other.proxy()
+    }
+
+    fn proxy(&self) -> Option<&Address> {
+        Some(&self.network.as_ref()?.proxy.as_ref()?.address)
+    }
 }
 
 /// Keys, and the token that temporary keys need.

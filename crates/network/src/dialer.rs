@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use rocketbridge_model::Secret;
 use rocketbridge_model::address::{Address, Host};
 use rocketbridge_model::resolved::{Network, Proxy, ProxyProtocol, RocketMqConnection, Tls};
 use tokio::net::TcpStream;
@@ -113,8 +114,7 @@ impl Dialer {
             Host::Name(name) if proxy.resolves => vec![Destination::Name(name.clone(), to.port)],
             _ => in_time(self.permitted(to)).await?.into_iter().map(Destination::Address).collect(),
         };
-        let login = proxy.credentials.as_ref().map(|credentials| Ok::<_, Fault>((&credentials.username, credentials.password.resolve()?)));
-        let login = login.transpose()?;
+        let login = log_in_as(proxy).await?;
         let login = login.as_ref().map(|(username, password)| (username.as_str(), password.expose()));
         let failed = |Refused { reason, will_pass }| Fault::Proxy { proxy: proxy.address.to_string(), reason, will_pass };
         let mut last = Refused::passing("there is no address to ask it for");
@@ -140,6 +140,21 @@ impl Dialer {
             }
         }
         Err(failed(last))
+    }
+}
+
+/// User name and password for a proxy.
+async fn log_in_as(proxy: &Proxy) -> Result<Option<(String, Secret)>, Fault> {
+    let Some(credentials) = proxy.credentials.clone() else { return Ok(None) };
+    // A reference may be a file.
+    let reading = tokio::task::spawn_blocking(move || credentials.password.resolve().map(|password| (credentials.username, password)));
+    match reading.await {
+        Ok(read) => Ok(Some(read?)),
+        Err(_) => Err(Fault::Proxy {
+            proxy: proxy.address.to_string(),
+            reason: "its password was not read to the end".to_owned(),
+            will_pass: true,
+        }),
     }
 }
 

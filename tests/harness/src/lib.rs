@@ -3,6 +3,7 @@
 //! - [`Process`], [`Mesh`], [`Standalone`]: services of the binary under test, as processes that can be killed, stopped and replaced;
 //! - [`Etcd`]: a real etcd of one or three members;
 //! - [`Brokers`]: two RocketMQ clusters, embedded in the test or real Java ones;
+//! - [`Proxy`], [`Relay`], [`Trap`]: ways into networks, the link between two regions, an address that must not be dialled;
 //! - [`Api`], [`Route`]: the stream service, and definitions of streams;
 //! - [`Load`], [`Audit`]: numbered messages with bodies derived from their number, and the account of what arrived.
 //!
@@ -31,5 +32,6 @@ pub use mesh::{Mesh, Role};
 pub use message::{Numbered, TAGS};
 pub use process::{Process, binary};
 pub use rocketbridge_metastore::testing::Cluster as Etcd;
+pub use rocketbridge_network::testing::{Proxy, Relay, Trap};
 pub use skip::skip;
 pub use standalone::Standalone;

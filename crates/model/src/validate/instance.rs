@@ -224,9 +224,8 @@ pub(super) fn registered<'a>(instance: &str, region: &str, references: &'a dyn R
 
 /// Whether two topics are one: the same name, namespace included, on the same instance.
 pub(super) fn same_topic((left, left_topic): (&RocketMqConnection, &str), (right, right_topic): (&RocketMqConnection, &str)) -> bool {
-    let same_servers = left.endpoints.iter().any(|server| right.endpoints.contains(server));
     let same_identity = !left.instance.is_empty() && left.instance == right.instance && left.region == right.region;
-    (same_servers || same_identity) && on_wire(&left.namespace, left_topic) == on_wire(&right.namespace, right_topic)
+    (left.meets(right) || same_identity) && on_wire(&left.namespace, left_topic) == on_wire(&right.namespace, right_topic)
 }
 
 fn on_wire(namespace: &str, topic: &str) -> String {

@@ -10,9 +10,7 @@ use crate::violation::Violation;
 pub fn shares_progress(one: &RocketMqSource, other: &RocketMqSource) -> bool {
     let (here, there) = (&one.connection, &other.connection);
     let is_same_instance = !here.instance.is_empty() && here.instance == there.instance && here.region == there.region;
-    let is_same = |left: &String, right: &String| left.trim().eq_ignore_ascii_case(right.trim());
-    let meets = || here.endpoints.iter().any(|left| there.endpoints.iter().any(|right| is_same(left, right)));
-    one.topic == other.topic && one.group == other.group && here.namespace == there.namespace && (is_same_instance || meets())
+    one.topic == other.topic && one.group == other.group && here.namespace == there.namespace && (is_same_instance || here.meets(there))
 }
 
 /// The violation of a source that would share the progress of another stream.
@@ -31,7 +29,7 @@ pub fn shared_progress(source: &RocketMqSource, other: &str) -> Violation {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::resolved::{RocketMqConnection, StartPosition};
+    use crate::resolved::{Network, Proxy, ProxyProtocol, RocketMqConnection, StartPosition};
 
     fn source(server: &str, instance: &str, topic: &str, group: &str) -> RocketMqSource {
         let connection =
@@ -48,5 +46,25 @@ mod tests {
         assert!(!shares_progress(&base, &source("a:9876", "", "bills", "g")));
         assert!(!shares_progress(&base, &source("a:9876", "", "orders", "h")));
         assert!(shares_progress(&source("a:9876", "i", "orders", "g"), &source("b:9876", "i", "orders", "g")));
+    }
+
+    /// *Scenario*: one private address, directly, through a proxy, and through another proxy. *Guarantees*: only behind the same proxy it is the same server.
+    #[test]
+    fn an_address_behind_another_proxy_is_another_server() {
+        let through = |proxy: Option<&str>| {
+            let proxy = proxy.map(|address| Proxy {
+                protocol: ProxyProtocol::Socks5,
+                address: address.parse().expect("an address"),
+                credentials: None,
+                resolves: false,
+            });
+            let mut source = source("127.0.0.1:9876", "", "orders", "g");
+            source.connection.network = Some(Network { proxy, ..Network::default() });
+            source
+        };
+        assert!(shares_progress(&through(Some("a:1080")), &through(Some("a:1080"))));
+        assert!(!shares_progress(&through(Some("a:1080")), &through(Some("b:1080"))));
+        assert!(!shares_progress(&through(Some("a:1080")), &through(None)));
+        assert!(shares_progress(&through(None), &source("127.0.0.1:9876", "", "orders", "g")));
     }
 }

@@ -6,6 +6,7 @@ mod cases;
 mod cluster;
 mod mirror;
 mod session;
+mod tls;
 
 use std::time::Instant;
 
