@@ -24,6 +24,7 @@ use tokio::time::{Instant, timeout};
 
 use crate::acl::Signer;
 use crate::error::Failure;
+use crate::probe::{self, GrpcOnly, Spoken};
 use crate::remoting::code::{request, response};
 use crate::remoting::{Answer, Connection, Request, Response};
 use crate::route::Route;
@@ -38,6 +39,8 @@ const HEDGE: Duration = Duration::from_millis(300);
 const ROUTE_LIFE: Duration = Duration::from_secs(30);
 /// How long an old route serves on before the name servers are asked again, when they failed.
 const ROUTE_RETRY: Duration = Duration::from_secs(1);
+/// How long after it was asked what silent name servers speak it is not asked again.
+const PROBE_PAUSE: Duration = Duration::from_secs(10);
 /// How long a newer route is waited for when something at the brokers of the old one failed.
 const DOUBT: Duration = Duration::from_millis(250);
 
@@ -51,6 +54,10 @@ pub(crate) struct Client {
     dials: Mutex<HashMap<String, Dial>>,
     routes: Mutex<HashMap<String, KnownRoute>>,
     name_server: AtomicUsize,
+    /// Endpoints that turned out to be no name servers.
+    grpc_only: GrpcOnly,
+    /// When what the name servers speak may be asked again.
+    probe_after: Mutex<Option<Instant>>,
 }
 
 /// A request under way, and what to say if it fails.
@@ -95,7 +102,7 @@ struct KnownRoute {
 type Question = Shared<BoxFuture<'static, Result<Arc<Route>, Failure>>>;
 
 impl Client {
-    pub(crate) fn new(settings: RocketMqConnection, tasks: Tasks, egress: Arc<Egress>) -> Arc<Self> {
+    pub(crate) fn new(settings: RocketMqConnection, tasks: Tasks, egress: Arc<Egress>, grpc_only: GrpcOnly) -> Arc<Self> {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_nanos());
         let id = format!("rocketbridge@{}@{now:x}", std::process::id());
         Arc::new_cyclic(|me| Self {
@@ -107,6 +114,8 @@ impl Client {
             dials: Mutex::default(),
             routes: Mutex::default(),
             name_server: AtomicUsize::new(0),
+            grpc_only,
+            probe_after: Mutex::default(),
         })
     }
 
@@ -201,11 +210,35 @@ impl Client {
                 // What a server said is better to know than that another one said nothing.
                 None if asked.is_empty() => {
                     let none = || Failure::Lost { address: "name server".to_owned(), reason: "the connection names none".to_owned() };
-                    return Err(refusal.or(loss).unwrap_or_else(none));
+                    return Err(match (refusal, loss) {
+                        (None, Some(loss)) => self.unless_mistaken(loss).await,
+                        (refusal, loss) => refusal.or(loss).unwrap_or_else(none),
+                    });
                 }
                 None => {}
             }
         }
+    }
+
+    /// The loss of all name servers, unless one of them is a proxy's port: then that is said. It is asked for once in a while.
+    async fn unless_mistaken(&self, loss: Failure) -> Failure {
+        {
+            let mut after = self.probe_after.lock();
+            if after.is_some_and(|after| after > Instant::now()) {
+                return loss;
+            }
+            *after = Some(Instant::now() + PROBE_PAUSE);
+        }
+        for server in &self.settings.endpoints {
+            let address = server.trim();
+            if probe::spoken(&self.dialer, address).await == Some(Spoken::Grpc) {
+                self.grpc_only.add(address);
+                let reason =
+                    "it speaks gRPC only, so it is a proxy and no name server; write protocol Grpc, or the name server's HOST:PORT";
+                return Failure::Mistaken { address: address.to_owned(), reason: reason.to_owned() };
+            }
+        }
+        loss
     }
 
     /// The route of a topic (wire name): from memory while that is believed.

@@ -2,6 +2,7 @@
 
 use rocketbridge_connector::{Code, Error};
 use rocketbridge_model::secret::Unresolvable;
+use rocketbridge_rocketmq_proto::v2;
 
 use crate::remoting::code::response;
 use crate::remoting::{Lost, Response};
@@ -27,13 +28,20 @@ pub(crate) enum Failure {
     Refused {
         /// The peer.
         address: String,
-        /// Response code.
+        /// Response code: of remoting, or of gRPC, whose codes are 20000 and above.
         code: i32,
         /// The peer's words.
         remark: String,
     },
     /// A reference to a secret leads nowhere.
     Secret(Unresolvable),
+    /// The endpoint speaks another protocol than the definition says.
+    Mistaken {
+        /// The endpoint.
+        address: String,
+        /// What it speaks, and what to write.
+        reason: String,
+    },
     /// The peer's answer makes no sense.
     Nonsense {
         /// The peer.
@@ -42,6 +50,9 @@ pub(crate) enum Failure {
         reason: String,
     },
 }
+
+/// What a proxy answers for whatever it did not foresee, and for most of what a broker behind it refuses.
+const INTERNAL: i32 = v2::Code::InternalServerError as i32;
 
 /// Longest remark that is shown: brokers answer whole stack traces.
 const REMARK: usize = 400;
@@ -77,8 +88,10 @@ impl Failure {
     pub(crate) fn code(&self) -> Code {
         match self {
             Self::Lost { .. } => Code::Unavailable,
-            Self::Secret(_) | Self::Undialled { .. } => Code::Denied,
+            // A person must change the definition.
+            Self::Secret(_) | Self::Undialled { .. } | Self::Mistaken { .. } => Code::Denied,
             Self::Nonsense { .. } => Code::Internal,
+            Self::Refused { code, remark, .. } if *code >= v2::Code::Ok as i32 => grpc_refusal(*code, remark),
             Self::Refused { code, remark, .. } => refusal(*code, remark),
         }
     }
@@ -89,9 +102,10 @@ impl Failure {
         match self {
             Self::Refused { code, .. } => {
                 self.code() == Code::Rejected
-                    || matches!(*code, response::SYSTEM_ERROR | response::REQUEST_CODE_NOT_SUPPORTED) && self.code() != Code::Denied
+                    || matches!(*code, response::SYSTEM_ERROR | response::REQUEST_CODE_NOT_SUPPORTED | INTERNAL)
+                        && self.code() != Code::Denied
             }
-            Self::Lost { .. } | Self::Undialled { .. } | Self::Secret(_) | Self::Nonsense { .. } => false,
+            Self::Lost { .. } | Self::Undialled { .. } | Self::Secret(_) | Self::Mistaken { .. } | Self::Nonsense { .. } => false,
         }
     }
 
@@ -99,7 +113,10 @@ impl Failure {
     pub(crate) fn during(self, attempt: impl Into<String>) -> Error {
         let code = self.code();
         let reason = match self {
-            Self::Lost { address, reason } | Self::Undialled { address, reason } | Self::Nonsense { address, reason } => {
+            Self::Lost { address, reason }
+            | Self::Undialled { address, reason }
+            | Self::Mistaken { address, reason }
+            | Self::Nonsense { address, reason } => {
                 format!("{address}: {reason}")
             }
             Self::Secret(unresolvable) => unresolvable.to_string(),
@@ -109,15 +126,73 @@ impl Failure {
     }
 }
 
-/// What a response code means, by what brokers of 4.9.7 and 5.3.3 answer. Access control 1.0 (RocketMQ 4.x) answers "system error" and names
-/// its exception in the remark. An invalid parameter is a queue that the broker no longer has: the route is old, and the next one is right.
-fn refusal(code: i32, remark: &str) -> Code {
-    if ["AclException", "AuthenticationException", "AuthorizationException"].iter().any(|name| remark.contains(name)) {
-        return Code::Denied;
+/// Words in the remarks of brokers of 4.9.7 and 5.3.3 that say more than their code: access control 1.0 answers "system error" and names its exception, and
+/// an encoder that finds a message too long throws one.
+fn remarked(remark: &str) -> Option<Code> {
+    let says = |words: &[&str]| words.iter().any(|word| remark.contains(word));
+    if says(&["AclException", "AuthenticationException", "AuthorizationException"]) {
+        return Some(Code::Denied);
     }
-    // Brokers of 5.x answer a batch with a message that is too long with an exception of their encoder.
-    if remark.contains("size exceeded") {
-        return Code::Rejected;
+    says(&["size exceeded"]).then_some(Code::Rejected)
+}
+
+/// What a status of a proxy means (`StatusCode.md` of apache/rocketmq-apis), by what the proxy of 5.3.3 answers. Most of what a broker behind it says
+/// comes as an internal error, with the broker's words.
+fn grpc_refusal(code: i32, remark: &str) -> Code {
+    use v2::Code as Answered;
+    if let Some(code) = remarked(remark) {
+        return code;
+    }
+    match Answered::try_from(code).unwrap_or(Answered::Unspecified) {
+        Answered::IllegalMessageTag
+        | Answered::IllegalMessageKey
+        | Answered::IllegalMessageGroup
+        | Answered::IllegalMessagePropertyKey
+        | Answered::IllegalMessageId
+        | Answered::IllegalDeliveryTime
+        | Answered::IllegalLiteTopic
+        | Answered::MessagePropertyConflictWithType
+        | Answered::MessageCorrupted
+        | Answered::PayloadTooLarge
+        | Answered::MessageBodyTooLarge
+        | Answered::MessageBodyEmpty
+        | Answered::MessagePropertiesTooLarge
+        | Answered::RequestHeaderFieldsTooLarge
+        // Of a handle: it counts no more.
+        | Answered::InvalidReceiptHandle => Code::Rejected,
+        // A topic whose brokers are all away for a moment.
+        Answered::Forbidden if remark.contains("queue") => Code::Unavailable,
+        Answered::Unauthorized | Answered::Forbidden | Answered::PaymentRequired => Code::Denied,
+        Answered::NotFound
+        | Answered::TopicNotFound
+        | Answered::ConsumerGroupNotFound
+        | Answered::IllegalTopic
+        | Answered::IllegalConsumerGroup
+        | Answered::IllegalFilterExpression => Code::NotFound,
+        Answered::InternalServerError if remark.contains("message is illegal") => Code::Rejected,
+        // What a proxy says of an acknowledgement or an extension that its broker does not know.
+        Answered::InternalServerError if remark.contains("status is abnormal") => Code::Rejected,
+        Answered::RequestTimeout
+        | Answered::TooManyRequests
+        | Answered::LiteTopicQuotaExceeded
+        | Answered::LiteSubscriptionQuotaExceeded
+        | Answered::PreconditionFailed
+        | Answered::InternalError
+        | Answered::InternalServerError
+        | Answered::HaNotAvailable
+        | Answered::ProxyTimeout
+        | Answered::MasterPersistenceTimeout
+        | Answered::SlavePersistenceTimeout
+        // Its settings are not there yet, or no longer.
+        | Answered::UnrecognizedClientType => Code::Unavailable,
+        _ => Code::Internal,
+    }
+}
+
+/// What a response code of remoting means, by what brokers of 4.9.7 and 5.3.3 answer. An invalid parameter is a queue that the broker no longer has: the route is old, and the next one is right.
+fn refusal(code: i32, remark: &str) -> Code {
+    if let Some(code) = remarked(remark) {
+        return code;
     }
     match code {
         response::NO_PERMISSION => Code::Denied,
@@ -201,6 +276,31 @@ mod tests {
             assert_eq!(refused(transient, "[TIMEOUT_CLEAN_QUEUE]broker busy").code(), Code::Unavailable, "{transient}");
         }
         assert_eq!(refused(999, "").code(), Code::Internal);
+    }
+
+    /// *Scenario*: statuses as proxies of 5.3.3 answer them. *Guarantees*: their kinds.
+    #[test]
+    fn statuses_of_proxies_have_their_kinds() {
+        for (code, remark, expected) in [
+            (40402, "No topic route info in name server for the topic: t", Code::NotFound),
+            (40100, "check signature failed", Code::Denied),
+            (40300, "no writable queue", Code::Unavailable),
+            (40300, "no permission", Code::Denied),
+            (40014, "TopicMessageType not match, expectedMessageType: FIFO", Code::Rejected),
+            (41302, "message body cannot be empty", Code::Rejected),
+            (40013, "receipt handle is expired", Code::Rejected),
+            (50001, "ack failed: status is abnormal", Code::Rejected),
+            (50001, "the message is illegal, maybe msg body or properties length not matched", Code::Rejected),
+            (50001, "org.apache.rocketmq.acl.common.AclException: no", Code::Denied),
+            (50001, "service not available now", Code::Unavailable),
+            (40015, "cannot find client settings for this client", Code::Unavailable),
+            (50400, "timeout", Code::Unavailable),
+            (50100, "", Code::Internal),
+            (99999, "", Code::Internal),
+        ] {
+            assert_eq!(refused(code, remark).code(), expected, "{code} {remark}");
+        }
+        assert!(Failure::Refused { address: "p".into(), code: 50001, remark: "x".into() }.may_be_of_the_batch());
     }
 
     /// *Scenario*: refusals of a batch. *Guarantees*: its messages are tried alone if that can help, and not where it cannot.

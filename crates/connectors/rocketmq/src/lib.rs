@@ -1,4 +1,4 @@
-//! Apache RocketMQ 4.x and 5.x as source and target, over the remoting protocol.
+//! Apache RocketMQ 4.x and 5.x as source and target, over the remoting protocol, and over gRPC (proxies of 5.x).
 //!
 //! - [`Connectors`]: makes sources and targets from definitions; equal connections share one client;
 //! - [`Admin`]: topics, offsets, progress; [`Producer`] and [`Tail`]: send and follow messages by hand and in tests;
@@ -9,16 +9,18 @@
 //!
 //! Guarantees: a message arrives with the same body and properties, plus its origin, less what only the source's broker could say of
 //! it; offsets are always explicit and never moved quietly; a send is confirmed by the broker; a broker that is back is used again at
-//! the next request. It keeps no ledger and repeats nothing by itself. It does not read POP, LMQ or batch-indexed topics, and dials
-//! only through `rocketbridge-network`.
+//! the next request. It keeps no ledger and repeats nothing by itself. Over remoting it does not read POP, LMQ or batch-indexed topics. It
+//! dials only through `rocketbridge-network`.
 
 mod acl;
 mod admin;
 mod client;
 mod committer;
 mod decimal;
+mod detected;
 mod encode;
 mod error;
+mod grpc;
 mod limit;
 mod message;
 mod mirror;
@@ -28,6 +30,7 @@ mod outgoing;
 mod placement;
 mod position;
 mod presence;
+mod probe;
 mod producer;
 mod provenance;
 mod pull;

@@ -22,3 +22,8 @@ pub(crate) const SMALLEST_BATCH: usize = 16 * 1024;
 /// Longest body that is tried: a frame beyond 16 MiB (`com.rocketmq.remoting.frameMaxLength`) makes a broker close the connection without a
 /// word.
 pub(crate) const BODY: usize = 15 * 1024 * 1024;
+
+/// Most that a proxy of 5.x takes of user properties, keys and tag together, bytes (`maxUserPropertySize`), and how many properties
+/// (`userPropertyMaxNum`), unless it is set up otherwise.
+pub(crate) const USER_PROPERTIES: usize = 16 * 1024;
+pub(crate) const USER_PROPERTY_COUNT: usize = 128;

@@ -5,14 +5,20 @@ use std::sync::{Arc, Weak};
 
 use parking_lot::Mutex;
 use rocketbridge_connector::{Registry, Source, Target};
-use rocketbridge_model::resolved::{DeadLetterTarget, RocketMqConnection, RocketMqSource, RocketMqTarget};
+use rocketbridge_model::resolved::{DeadLetterTarget, Protocol, RocketMqConnection, RocketMqSource, RocketMqTarget};
 use rocketbridge_network::Egress;
 use rocketbridge_runtime::{Shutdown, Tasks};
 
 use crate::admin::Admin;
 use crate::client::Client;
+use crate::detected::DetectedTarget;
+use crate::grpc::client::Client as GrpcClient;
+use crate::grpc::consumer::Consumer;
+use crate::grpc::source::TopicSource as ReceivedSource;
+use crate::grpc::target::TopicTarget as GrpcTarget;
 use crate::mirror::{MirrorEnds, MirrorTarget, Original};
 use crate::presence::Presence;
+use crate::probe::GrpcOnly;
 use crate::source::TopicSource;
 use crate::target::TopicTarget;
 use crate::via::Guard;
@@ -26,6 +32,10 @@ pub struct Connectors {
     egress: Arc<Egress>,
     clients: Mutex<HashMap<RocketMqConnection, Weak<Client>>>,
     presences: Mutex<HashMap<RocketMqConnection, Weak<Presence>>>,
+    grpc_clients: Mutex<HashMap<RocketMqConnection, Weak<GrpcClient>>>,
+    /// Consumers of the sources that are in use: one for each definition.
+    consumers: Mutex<Vec<Weak<Consumer>>>,
+    grpc_only: GrpcOnly,
 }
 
 impl Connectors {
@@ -36,7 +46,15 @@ impl Connectors {
 
     /// Connectors without clients that dial what the process may dial.
     pub fn within(egress: Arc<Egress>) -> Self {
-        Self { tasks: Tasks::new(Shutdown::new()), egress, clients: Mutex::default(), presences: Mutex::default() }
+        Self {
+            tasks: Tasks::new(Shutdown::new()),
+            egress,
+            clients: Mutex::default(),
+            presences: Mutex::default(),
+            grpc_clients: Mutex::default(),
+            consumers: Mutex::default(),
+            grpc_only: GrpcOnly::default(),
+        }
     }
 
     /// Topics, offsets and messages of an instance.
@@ -55,9 +73,52 @@ impl Connectors {
             return client;
         }
         clients.retain(|_, client| client.strong_count() > 0);
-        let client = Client::new(connection.clone(), self.tasks.clone(), Arc::clone(&self.egress));
+        let client = Client::new(connection.clone(), self.tasks.clone(), Arc::clone(&self.egress), self.grpc_only.clone());
         clients.insert(connection.clone(), Arc::downgrade(&client));
         client
+    }
+
+    fn grpc_client(&self, connection: &RocketMqConnection) -> Arc<GrpcClient> {
+        let mut clients = self.grpc_clients.lock();
+        if let Some(client) = clients.get(connection).and_then(Weak::upgrade) {
+            return client;
+        }
+        clients.retain(|_, client| client.strong_count() > 0);
+        let client = GrpcClient::new(connection.clone(), self.tasks.clone(), Arc::clone(&self.egress));
+        clients.insert(connection.clone(), Arc::downgrade(&client));
+        client
+    }
+
+    /// The consumer of a source, which all its receivers in this process share.
+    fn consumer(&self, definition: &RocketMqSource) -> Arc<Consumer> {
+        let mut consumers = self.consumers.lock();
+        consumers.retain(|consumer| consumer.strong_count() > 0);
+        if let Some(consumer) = consumers.iter().filter_map(Weak::upgrade).find(|consumer| consumer.definition == *definition) {
+            return consumer;
+        }
+        let consumer = Arc::new(Consumer::new(self.grpc_client(&definition.connection), definition.clone()));
+        consumers.push(Arc::downgrade(&consumer));
+        consumer
+    }
+
+    /// A topic as a target, by the protocol of its instance.
+    fn topic(&self, connection: &RocketMqConnection, topic: &str, orderly: bool, guard: impl Fn() -> Option<Guard>) -> Arc<dyn Target> {
+        let remoting = || Arc::new(TopicTarget::new(self.client(connection), topic, orderly, guard()));
+        let grpc = || Arc::new(GrpcTarget::new(self.grpc_client(connection), topic, orderly, guard()));
+        match connection.protocol {
+            Protocol::Remoting => remoting(),
+            Protocol::Grpc => grpc(),
+            Protocol::Detected => Arc::new(DetectedTarget::new(remoting(), grpc(), connection.endpoints.clone(), self.grpc_only.clone())),
+        }
+    }
+
+    /// Whether an instance is reached over gRPC: because its definition says so, or because nothing else was found to be spoken.
+    fn is_grpc(&self, connection: &RocketMqConnection) -> bool {
+        match connection.protocol {
+            Protocol::Remoting => false,
+            Protocol::Grpc => true,
+            Protocol::Detected => self.grpc_only.has_any(&connection.endpoints),
+        }
     }
 
     /// The groups that read by a connection, which are one member of the instance together.
@@ -80,21 +141,25 @@ impl Default for Connectors {
 }
 
 impl Registry for Connectors {
+    /// A source whose protocol nobody said is one at offsets until its endpoints turn out to speak gRPC only: then its uses fail, saying so, and the next
+    /// one that is made is of the other form.
     fn source(&self, definition: &RocketMqSource) -> Source {
+        if self.is_grpc(&definition.connection) {
+            return Source::Handles(Arc::new(ReceivedSource::new(self.consumer(definition))));
+        }
         Source::Offsets(Arc::new(TopicSource::new(self.presence(&definition.connection), definition.clone())))
     }
 
     fn target(&self, definition: &RocketMqTarget, source: &RocketMqSource) -> Arc<dyn Target> {
-        let guard = definition.loop_guard.then(|| Guard::new(source, definition));
-        let client = self.client(&definition.connection);
+        let guard = || definition.loop_guard.then(|| Guard::new(source, definition));
         if definition.mirror {
             let original = Original { client: self.client(&source.connection), topic: source.topic.clone() };
-            return Arc::new(MirrorTarget::new(client, &definition.topic, guard, original));
+            return Arc::new(MirrorTarget::new(self.client(&definition.connection), &definition.topic, guard(), original));
         }
-        Arc::new(TopicTarget::new(client, &definition.topic, definition.orderly, guard))
+        self.topic(&definition.connection, &definition.topic, definition.orderly, guard)
     }
 
     fn dead_letter(&self, definition: &DeadLetterTarget) -> Arc<dyn Target> {
-        Arc::new(TopicTarget::new(self.client(&definition.connection), &definition.topic, false, None))
+        self.topic(&definition.connection, &definition.topic, false, || None)
     }
 }

@@ -1,0 +1,25 @@
+//! RocketMQ's gRPC protocol, version 2: proxies of 5.x.
+//!
+//! - `client`: calls, and routes by topic; `channel`: one connection for each proxy; `headers`: what goes with every call;
+//! - `session`: the telemetry stream that tells a proxy who its client is;
+//! - `consumer`, `source`: messages that are received, extended and acknowledged; `assignment`: which broker a receiver asks; `start`: where a new
+//!   group begins;
+//! - `target`: messages that are sent; `chain`: which one after the other;
+//! - `incoming`, `outgoing`: messages of the protocol from and to ours; `route`: brokers of a topic and the types that it takes.
+//!
+//! Guarantees: a proxy that is back is used by the next call; what was lost on the way is never taken for done; order is kept for each message group. It
+//! repeats nothing by itself.
+
+mod assignment;
+mod chain;
+mod channel;
+pub(crate) mod client;
+pub(crate) mod consumer;
+mod headers;
+mod incoming;
+mod outgoing;
+mod route;
+mod session;
+pub(crate) mod source;
+mod start;
+pub(crate) mod target;

@@ -1,0 +1,176 @@
+//! A consumer of one topic for one group: its sessions with proxies, shared by all receivers of this process.
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use parking_lot::Mutex;
+use rocketbridge_model::resolved::RocketMqSource;
+use rocketbridge_rocketmq_proto::v2::{self, ClientType, FilterExpression, FilterType};
+use tokio::sync::OnceCell;
+
+use super::client::{ANSWER, Client, access_point};
+use super::route::Route;
+use super::session::{Agreed, Identity, Session};
+use crate::error::Failure;
+
+/// A consumer.
+pub(crate) struct Consumer {
+    pub(crate) client: Arc<Client>,
+    pub(crate) definition: RocketMqSource,
+    pub(crate) topic: v2::Resource,
+    pub(crate) group: v2::Resource,
+    pub(crate) filter: FilterExpression,
+    /// What it calls itself towards proxies.
+    pub(crate) id: String,
+    sessions: Mutex<HashMap<String, Arc<Session>>>,
+    /// Numbers of the receivers that are open, and of the next one.
+    receivers: Mutex<BTreeSet<u64>>,
+    next: AtomicU64,
+    /// Set once the group begins where the definition says.
+    pub(crate) placed: OnceCell<()>,
+}
+
+/// A receiver's place among those of its consumer, for as long as this lives.
+pub(crate) struct Seat {
+    consumer: Arc<Consumer>,
+    number: u64,
+}
+
+impl Consumer {
+    pub(crate) fn new(client: Arc<Client>, definition: RocketMqSource) -> Self {
+        Self {
+            topic: client.resource(&definition.topic),
+            group: client.resource(&definition.group),
+            filter: filter(&definition),
+            id: client.new_identity(),
+            client,
+            definition,
+            sessions: Mutex::default(),
+            receivers: Mutex::default(),
+            next: AtomicU64::new(0),
+            placed: OnceCell::new(),
+        }
+    }
+
+    /// The topic's route, if it has a queue to read from.
+    pub(crate) async fn route(&self) -> Result<Arc<Route>, Failure> {
+        let route = self.client.route(&self.topic).await?;
+        if route.readable().next().is_none() {
+            self.client.doubt_route(&self.topic);
+            return Err(Failure::Lost { address: self.client.endpoints(), reason: "the topic has no readable queue now".to_owned() });
+        }
+        Ok(route)
+    }
+
+    /// What a proxy and this consumer agreed upon; waits until the proxy knows the consumer.
+    pub(crate) async fn agreed(&self, proxy: &str) -> Result<Agreed, Failure> {
+        let session = Arc::clone(
+            self.sessions
+                .lock()
+                .entry(proxy.to_owned())
+                .or_insert_with(|| Arc::new(Session::start(&self.client, proxy.to_owned(), self.identity()))),
+        );
+        session.ready().await
+    }
+
+    /// Something that a proxy should know of this consumer it did not know, or its route was wrong.
+    pub(crate) fn doubt(&self, proxy: &str, failure: &Failure) {
+        self.client.doubt_route(&self.topic);
+        // A proxy that has no settings of its client answers with whatever breaks first.
+        if matches!(failure, Failure::Refused { .. })
+            && let Some(session) = self.sessions.lock().get(proxy)
+        {
+            session.doubt();
+        }
+    }
+
+    /// Takes a place among the receivers.
+    pub(crate) fn seat(self: &Arc<Self>) -> Seat {
+        let number = self.next.fetch_add(1, Ordering::Relaxed);
+        self.receivers.lock().insert(number);
+        Seat { consumer: Arc::clone(self), number }
+    }
+
+    fn identity(&self) -> Identity {
+        let subscription = v2::Subscription {
+            group: Some(self.group.clone()),
+            subscriptions: vec![v2::SubscriptionEntry { topic: Some(self.topic.clone()), expression: Some(self.filter.clone()) }],
+            ..v2::Subscription::default()
+        };
+        let settings = v2::Settings {
+            client_type: Some(ClientType::SimpleConsumer.into()),
+            access_point: Some(access_point(&self.client.settings().endpoints)),
+            request_timeout: prost_types::Duration::try_from(ANSWER).ok(),
+            pub_sub: Some(v2::settings::PubSub::Subscription(subscription)),
+            user_agent: Some(v2::Ua {
+                language: v2::Language::Rust.into(),
+                version: env!("CARGO_PKG_VERSION").to_owned(),
+                platform: format!("{} {}", std::env::consts::OS, std::env::consts::ARCH),
+                hostname: String::new(),
+            }),
+            ..v2::Settings::default()
+        };
+        Identity { id: self.id.clone(), group: self.group.clone(), settings }
+    }
+}
+
+impl Seat {
+    pub(crate) fn consumer(&self) -> &Arc<Consumer> {
+        &self.consumer
+    }
+
+    /// Its rank among the receivers that are open, and how many there are.
+    pub(crate) fn rank(&self) -> (usize, usize) {
+        let receivers = self.consumer.receivers.lock();
+        (receivers.range(..self.number).count(), receivers.len())
+    }
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        self.consumer.receivers.lock().remove(&self.number);
+    }
+}
+
+/// What is wanted of the topic, as brokers evaluate it.
+fn filter(definition: &RocketMqSource) -> FilterExpression {
+    if let Some(sql) = &definition.sql {
+        return FilterExpression { r#type: FilterType::Sql.into(), expression: sql.clone() };
+    }
+    let tags: Vec<_> = definition.tags.iter().map(|tag| tag.trim()).filter(|tag| !tag.is_empty()).collect();
+    let all = tags.is_empty() || tags.contains(&"*");
+    FilterExpression { r#type: FilterType::Tag.into(), expression: if all { "*".to_owned() } else { tags.join("||") } }
+}
+
+#[cfg(test)]
+mod tests {
+    use rocketbridge_model::resolved::RocketMqConnection;
+    use rocketbridge_runtime::{Shutdown, Tasks};
+
+    use super::*;
+
+    fn definition(tags: &[&str], sql: Option<&str>) -> RocketMqSource {
+        let tags = tags.iter().map(|tag| (*tag).to_owned()).collect();
+        RocketMqSource { tags, sql: sql.map(str::to_owned), ..rocketbridge_model::testing::stream().source }
+    }
+
+    #[test]
+    fn a_filter_is_tags_or_an_expression() {
+        let of = |tags: &[&str], sql| filter(&definition(tags, sql));
+        let tag = |expression: &str| FilterExpression { r#type: FilterType::Tag.into(), expression: expression.into() };
+        assert_eq!((of(&[], None), of(&["a", "*"], None), of(&["a ", "b"], None)), (tag("*"), tag("*"), tag("a||b")));
+        assert_eq!(of(&[], Some("a > 1")), FilterExpression { r#type: FilterType::Sql.into(), expression: "a > 1".into() });
+    }
+
+    /// *Scenario*: three receivers, of which the first is closed. *Guarantees*: the others close ranks.
+    #[tokio::test]
+    async fn receivers_close_ranks() {
+        let client = Client::new(RocketMqConnection::default(), Tasks::new(Shutdown::new()), Arc::default());
+        let consumer = Arc::new(Consumer::new(client, definition(&[], None)));
+        let (first, second, third) = (consumer.seat(), consumer.seat(), consumer.seat());
+        assert_eq!((first.rank(), second.rank(), third.rank()), ((0, 3), (1, 3), (2, 3)));
+        drop(first);
+        assert_eq!((second.rank(), third.rank()), ((0, 2), (1, 2)));
+    }
+}

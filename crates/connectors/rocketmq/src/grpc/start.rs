@@ -1,0 +1,91 @@
+//! Where a new group begins.
+//!
+//! Over gRPC nobody can say it: a broker lets a new group begin with the newest message of each queue, or with the oldest where all of them are in memory
+//! (`PopMessageProcessor.getInitOffset`). But the remoting port of a proxy speaks both protocols, and so do the endpoints of hosted instances. There the
+//! group's offsets are committed before its first message, to where the definition says, and never when it has any.
+//!
+//! Where only gRPC is spoken, *latest* is what the broker does, less the messages that the router passes over for being older than the stream. *Earliest* and
+//! *timestamp* are refused for a group that the stream made for itself, because what is older than the newest message would silently be left out; a group
+//! that the definition names is taken to stand where its owner wants it.
+
+use std::sync::Arc;
+
+use rocketbridge_connector::{Code, Error, OffsetSource, Start};
+use rocketbridge_model::resolved::{Protocol, RocketMqConnection, RocketMqSource, StartPosition};
+use tokio::time::{Duration, timeout};
+
+use super::consumer::Consumer;
+use crate::client::Client;
+use crate::presence::Presence;
+use crate::probe::{GrpcOnly, Spoken};
+use crate::source::TopicSource;
+
+/// How long it may take to look at the queues and commit their offsets.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// How the names of groups begin that streams make for themselves.
+const OWN_GROUP: &str = "GID_rocketbridge_";
+
+/// Makes a new group begin where the definition says. It is done once for a consumer of this process; doing it again changes nothing.
+pub(crate) async fn place(consumer: &Consumer, start: Start) -> Result<(), Error> {
+    consumer.placed.get_or_try_init(|| place_now(consumer, start)).await?;
+    Ok(())
+}
+
+async fn place_now(consumer: &Consumer, start: Start) -> Result<(), Error> {
+    let definition = &consumer.definition;
+    let attempt = || format!("let group {} begin in topic {}", definition.group, definition.topic);
+    let endpoints = speaking_remoting(consumer).await;
+    if endpoints.is_empty() {
+        return match start.position {
+            StartPosition::Earliest | StartPosition::Timestamp(_) if definition.group.starts_with(OWN_GROUP) => Err(Error::new(
+                // A person must change something, and it is no fault of the credentials; nothing else tells it better.
+                Code::OffsetOutOfRange,
+                attempt(),
+                "gRPC cannot say where a new group begins, and the broker would begin with the newest messages; write the proxy's remoting port as endpoint, \
+                 which speaks both, or a group_id whose offsets you have set (mqadmin resetOffsetByTime), or CONSUME_FROM_LAST_OFFSET",
+            )),
+            StartPosition::Earliest | StartPosition::Timestamp(_) | StartPosition::Latest => Ok(()),
+        };
+    }
+    let late = || Error::new(Code::Unavailable, attempt(), format!("no end within {} s", PATIENCE.as_secs()));
+    timeout(PATIENCE, commit_where_there_is_nothing(consumer, endpoints, start)).await.unwrap_or_else(|_| Err(late()))
+}
+
+/// The endpoints that speak remoting as well.
+async fn speaking_remoting(consumer: &Consumer) -> Vec<String> {
+    let mut speaking = Vec::new();
+    for endpoint in &consumer.definition.connection.endpoints {
+        if consumer.client.probe(endpoint).await == Some(Spoken::Remoting) {
+            speaking.push(endpoint.clone());
+        }
+    }
+    speaking
+}
+
+/// Commits the position to every queue in which the group has no offset. *Latest* is the moment of the stream's start, whoever does this and when: several
+/// routers may, side by side.
+async fn commit_where_there_is_nothing(consumer: &Consumer, endpoints: Vec<String>, start: Start) -> Result<(), Error> {
+    let position = match start.position {
+        StartPosition::Latest => StartPosition::Timestamp(start.moment),
+        position => position,
+    };
+    let connection = RocketMqConnection { protocol: Protocol::Remoting, endpoints, ..consumer.definition.connection.clone() };
+    let definition = RocketMqSource { connection: connection.clone(), tags: Vec::new(), sql: None, ..consumer.definition.clone() };
+    let client = Client::new(connection, consumer.client.tasks().clone(), consumer.client.egress(), GrpcOnly::default());
+    let source: Arc<dyn OffsetSource> = Arc::new(TopicSource::new(Presence::new(client), definition));
+    for partition in source.partitions().await? {
+        let mut open = source.open(&partition).await?;
+        if open.committer.committed().await?.is_none() {
+            let offset = source.offset_at(&partition, position).await?;
+            open.committer.commit(offset).await?;
+            tracing::info!(
+                topic = consumer.topic.name,
+                group = consumer.group.name,
+                partition = %partition.id,
+                offset,
+                "a new group begins here"
+            );
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,67 @@
+//! What the connector promises over gRPC, against the proxy of Apache RocketMQ 5.3.3. What was sent is read back over remoting, and the other way round.
+//!
+//! It runs when `ROCKETBRIDGE_TEST_JAVA=1` (it needs Java, Maven and a C compiler); otherwise a line says that it was skipped.
+
+mod cases;
+mod cluster;
+mod session;
+
+use std::time::Instant;
+
+use anyhow::{Context, Result};
+
+use crate::cluster::Cluster;
+
+macro_rules! contract {
+    ($($case:ident),* $(,)?) => {
+        /// Every case on one cluster, in order: it takes seconds to start.
+        async fn all(cluster: &Cluster) -> Result<()> {
+            let only = std::env::var("ROCKETBRIDGE_TEST_CASE").unwrap_or_default();
+            $(
+                if stringify!($case).contains(&only) {
+                    let began = Instant::now();
+                    cases::$case(cluster).await.context(stringify!($case))?;
+                    println!("{} {:.1} s", stringify!($case), began.elapsed().as_secs_f32());
+                }
+            )*
+            Ok(())
+        }
+    };
+}
+
+contract![
+    messages_arrive_whole,
+    compressed_bodies_arrive_readable,
+    topics_get_the_types_that_they_take,
+    what_cannot_be_carried_stands_alone,
+    an_untyped_topic_is_told,
+    message_groups_keep_their_order,
+    namespaces_are_part_of_the_name,
+    unknown_topics_are_told,
+    endpoints_of_the_other_kind_are_told_or_found_out,
+    messages_are_received_whole_and_acknowledged,
+    messages_that_are_given_back_or_left_come_again,
+    an_extended_message_stays_invisible,
+    tags_and_expressions_are_filtered,
+    an_ordered_group_keeps_its_order,
+    a_new_group_begins_where_the_definition_says,
+    a_proxy_that_is_back_is_used_at_once,
+];
+
+/// *Scenario*: the contract on the proxy of Apache RocketMQ, in cluster mode; then keys on one that checks them. *Guarantees*: it holds.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn java_proxy() -> Result<()> {
+    if std::env::var("ROCKETBRIDGE_TEST_JAVA").as_deref() != Ok("1") {
+        println!("skipped: the proxy of RocketMQ (Java) is not tested unless ROCKETBRIDGE_TEST_JAVA=1");
+        return Ok(());
+    }
+    let version = std::env::var("ROCKETBRIDGE_TEST_VERSION").unwrap_or_else(|_| "5.3.3".to_owned());
+    let cluster = Cluster::start(&version, false)?;
+    all(&cluster).await?;
+    drop(cluster);
+    if std::env::var("ROCKETBRIDGE_TEST_CASE").is_err() {
+        let cluster = Cluster::start(&version, true)?;
+        cases::credentials_decide(&cluster).await.context("credentials_decide")?;
+    }
+    Ok(())
+}
