@@ -10,7 +10,7 @@
 
 use std::sync::Arc;
 
-use rocketbridge_connector::{Code, Error, OffsetSource, Start};
+use rocketbridge_connector::{Code, Error, OffsetSource, PullLimits, Start};
 use rocketbridge_model::resolved::{Protocol, RocketMqConnection, RocketMqSource, StartPosition};
 use tokio::time::{Duration, timeout};
 
@@ -22,6 +22,8 @@ use crate::source::TopicSource;
 
 /// How long it may take to look at the queues and commit their offsets.
 const PATIENCE: Duration = Duration::from_secs(30);
+/// As little as can be asked for.
+const FEW: PullLimits = PullLimits { events: 1, bytes: 1024 };
 /// How the names of groups begin that streams make for themselves.
 const OWN_GROUP: &str = "GID_rocketbridge_";
 
@@ -77,7 +79,14 @@ async fn commit_where_there_is_nothing(consumer: &Consumer, endpoints: Vec<Strin
         let mut open = source.open(&partition).await?;
         if open.committer.committed().await?.is_none() {
             let offset = source.offset_at(&partition, position).await?;
-            open.committer.commit(offset).await?;
+            match open.committer.commit(offset).await {
+                // Through a proxy a heartbeat makes no group; a pull does, where brokers may make groups. What it brings does not matter.
+                Err(error) if error.code() == Code::NotFound => {
+                    open.reader.pull(offset.saturating_sub(1), FEW).await.ok();
+                    open.committer.commit(offset).await?;
+                }
+                committed => committed?,
+            }
             tracing::info!(
                 topic = consumer.topic.name,
                 group = consumer.group.name,
