@@ -1,7 +1,7 @@
 //! A topic in memory that hands out messages, for tests of whoever receives. It keeps to everything that [`HandleSource`] promises, keeps the clock of
 //! tokio (which tests may pause), and fails as it is told.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -42,7 +42,7 @@ pub struct State {
     /// Those that were handed out, by when they are visible again.
     invisible: BTreeSet<(Instant, u64)>,
     /// Those of each group, where there is an order.
-    groups: Vec<VecDeque<u64>>,
+    groups: Vec<BTreeSet<u64>>,
     next: u64,
     next_token: u64,
 }
@@ -112,12 +112,12 @@ impl Pool {
         self.with(|state| {
             let groups = groups.max(1);
             if state.groups.len() < groups {
-                state.groups.resize_with(groups, VecDeque::new);
+                state.groups.resize_with(groups, BTreeSet::new);
             }
             for id in state.next..state.next + count {
                 let group = id as usize % groups;
                 state.messages.insert(id, Message { group, stored, attempt: 0, out: None });
-                state.groups[group].push_back(id);
+                state.groups[group].insert(id);
                 state.visible.insert(id);
             }
             state.next += count;
@@ -185,7 +185,7 @@ impl State {
     }
 
     /// Whether nothing of a group is handed out. At most a batch of it is, from its oldest message on.
-    fn is_free(&self, group: &VecDeque<u64>) -> bool {
+    fn is_free(&self, group: &BTreeSet<u64>) -> bool {
         group.iter().take(self.terms.batch as usize).all(|id| self.visible.contains(id))
     }
 
@@ -254,8 +254,8 @@ impl State {
         self.invisible.remove(&(until, id));
         let message = self.messages.remove(&id).expect("it was found");
         let group = &mut self.groups[message.group];
-        self.counts.out_of_order += usize::from(self.terms.is_ordered && group.front() != Some(&id));
-        group.retain(|other| *other != id);
+        self.counts.out_of_order += usize::from(self.terms.is_ordered && group.first() != Some(&id));
+        group.remove(&id);
         self.counts.acknowledged += 1;
         if self.faults.lost_answers > 0 {
             self.faults.lost_answers -= 1;

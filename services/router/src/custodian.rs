@@ -103,7 +103,7 @@ impl Custodian {
         self.shared.settled().await;
     }
 
-    /// Gives everything without an outcome back, and returns when that was tried.
+    /// Gives everything without an outcome back, and returns when that was tried, and everything with one was acknowledged, or that was tried.
     pub(crate) async fn release(&self) {
         self.shared.custody.lock().release();
         self.shared.changed.notify_one();

@@ -252,7 +252,7 @@ impl Custody {
                     change.lost += 1;
                 }
                 (_, Err(_)) => {
-                    held.next = now + self.terms.invisible / AGAIN;
+                    held.next = (now + self.terms.invisible / AGAIN).min(held.until);
                     self.due.insert((held.next, number));
                 }
             }
@@ -267,8 +267,9 @@ impl Custody {
 
     /// Forgets messages whose invisible time is over. Answers how many.
     pub(crate) fn expire(&mut self, now: Instant) -> usize {
-        let is_over = |held: &Held| !held.is_called && held.until <= now;
-        let over: Vec<u64> = self.held.iter().filter(|(_, held)| is_over(held)).map(|(number, _)| *number).collect();
+        // Whatever is in no call is due at the end of its invisible time at the latest.
+        let due = self.due.iter().take_while(|(next, _)| *next <= now).map(|(_, number)| *number);
+        let over: Vec<u64> = due.filter(|number| self.held[number].until <= now).collect();
         for number in &over {
             if let Some(held) = self.held.remove(number) {
                 self.due.remove(&(held.next, *number));

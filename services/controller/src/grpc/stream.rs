@@ -137,23 +137,26 @@ impl StreamApi {
     async fn status(&self, name: &str) -> Result<proto::StreamStatus, Error> {
         let record = self.book.get::<StreamRecord>(name).await?;
         let remembered = self.book.partitions(&record).await?;
-        let statuses = self.statuses_with(std::slice::from_ref(&record), &remembered).await?;
+        let statuses = self.statuses_with(std::slice::from_ref(&record), Some(&remembered)).await?;
         Ok(statuses.into_iter().next().map(status_message).unwrap_or_default())
     }
 
     /// What these streams are doing: each member is asked once, and only about streams that should run.
     async fn statuses(&self, records: &[StreamRecord]) -> Result<Vec<StreamStatus>, Error> {
-        self.statuses_with(records, &[]).await
+        self.statuses_with(records, None).await
     }
 
-    /// The same, with what routers remember of the partitions of the one stream that is asked about.
-    async fn statuses_with(&self, records: &[StreamRecord], remembered: &[PartitionRecord]) -> Result<Vec<StreamStatus>, Error> {
+    /// The same, with what routers remember of the partitions of the one stream that is asked about. Partitions of streams that do not run are read for that one only.
+    async fn statuses_with(&self, records: &[StreamRecord], remembered: Option<&[PartitionRecord]>) -> Result<Vec<StreamStatus>, Error> {
         let running: Vec<&StreamRecord> = records.iter().filter(|record| record.desired == Desired::Running).collect();
         let owner = |unit: &UnitId| self.owners.owner(unit).map(|owner| owner.member);
         if running.is_empty() {
-            // What was not read is shown of a paused stream, too.
-            let sources =
-                if remembered.is_empty() { BTreeMap::new() } else { self.book.sources(&records.iter().collect::<Vec<_>>()).await? };
+            // What was not read, and who still drains, is shown of a paused stream, too.
+            let sources = match remembered {
+                Some(_) => self.book.sources(&records.iter().collect::<Vec<_>>()).await?,
+                None => BTreeMap::new(),
+            };
+            let remembered = remembered.unwrap_or_default();
             let status = |record: &StreamRecord| derive(record, None, sources.get(&record.uid), remembered, &owner, &Default::default());
             return Ok(records.iter().map(status).collect());
         }
@@ -161,6 +164,7 @@ impl StreamApi {
         let (gathered, known) = tokio::join!(gather(self.reports.as_ref(), names), self.book.known());
         let known = known?;
         let sources = self.book.sources(&running).await?;
+        let remembered = remembered.unwrap_or_default();
         let status = |record: &StreamRecord| {
             let resolved = rocketbridge_model::validate::resolve(record, &known).ok();
             let run = resolved.as_ref().map(|stream| &stream.run);
