@@ -15,6 +15,12 @@ pub(crate) enum Error {
     /// The metadata store failed, or holds what cannot be read.
     #[error("{0}")]
     Store(String),
+    /// A mirror needs queues with offsets.
+    #[error(
+        "a mirror reads queues at offsets, and the source hands out messages instead; name the instance's name servers instead of its proxies, or let \
+         the stream not mirror"
+    )]
+    Unmirrored,
     /// Discovery has not found the partition yet, or has found that the source has it no more.
     #[error("the source's partitions are not known yet")]
     Undiscovered,
@@ -49,7 +55,7 @@ impl Error {
     /// The kind of failure.
     pub(crate) fn code(&self) -> Code {
         match self {
-            Self::Definition(_) => Code::Definition,
+            Self::Definition(_) | Self::Unmirrored => Code::Definition,
             Self::Store(_) => Code::Store,
             Self::Undiscovered | Self::Source(_) | Self::Waiting(_) => Code::Source,
             Self::Protocol(_) | Self::ReaderEnded => Code::Peer,

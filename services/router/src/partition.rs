@@ -224,6 +224,9 @@ impl OwnedPartition {
 
     /// Opens a way to receive, or goes on with what was received under the former definition.
     async fn open_handles(&mut self, stream: &Stream, source: &dyn HandleSource, known: &Known) -> Result<Opened, Error> {
+        if stream.target.mirror {
+            return Err(Error::Unmirrored);
+        }
         if let Some(kept) = self.kept.take_if(|kept| kept.is_of(stream)) {
             kept.throttle(known.bucket(stream));
             tracing::info!(
