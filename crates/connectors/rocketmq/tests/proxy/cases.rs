@@ -7,8 +7,8 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use rocketbridge_connector::{Code, Registry, Start};
 use rocketbridge_connector_rocketmq::{Message, origin_of};
-use rocketbridge_model::resolved::{Credentials, Protocol, RocketMqConnection, RocketMqSource, StartPosition};
-use rocketbridge_model::{Event, Secret, testing};
+use rocketbridge_model::resolved::{Protocol, RocketMqConnection, RocketMqSource, StartPosition};
+use rocketbridge_model::{Event, testing};
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::cluster::Cluster;
@@ -458,26 +458,4 @@ pub(crate) async fn a_proxy_that_is_back_is_used_at_once(cluster: &Cluster) -> R
     }
     ensure!(bodies(&received) == BTreeSet::from(["after".to_owned()]), "{received:?}");
     acknowledge(&open, &received).await
-}
-
-/// *Scenario*: a proxy that checks keys: the right ones, a wrong secret, no keys. *Guarantees*: the right ones send and receive; the others are denied, with the proxy's reason.
-pub(crate) async fn credentials_decide(cluster: &Cluster) -> Result<()> {
-    cluster.topic("kept", 1, "NORMAL")?;
-    let session = Session::default();
-    let with = |secret: &str| {
-        let credentials =
-            Credentials { access_key: "admin12345".into(), secret_key: Secret::new(secret), security_token: Secret::default() };
-        RocketMqConnection { credentials: Some(credentials), ..cluster.grpc() }
-    };
-    delivered(&session.target(with("secret12345"), "kept"), [event(0, "x", &[])]).await?;
-    let mut open = open(&session.source(&source(with("secret12345"), "kept"))?).await?;
-    let received = receive(&mut open, 1).await?;
-    acknowledge(&open, &received).await?;
-    for connection in [with("wrong"), cluster.grpc()] {
-        let error = deliver(&session.target(connection.clone(), "kept"), [event(1, "y", &[])]).await.remove(0).err().context("denied")?;
-        ensure!(error.code() == Code::Denied && !error.to_string().contains("wrong"), "{error}");
-        let error = session.source(&source(connection, "kept"))?.terms().await.err().context("denied")?;
-        ensure!(error.code() == Code::Denied, "{error}");
-    }
-    Ok(())
 }

@@ -19,8 +19,8 @@ pub(crate) struct Cluster {
 
 impl Cluster {
     /// Starts a cluster; installs the version first if need be.
-    pub(crate) fn start(version: &str, access_control: bool) -> Result<Self> {
-        let name = format!("proxy-{}-{}{}", version.replace('.', "-"), std::process::id(), if access_control { "-acl" } else { "" });
+    pub(crate) fn start(version: &str) -> Result<Self> {
+        let name = format!("proxy-{}-{}", version.replace('.', "-"), std::process::id());
         let ports = ports()?;
         let [name_server, broker, proxy, both] = ports.map(|port| port.to_string());
         let address = |port: &str| format!("127.0.0.1:{port}");
@@ -35,9 +35,6 @@ impl Cluster {
         let mut arguments = vec!["up", "--version", version, "--name", &cluster.name, "--namesrv-port", &name_server];
         arguments.extend(["--broker-port", &broker, "--proxy-port", &proxy, "--proxy-remoting-port", &both]);
         arguments.extend(["--broker-conf", "autoCreateTopicEnable=false", "--broker-conf", "mappedFileSizeCommitLog=33554432"]);
-        if access_control {
-            arguments.push("--acl");
-        }
         kit(&arguments)?;
         Ok(cluster)
     }
