@@ -11,8 +11,8 @@ use rocketbridge_proto::stream::v1::{RunOptions, State, Stream, StreamStatus};
 
 const QUEUES: u32 = 4;
 const KILLS: u64 = 20;
-/// Messages between two kills.
-const SHARE: u64 = 4_000;
+/// Messages between two kills. All of them fit into one file of an embedded broker's log, which removes whole files when the disk fills up.
+const SHARE: u64 = 1_000;
 const DEADLINE: Duration = Duration::from_secs(120);
 
 fn mirror(brokers: &Brokers) -> Stream {
@@ -107,7 +107,7 @@ async fn a_stopped_owner_of_a_mirror_sends_nothing_late() {
         let victim = dispatcher(&api, |_| true).await;
         let sending = tokio::spawn({
             let load = load.clone();
-            async move { load.send(sent..sent + 5 * SHARE).await }
+            async move { load.send(sent..sent + 2 * SHARE).await }
         });
         audit.wait(sent + SHARE / 4, DEADLINE).await;
         let process = mesh.take(&victim);
@@ -124,7 +124,7 @@ async fn a_stopped_owner_of_a_mirror_sends_nothing_late() {
             }
         }
         sending.await.expect("the load is sent");
-        sent += 5 * SHARE;
+        sent += 2 * SHARE;
         audit.wait(sent, DEADLINE).await;
         println!("{fault:?} {victim}: {} arrived, {} again", audit.delivered(), audit.repeated());
     }
