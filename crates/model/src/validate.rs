@@ -40,7 +40,7 @@ use findings::Findings;
 
 pub use endpoint::{endpoint, proxy};
 pub use fault::Fault;
-pub use progress::{shared_progress, shares_progress};
+pub use progress::{Moved, newly_shared, shared_progress, shares_progress};
 pub use suggest::nearest;
 
 /// What a definition may refer to.

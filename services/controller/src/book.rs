@@ -18,7 +18,7 @@ use rocketbridge_model::connection::ConnectionDefinition;
 use rocketbridge_model::network::NetworkDefinition;
 use rocketbridge_model::partition::PartitionRecord;
 use rocketbridge_model::record::{Desired, OLDEST_SCHEMA, Record, SkipRecord, SourceRecord, StreamRecord};
-use rocketbridge_model::validate::{Known, resolve, shared_progress, shares_progress};
+use rocketbridge_model::validate::{Known, Moved, newly_shared, resolve, shared_progress, shares_progress};
 use rocketbridge_program::Compiler;
 use rocketbridge_runtime::Backoff;
 use uuid::Uuid;
@@ -423,12 +423,21 @@ impl Book {
                 return Err(Error::BreaksDependents { dependent: format!("connection {}", connection.name), violations });
             }
         }
+        let mut moved = Vec::new();
         for (name, record) in self.list::<StreamRecord>().await? {
-            if let (Ok(_), Err(violations)) = (resolve(&record, &before), resolve(&record, &after)) {
-                return Err(Error::BreaksDependents { dependent: format!("stream {name}"), violations });
+            match (resolve(&record, &before), resolve(&record, &after)) {
+                (Ok(_), Err(violations)) => return Err(Error::BreaksDependents { dependent: format!("stream {name}"), violations }),
+                (Ok(before), Ok(after)) => moved.push(Moved { stream: name, before: before.source, after: after.source }),
+                (Err(_), _) => {}
             }
         }
-        Ok(())
+        match newly_shared(&moved) {
+            Some((stream, other)) => Err(Error::BreaksDependents {
+                dependent: format!("stream {}", stream.stream),
+                violations: vec![shared_progress(&stream.after, &other.stream)],
+            }),
+            None => Ok(()),
+        }
     }
 }
 

@@ -13,6 +13,29 @@ pub fn shares_progress(one: &RocketMqSource, other: &RocketMqSource) -> bool {
     one.topic == other.topic && one.group == other.group && here.namespace == there.namespace && (is_same_instance || here.meets(there))
 }
 
+/// The source of a stream before and after a change of something that it refers to.
+#[derive(Clone, Debug)]
+pub struct Moved {
+    /// The stream's name.
+    pub stream: String,
+    /// Its source before.
+    pub before: RocketMqSource,
+    /// Its source after.
+    pub after: RocketMqSource,
+}
+
+/// Two streams that share their progress after a change and did not before: one whose source changed, and another one.
+pub fn newly_shared(streams: &[Moved]) -> Option<(&Moved, &Moved)> {
+    // Almost always a change concerns few streams: only those are compared with all.
+    let changed = streams.iter().filter(|moved| moved.before != moved.after);
+    changed.into_iter().find_map(|one| {
+        let meets = |other: &&Moved| {
+            other.stream != one.stream && shares_progress(&one.after, &other.after) && !shares_progress(&one.before, &other.before)
+        };
+        streams.iter().find(meets).map(|other| (one, other))
+    })
+}
+
 /// The violation of a source that would share the progress of another stream.
 pub fn shared_progress(source: &RocketMqSource, other: &str) -> Violation {
     Violation::new(
@@ -35,6 +58,24 @@ mod tests {
         let connection =
             RocketMqConnection { instance: instance.into(), endpoints: vec![server.to_owned()], ..RocketMqConnection::default() };
         RocketMqSource { connection, topic: topic.into(), tags: vec![], sql: None, group: group.into(), start: StartPosition::Latest }
+    }
+
+    /// *Scenario*: three streams of one group and topic on three name servers, two of which become one, or were one before. *Guarantees*: exactly those two are found,
+    /// and only where the change made them one.
+    #[test]
+    fn streams_that_a_change_brings_together_are_found() {
+        let moved = |stream: &str, before: &str, after: &str| Moved {
+            stream: stream.into(),
+            before: source(before, "", "orders", "g"),
+            after: source(after, "", "orders", "g"),
+        };
+        let found = |streams: &[Moved]| newly_shared(streams).map(|(one, other)| (one.stream.clone(), other.stream.clone()));
+        let apart = [moved("x", "a:1", "a:1"), moved("y", "b:1", "b:2"), moved("z", "c:1", "c:1")];
+        assert_eq!(found(&apart), None);
+        let meeting = [moved("x", "a:1", "a:1"), moved("y", "b:1", "a:1"), moved("z", "c:1", "c:1")];
+        assert_eq!(found(&meeting), Some(("y".into(), "x".into())));
+        let together = [moved("x", "a:1", "d:1"), moved("y", "a:1", "d:1")];
+        assert_eq!(found(&together), None, "they were before, and may be mended");
     }
 
     /// *Scenario*: the same and other topics, groups, name servers and instances. *Guarantees*: only what is one progress counts as one.

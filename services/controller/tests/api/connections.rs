@@ -89,6 +89,25 @@ async fn what_is_used_stays_usable() {
     assert_eq!(violations(served.create(through("s", "c")).await).len(), 1);
 }
 
+/// *Scenario*: two streams read the same topic with the same group at two instances, each through a connection; then one connection is changed to lead to the instance of the
+/// other, or elsewhere. *Guarantees*: what would let them share one progress is refused and names both; anything else is taken.
+#[tokio::test]
+async fn a_connection_never_brings_two_streams_to_one_progress() {
+    let served = Served::start().await;
+    for (stream, name, endpoint) in [("first", "c", "ns-c:9876"), ("second", "d", "ns-d:9876")] {
+        create(&served, Connection { endpoints: vec![endpoint.into()], ..connection(name) }).await.expect("sound");
+        let mut through = through(stream, name);
+        source(&mut through).group_id = "GID_orders".into();
+        served.create(through).await.expect("another instance");
+    }
+    let moved = |endpoint: &str| Connection { endpoints: vec![endpoint.into()], ..connection("d") };
+    let status = update(&served, moved("ns-c:9876"), &["endpoints"]).await.expect_err("one progress");
+    let expected = "the change would break stream second: source.source_rocketmq_parameters.group_id: found \"GID_orders\"; stream \"first\" reads topic";
+    assert!(status.message().starts_with(expected), "{}", status.message());
+    assert_eq!(told(Err::<(), _>(status)), (Code::FailedPrecondition, "BREAKS_DEPENDENTS".into()));
+    update(&served, moved("ns-e:9876"), &["endpoints"]).await.expect("elsewhere");
+}
+
 /// *Scenario*: a connection is removed while streams that name it are made. *Guarantees*: no stream is left without its connection.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_reference_never_breaks_between_its_check_and_its_use() {
