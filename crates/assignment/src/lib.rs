@@ -29,7 +29,7 @@ pub use election::{Election, Leadership};
 pub use error::Error;
 pub use lease::{Lease, Term};
 pub use member::{Member, Members, Registration};
-pub use owners::{Owner, Owners};
+pub use owners::{Owner, Owners, UnitOwner};
 pub use ownership::{Claim, Handler, Ownership};
 pub use plan::{Assignment, Reason, plan};
 pub use planner::Planner;

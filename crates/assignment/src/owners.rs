@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use rocketbridge_codec::keyspace;
-use rocketbridge_metastore::{Entry, Metastore, Mirror};
+use rocketbridge_metastore::{Entry, Metastore, Mirror, Single, Snapshot};
 use rocketbridge_model::{Epoch, MemberId};
 use rocketbridge_runtime::Tasks;
 
@@ -26,6 +26,13 @@ pub struct Owner {
 #[derive(Clone, Debug)]
 pub struct Owners(Mirror);
 
+/// The owner of one unit, followed by itself: what happens to other units wakes nobody here.
+#[derive(Clone, Debug)]
+pub struct UnitOwner(Single);
+
+/// All owners at one moment.
+pub(crate) struct Owned(Arc<Snapshot>);
+
 impl Owners {
     /// Starts to follow the owners.
     pub fn start(store: Arc<dyn Metastore>, tasks: &Tasks) -> Self {
@@ -35,6 +42,11 @@ impl Owners {
     /// The owner of a unit; `None` while it has none.
     pub fn owner(&self, unit: &UnitId) -> Option<Owner> {
         self.0.snapshot().get(&unit.key()).and_then(read)
+    }
+
+    /// Follows the owner of one unit.
+    pub fn follow(&self, unit: &UnitId) -> UnitOwner {
+        UnitOwner(self.0.follow(&unit.key()))
     }
 
     /// All units that have an owner.
@@ -53,16 +65,34 @@ impl Owners {
         self.0.ready().await;
     }
 
-    /// Whether an ownership that was confirmed at `epoch` has ended, as far as this copy shows.
-    pub(crate) fn is_over(&self, unit: &UnitId, epoch: Epoch) -> bool {
-        let snapshot = self.0.snapshot();
-        let entry = snapshot.get(&unit.key());
-        snapshot.revision >= epoch.0 && entry.is_none_or(|entry| entry.create_revision != epoch.0)
+    /// The owners as this copy shows them now.
+    pub(crate) fn now(&self) -> Owned {
+        Owned(self.0.snapshot())
+    }
+}
+
+impl UnitOwner {
+    /// The owner now; `None` while there is none.
+    pub fn owner(&self) -> Option<Owner> {
+        self.0.entry().as_ref().and_then(read)
     }
 
-    /// Whether nobody owns the unit, as far as this copy shows.
+    /// Waits until the owner differs from what this handle has seen. Cancel-safe.
+    pub async fn changed(&mut self) {
+        self.0.changed().await;
+    }
+}
+
+impl Owned {
+    /// Whether an ownership that was confirmed at `epoch` has ended.
+    pub(crate) fn is_over(&self, unit: &UnitId, epoch: Epoch) -> bool {
+        let entry = self.0.get(&unit.key());
+        self.0.revision >= epoch.0 && entry.is_none_or(|entry| entry.create_revision != epoch.0)
+    }
+
+    /// Whether nobody owns the unit.
     pub(crate) fn is_free(&self, unit: &UnitId) -> bool {
-        !self.0.snapshot().contains_key(&unit.key())
+        !self.0.contains_key(&unit.key())
     }
 }
 

@@ -4,8 +4,12 @@
 //! after it was drained, or its drain ran out of time and was dropped; when the lease is lost, all units stop at once and are claimed
 //! again under the next lease with new epochs. A drain of the process drains everything, then the loop ends; giving back the lease, which is
 //! its caller's next step, releases everything at once.
+//!
+//! A process may own ten thousand units, and each one that is claimed or released is a reason to compare what is owned with what is planned.
+//! So that the work does not grow with the square of their number, the loop rests after a comparison for several times as long as that
+//! took. Meanwhile it starts what the last comparison found.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -23,7 +27,7 @@ use crate::authority::Authority;
 use crate::claim::Claims;
 use crate::error::Code;
 use crate::lease::{Lease, Term};
-use crate::owners::Owners;
+use crate::owners::{Owned, Owners};
 use crate::plans::{Planned, Plans};
 use crate::unit::UnitId;
 
@@ -32,6 +36,9 @@ const CONCURRENT_STARTS: usize = 32;
 
 /// How often the loop compares everything again without being woken.
 const TICK: Duration = Duration::from_secs(5);
+
+/// After a comparison the loop does not compare again for so many times as long as it took.
+const REST: u32 = 4;
 
 const BACKOFF_BASE: Duration = Duration::from_millis(100);
 const BACKOFF_CAP: Duration = Duration::from_secs(10);
@@ -101,6 +108,9 @@ impl Ownership {
             claims,
             shutdown: tasks.shutdown().clone(),
             units: BTreeMap::new(),
+            starting: 0,
+            planned: None,
+            queue: VecDeque::new(),
             retries: BTreeMap::new(),
             work: FuturesUnordered::new(),
             owned: sender,
@@ -135,6 +145,12 @@ struct Reconciler {
     claims: Claims,
     shutdown: Shutdown,
     units: BTreeMap<UnitId, Phase>,
+    /// How many of them are being claimed and started.
+    starting: usize,
+    /// What is planned for this process; `None` when it must be read again.
+    planned: Option<Planned>,
+    /// What the last comparison found to be started.
+    queue: VecDeque<UnitId>,
     retries: BTreeMap<UnitId, Postponed>,
     work: FuturesUnordered<BoxFuture<'static, Done>>,
     owned: watch::Sender<Arc<BTreeMap<UnitId, Epoch>>>,
@@ -203,32 +219,72 @@ impl Reconciler {
     /// Owns units under one term.
     async fn own(&mut self, term: &Term) -> End {
         let shutdown = self.shutdown.clone();
+        let (mut is_due, mut rested, mut was_draining) = (true, Instant::now(), false);
         loop {
             let draining = shutdown.is_draining();
-            let planned = if draining { Planned::default() } else { self.parts.plans.planned_for(&self.parts.member) };
-            self.drain_unplanned(&planned);
-            self.start_planned(&planned, term);
+            if draining && !was_draining {
+                (is_due, rested, was_draining) = (true, Instant::now(), true);
+            }
+            let began = Instant::now();
+            if is_due && began >= rested {
+                self.compare(draining);
+                is_due = false;
+                rested = Instant::now() + began.elapsed() * REST;
+            }
+            self.start_queued(term);
             if draining && self.units.is_empty() {
+                self.show();
                 return End::Drained;
             }
-            let next_retry = self.retries.values().map(|retry| retry.at).min();
-            let wake = next_retry.map_or(Instant::now() + TICK, |at| at.min(Instant::now() + TICK));
+            let wake = if is_due { rested } else { self.next_look() };
+            // Every arm only receives or sleeps; what is missed here is found by the next comparison.
             tokio::select! {
                 biased;
                 () = term.lost() => return End::Lost,
                 () = shutdown.draining(), if !draining => {}
-                Some(done) = self.work.next() => self.finish(done),
-                () = self.parts.plans.changed() => {}
-                () = self.parts.owners.changed() => {}
-                () = tokio::time::sleep_until(wake) => {}
+                Some(done) = self.work.next() => {
+                    self.finish(done);
+                    is_due = true;
+                }
+                () = self.parts.plans.changed() => {
+                    // Nothing is started by a plan that is no longer one.
+                    self.planned = None;
+                    self.queue.clear();
+                    is_due = true;
+                }
+                () = self.parts.owners.changed() => is_due = true,
+                () = tokio::time::sleep_until(wake) => is_due = true,
             }
         }
     }
 
-    fn drain_unplanned(&mut self, planned: &Planned) {
+    /// When to compare without being woken.
+    fn next_look(&self) -> Instant {
+        let tick = Instant::now() + TICK;
+        self.retries.values().map(|retry| retry.at).min().map_or(tick, |at| at.min(tick))
+    }
+
+    /// Compares what is owned with what is planned: drains what is not planned, and lines up what is to be started.
+    fn compare(&mut self, draining: bool) {
+        let planned = match self.planned.take() {
+            _ if draining => Planned::default(),
+            Some(planned) => planned,
+            None => self.parts.plans.planned_for(&self.parts.member),
+        };
+        let owners = self.parts.owners.now();
+        self.drain_unplanned(&planned, &owners);
+        let now = Instant::now();
+        let waits = |unit: &UnitId| self.retries.get(unit).is_some_and(|retry| now < retry.at);
+        let startable = planned.units.iter().filter(|unit| !self.units.contains_key(*unit) && !waits(unit) && owners.is_free(unit));
+        self.queue = startable.cloned().collect();
+        self.planned = (!draining).then_some(planned);
+        self.show();
+    }
+
+    fn drain_unplanned(&mut self, planned: &Planned, owners: &Owned) {
         let over = |unit: &UnitId, epoch: Epoch| {
             let is_planned = planned.units.contains(unit) || planned.unreadable.contains(&unit.stream);
-            !is_planned || self.parts.owners.is_over(unit, epoch)
+            !is_planned || owners.is_over(unit, epoch)
         };
         let ended: Vec<(UnitId, Epoch)> = self
             .units
@@ -247,24 +303,20 @@ impl Reconciler {
         self.retries.retain(|unit, _| planned.units.contains(unit));
     }
 
-    fn start_planned(&mut self, planned: &Planned, term: &Term) {
-        let now = Instant::now();
-        let mut starting = self.units.values().filter(|phase| **phase == Phase::Starting).count();
-        for unit in &planned.units {
-            if starting == CONCURRENT_STARTS {
-                return;
-            }
-            let waits = self.retries.get(unit).is_some_and(|retry| now < retry.at);
-            if !waits && !self.units.contains_key(unit) && self.parts.owners.is_free(unit) {
-                self.units.insert(unit.clone(), Phase::Starting);
-                let work = start(Arc::clone(&self.parts.handler), self.claims.clone(), term.clone(), unit.clone());
-                self.work.push(work.boxed());
-                starting += 1;
-            }
+    fn start_queued(&mut self, term: &Term) {
+        while self.starting < CONCURRENT_STARTS
+            && let Some(unit) = self.queue.pop_front()
+        {
+            self.units.insert(unit.clone(), Phase::Starting);
+            self.starting += 1;
+            self.work.push(start(Arc::clone(&self.parts.handler), self.claims.clone(), term.clone(), unit).boxed());
         }
     }
 
     fn finish(&mut self, done: Done) {
+        if !matches!(done, Done::Drained(_)) {
+            self.starting -= 1;
+        }
         match done {
             Done::Started(unit, epoch) => {
                 self.retries.remove(&unit);
@@ -283,7 +335,6 @@ impl Reconciler {
             }
             Done::Drained(unit) => drop(self.units.remove(&unit)),
         }
-        self.show();
     }
 
     fn abandon(&mut self) {
@@ -291,6 +342,9 @@ impl Reconciler {
         self.work = FuturesUnordered::new();
         self.parts.handler.abandon();
         self.units.clear();
+        self.starting = 0;
+        self.planned = None;
+        self.queue.clear();
         self.retries.clear();
         self.show();
     }

@@ -71,6 +71,8 @@ pub struct PullLimits {
     pub events: u32,
     /// Bytes, as far as the peer keeps to it.
     pub bytes: u32,
+    /// Whether the next read of the same size may be requested while the events of this one are being worked on.
+    pub ahead: bool,
 }
 
 /// What a read brought.

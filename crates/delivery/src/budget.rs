@@ -2,16 +2,20 @@
 //!
 //! Each holder (a partition, a session) has a [`Share`] and asks it for [`room`](Share::room) before it takes more. The rules:
 //!
-//! - Whatever others hold, a share may hold [`least`](Budget::new): nobody starves, one batch is always possible.
+//! - Whatever others hold, a share may hold [`least`](Budget::new): nobody starves, one batch is always possible. Where there are so many shares that
+//!   this would be more than the total, it is [`FLOOR`].
 //! - A share may hold its fair part while the total is not reached: the total, divided by the shares there are, idle ones too.
 //! - Beyond its fair part it may borrow while more than half of the total is free. So few busy holders use what idle ones leave, and half of all
 //!   is left for those when they wake up: the streams of one dead target do not take the memory of the others.
 //!
-//! What was taken is never taken back. So all shares together hold at most the total, `least` for each, and what one requested read brought
-//! beyond its room.
+//! What was taken is never taken back. So all shares together hold at most twice the total (what was taken while there was room, and the least part of
+//! those that came after), [`FLOOR`] for each, and what one requested read brought beyond its room.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+
+/// What a share may always hold, however many there are: without any room it could not take even one event.
+pub const FLOOR: u64 = 4 << 10;
 
 /// A budget. Cheap to clone; clones are the same one.
 #[derive(Clone, Debug)]
@@ -70,11 +74,13 @@ impl Share {
     pub fn room(&self) -> u64 {
         let Inner { total, least, used, shares } = &*self.budget.0;
         let (held, used) = (self.held(), used.load(Ordering::Relaxed));
-        let fair = total / (shares.load(Ordering::Relaxed) as u64).max(1);
+        let shares = (shares.load(Ordering::Relaxed) as u64).max(1);
+        let fair = total / shares;
         let free = total.saturating_sub(used);
         let own = fair.saturating_sub(held).min(free);
         let borrowed = (total / 2).saturating_sub(used);
-        own.max(borrowed).max(least.saturating_sub(held))
+        let always = if least.saturating_mul(shares) <= *total { *least } else { FLOOR.min(*least) };
+        own.max(borrowed).max(always.saturating_sub(held))
     }
 
     /// It holds so much more.
@@ -133,6 +139,34 @@ mod tests {
         assert_eq!(shares[3].room(), 2_500);
         drop(shares);
         assert_eq!((budget.used(), budget.share().room()), (0, TOTAL));
+    }
+
+    /// *Scenario*: ten thousand holders of a budget that has 6.5 KiB for each, where each may have 64 KiB while they are few; they come all at once, or one after the
+    /// other, and each takes what it may. *Guarantees*: together they hold no more than twice the budget and the floor of each; each has something.
+    #[test]
+    fn many_holders_hold_no_more_than_twice_the_total_and_a_floor() {
+        const HOLDERS: u64 = 10_000;
+        for at_once in [true, false] {
+            let budget = Budget::new(64 << 20, 64 << 10);
+            let mut shares: Vec<Share> = Vec::new();
+            if at_once {
+                shares.extend((0..HOLDERS).map(|_| budget.share()));
+            }
+            for number in 0..HOLDERS as usize {
+                if !at_once {
+                    shares.push(budget.share());
+                }
+                let share = &shares[number];
+                share.add(share.room().min(256 << 10));
+            }
+            shares.iter().for_each(|share| share.add(share.room().min(256 << 10)));
+            let most = 2 * budget.total() + HOLDERS * FLOOR;
+            assert!(budget.used() <= most, "{} of {} are held", budget.used(), budget.total());
+            assert!(shares.iter().all(|share| share.held() >= FLOOR));
+        }
+        let tiny = Budget::new(1, 64 << 10);
+        let shares: Vec<_> = (0..100).map(|_| tiny.share()).collect();
+        assert!(shares.iter().all(|share| share.room() == FLOOR));
     }
 
     proptest! {

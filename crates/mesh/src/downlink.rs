@@ -2,7 +2,7 @@
 //!
 //! [`Downlink::next`] does everything: it finds the owner, opens the session, reads answers, and after a loss waits a little and begins
 //! again. It tells its user what happened; what to send again after [`News::Opened`] is the user's business. Nothing more is sent in a session
-//! whose owner is not the shard's owner any more, and it is dropped [soon](PASSED): an owner that was stopped without a word keeps its
+//! whose owner is not the shard's owner any more, and it is dropped [soon](patience::PASSED): an owner that was stopped without a word keeps its
 //! connection, but not its lease.
 //!
 //! [`Downlink::finish`] ends a session in good order: nothing more is sent, the other side gives up what it has not begun, answers what it
@@ -14,7 +14,7 @@ use std::time::Duration;
 use futures::StreamExt;
 use futures::future::BoxFuture;
 use futures::stream::BoxStream;
-use rocketbridge_assignment::{Owner, Owners, UnitId};
+use rocketbridge_assignment::{Owner, UnitOwner};
 use rocketbridge_model::Epoch;
 use rocketbridge_model::session::{Answer, Credit, Open};
 use rocketbridge_runtime::Backoff;
@@ -22,45 +22,26 @@ use rocketbridge_transport::{ClientSession, Code, Dialer, Error};
 use tokio::sync::mpsc;
 
 use crate::carry::Carry;
+use crate::patience;
 
 /// Longest that opening a session may take.
 const OPENING: Duration = Duration::from_secs(10);
-
-/// Longest that finishing a session may take: longer than any stage waits for what is behind it.
-const LATE: Duration = Duration::from_millis(1_500);
-
-/// How long a session is still heard after its owner has lost the shard. An owner that hands a shard over has said everything by then, but
-/// the news of the next owner comes another way and may be faster than that: what was delivered would be sent again.
-const PASSED: Duration = Duration::from_secs(1);
 
 /// Finds the owner of one shard.
 pub trait Locate: Send {
     /// The owner now.
     fn owner(&self) -> Option<Owner>;
-    /// Returns when owners have changed since the last call, of this shard or another. Cancel-safe.
+    /// Returns when the owner may have changed since the last call. Cancel-safe.
     fn changed(&mut self) -> BoxFuture<'_, ()>;
-}
-
-/// Finds the owner of one unit among all owners.
-pub struct UnitOwner {
-    owners: Owners,
-    unit: UnitId,
-}
-
-impl UnitOwner {
-    /// For one unit.
-    pub fn new(owners: Owners, unit: UnitId) -> Self {
-        Self { owners, unit }
-    }
 }
 
 impl Locate for UnitOwner {
     fn owner(&self) -> Option<Owner> {
-        self.owners.owner(&self.unit)
+        UnitOwner::owner(self)
     }
 
     fn changed(&mut self) -> BoxFuture<'_, ()> {
-        Box::pin(self.owners.changed())
+        Box::pin(UnitOwner::changed(self))
     }
 }
 
@@ -131,10 +112,10 @@ impl<Q: Carry> Downlink<Q> {
         }
     }
 
-    /// Ends the session in good order: nothing more is sent, and answers come until the other side has closed, which it does soon. True if
-    /// there is anything to wait for: without an open session there is not.
+    /// Ends the session in good order: nothing more is sent, and answers come until the other side has closed, or is [late](patience::LATE). Whoever
+    /// must stop sooner stops waiting by itself. True if there is anything to wait for: without an open session there is not.
     pub fn finish(&mut self) -> bool {
-        self.finish_within(LATE);
+        self.finish_within(patience::LATE);
         matches!(self.state, State::Finishing { .. })
     }
 
@@ -210,7 +191,7 @@ impl<Q: Carry> Downlink<Q> {
                             let now = self.locate.owner();
                             if now.as_ref().is_none_or(|now| now.epoch != owner.epoch) {
                                 tracing::debug!(stage = Q::STAGE.name(), shard = %self.shard, "the shard has passed to another owner");
-                                self.finish_within(PASSED);
+                                self.finish_within(patience::PASSED);
                             }
                         }
                     }

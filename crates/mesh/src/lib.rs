@@ -7,11 +7,12 @@
 //!
 //! # How a session ends in good order
 //!
-//! Either side may end a session: the opener calls [`Downlink::finish`], which closes its half of the stream; the other side sends `Drain`, and
-//! the opener then does the same. After that the answering side forgets what it has not begun, finishes its own session to the next stage in the same
-//! way, passes on the outcomes of what was with the target, and closes. Lanes end in order, so what was forgotten is a suffix of what was sent:
-//! the opener sends exactly that again, to the next owner or after a restart, and nothing is repeated. Each stage waits a little longer
-//! than the one behind it ([`patience`]).
+//! Either side may want it: the opener calls [`Downlink::finish`], which closes its half of the stream; the other side sends `Drain`, upon which
+//! the opener does the same. Then the answering side forgets what it has not begun, finishes its own session to the next stage in the same
+//! way, passes on the outcomes of what was with the target, and closes, but not before the opener has closed its half: so it knows that it
+//! is heard to the end, whatever other news the opener gets meanwhile. Lanes end in order, so what was forgotten is a suffix of what was sent:
+//! the opener sends exactly that again, to the next owner or after a restart, and nothing is repeated. Whoever stops waits a little longer
+//! than the stage behind it; whoever goes on waits as long as it takes ([`patience`]).
 
 pub mod carry;
 pub mod downlink;

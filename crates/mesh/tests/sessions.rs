@@ -149,9 +149,9 @@ async fn a_session_that_is_never_opened_ends() {
     assert!(answers.recv().await.is_none());
 }
 
-/// *Scenario*: an owner hands its shard over: it says Drain, gives the shard up, and only then says what it still had to say. *Guarantees*: everything it
-/// said is heard, nothing is sent to it meanwhile, and the next session is opened with the new owner's epoch.
-#[tokio::test]
+/// *Scenario*: an owner hands its shard over: it says Drain, gives the shard up, and only then says what it still had to say, five seconds later, because the
+/// machine is slow. *Guarantees*: everything it said is heard, nothing is sent to it meanwhile, and the next session is opened with the new owner's epoch.
+#[tokio::test(start_paused = true)]
 async fn an_owner_that_hands_over_is_heard_to_its_end() {
     let mut pair = Pair::new().await;
     let admitted = pair.opened().await;
@@ -163,7 +163,7 @@ async fn an_owner_that_hands_over_is_heard_to_its_end() {
     pair.moves();
     let outcome = Answer::Outcomes(vec![OutcomeRange { first: 0, count: 1, outcome: Outcome::Delivered }]);
     let saying = async {
-        tokio::task::yield_now().await;
+        tokio::time::sleep(Duration::from_secs(5)).await;
         admitted.upstream.answers.send(Ok(outcome.clone())).await.expect("open");
         drop(admitted);
     };
@@ -201,7 +201,7 @@ async fn the_last_words_of_an_owner_may_come_after_the_news_of_the_next() {
     }
 }
 
-/// *Scenario*: the other side never closes a session that is finished. *Guarantees*: it is dropped soon.
+/// *Scenario*: the other side never closes a session that is finished. *Guarantees*: it is dropped, though later than any slow machine needs.
 #[tokio::test(start_paused = true)]
 async fn a_session_that_is_never_closed_is_dropped() {
     let mut pair = Pair::new().await;
@@ -209,6 +209,6 @@ async fn a_session_that_is_never_closed_is_dropped() {
     assert!(pair.downlink.finish());
     let begun = tokio::time::Instant::now();
     assert!(matches!(pair.downlink.next().await, News::Down(_)));
-    assert!(begun.elapsed() < Duration::from_secs(2));
+    assert!((Duration::from_secs(5)..Duration::from_secs(11)).contains(&begun.elapsed()));
     assert!(!pair.downlink.finish(), "there is nothing to wait for");
 }

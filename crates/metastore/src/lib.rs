@@ -23,7 +23,7 @@ pub use embedded::Embedded;
 pub use entry::{Entry, LeaseGrant, LeaseId, Listing};
 pub use error::{Code, Error};
 pub use etcd::Etcd;
-pub use mirror::{Mirror, Snapshot};
+pub use mirror::{Mirror, Single, Snapshot};
 pub use store::Metastore;
 pub use transaction::{Compare, Operation, Transacted, Transaction};
 pub use watch::{Change, Watch, WatchEvent};

@@ -4,6 +4,9 @@
 //! error, after silence, and every [`RELIST`] even without a sign of trouble, so that a missed watch event costs time, never correctness. It
 //! never goes back to an older revision of the same store. While the store cannot be reached the last copy stays; [`Mirror::confirmed`]
 //! says how old it may be. It does not say what happened between two copies: consumers compare levels.
+//! Who needs one entry only [follows](Mirror::follow) that entry.
+
+mod single;
 
 use std::collections::BTreeMap;
 use std::ops::Deref;
@@ -19,6 +22,9 @@ use crate::entry::{Entry, Listing};
 use crate::error::Error;
 use crate::store::Metastore;
 use crate::watch::{Change, WatchEvent};
+
+pub use single::Single;
+use single::Singles;
 
 /// How often everything is listed again.
 pub const RELIST: Duration = Duration::from_secs(30);
@@ -40,6 +46,7 @@ pub struct Snapshot {
 pub struct Mirror {
     prefix: Arc<str>,
     view: watch::Receiver<View>,
+    singles: Singles,
 }
 
 #[derive(Clone, Debug)]
@@ -59,7 +66,8 @@ impl Mirror {
     pub fn start_with(store: Arc<dyn Metastore>, prefix: &str, tasks: &Tasks, relist: Duration) -> Self {
         let (sender, view) = watch::channel(View { snapshot: None, confirmed: None });
         let prefix: Arc<str> = prefix.into();
-        let copier = Copier { store, prefix: Arc::clone(&prefix), relist, view: sender };
+        let singles = Singles::default();
+        let copier = Copier { store, prefix: Arc::clone(&prefix), relist, view: sender, singles: singles.clone() };
         tasks.spawn(format!("mirror of {prefix}"), TaskKind::Worker, async move {
             tokio::select! {
                 () = copier.view.closed() => {}
@@ -67,7 +75,15 @@ impl Mirror {
             }
             Ok::<(), std::convert::Infallible>(())
         });
-        Self { prefix, view }
+        Self { prefix, view, singles }
+    }
+
+    /// Follows one entry, by its full key: only its changes wake whoever waits.
+    pub fn follow(&self, key: &str) -> Single {
+        // Locked first, and by the copier too, so that no change falls between the snapshot and the first that is heard.
+        let mut singles = self.singles.lock();
+        let snapshot = self.snapshot();
+        Single::new(singles.follow(key, snapshot.get(key)), self.clone())
     }
 
     /// The prefix that is mirrored.
@@ -120,6 +136,7 @@ struct Copier {
     prefix: Arc<str>,
     relist: Duration,
     view: watch::Sender<View>,
+    singles: Singles,
 }
 
 impl Copier {
@@ -165,6 +182,7 @@ impl Copier {
         let asked = Instant::now();
         let Listing { entries, revision } = self.store.list(&self.prefix).await?;
         let entries: BTreeMap<String, Entry> = entries.into_iter().map(|entry| (entry.key.clone(), entry)).collect();
+        let mut singles = self.singles.lock();
         self.view.send_if_modified(|view| {
             view.confirmed = Some(asked);
             let differs = view.snapshot.as_ref().is_none_or(|snapshot| snapshot.entries != entries);
@@ -176,12 +194,17 @@ impl Copier {
                 }
                 _ => Arc::new(Snapshot { entries, revision }),
             });
+            if let Some(snapshot) = &view.snapshot {
+                singles.refresh(snapshot);
+            }
             differs
         });
         Ok(revision)
     }
 
     fn apply(&self, revision: u64, changes: Vec<Change>) {
+        let mut singles = self.singles.lock();
+        changes.iter().for_each(|change| singles.change(change));
         self.view.send_modify(|view| {
             view.confirmed = Some(Instant::now());
             // This copies only if somebody still holds the previous snapshot.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use futures::FutureExt;
 use rocketbridge_metastore::testing::conformance::{self, Fixture};
-use rocketbridge_metastore::{Code, Embedded, Metastore, Transaction};
+use rocketbridge_metastore::{Code, Compare, Embedded, Metastore, Transaction};
 
 /// *Scenario*: the conformance suite. *Guarantees*: every property of the trait.
 #[tokio::test]
@@ -61,4 +61,41 @@ async fn closing_ends_watches() {
     let mut watch = store.watch("", 0).await.expect("watch");
     let (event, ()) = tokio::join!(watch.next(), store.close());
     assert_eq!(event.expect_err("closed").code(), Code::Storage);
+}
+
+/// *Scenario*: a thousand transactions at once, some of which want the same key, or a key that another one deletes by its prefix. *Guarantees*: each happens once,
+/// at a revision of its own, as if they had come one after another; exactly one creates a key that all want; a reopened store has the same.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn transactions_that_come_together_happen_as_if_one_by_one() {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let store = Embedded::open(directory.path()).await.expect("a store");
+    let many = (0..1_000u32).map(|number| {
+        let store = store.clone();
+        tokio::spawn(async move {
+            let transaction = match number % 10 {
+                0 => Transaction::new().when(Compare::KeyAbsent("wanted".into())).put("wanted", number.to_string()),
+                1 => Transaction::new().put(format!("gone/{number}"), "x").put(format!("kept/{number}"), "x"),
+                2 => Transaction::new().delete_prefix("gone/"),
+                _ => Transaction::new().put(format!("kept/{number}"), "x"),
+            };
+            (number, store.transact(transaction).await.expect("it is done"))
+        })
+    });
+    let mut revisions = std::collections::BTreeSet::new();
+    let mut created = 0;
+    for task in many.collect::<Vec<_>>() {
+        let (number, transacted) = task.await.expect("no panic");
+        created += u32::from(number % 10 == 0 && transacted.succeeded);
+        if number % 10 > 2 {
+            assert!(transacted.succeeded && revisions.insert(transacted.revision), "revision {} twice", transacted.revision);
+        }
+    }
+    assert_eq!(created, 1);
+    store.transact(Transaction::new().delete_prefix("gone/")).await.expect("it is done");
+    let before = store.list("").await.expect("lists").entries;
+    assert_eq!(before.len(), 1 + 800);
+    store.close().await;
+    let store = Embedded::open(directory.path()).await.expect("a store");
+    assert_eq!(store.list("").await.expect("lists").entries, before);
+    store.close().await;
 }

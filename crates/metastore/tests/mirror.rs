@@ -138,3 +138,37 @@ async fn survives_ending_watches() {
     }
     assert!(store.watches.load(Ordering::SeqCst) >= 3);
 }
+
+/// *Scenario*: ten thousand handles follow one key each, and one of the keys is written, overwritten and deleted, partly by changes and partly by listings alone.
+/// *Guarantees*: exactly the handle of that key wakes; it sees each level; a handle that comes later sees the present one.
+#[tokio::test]
+async fn a_change_of_one_key_wakes_only_who_follows_it() {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    for is_deaf in [false, true] {
+        let store = Embedded::open(&directory.path().join(is_deaf.to_string())).await.expect("a store");
+        let unreliable = Unreliable { store: store.clone(), fault: Fault::Deaf, watches: AtomicU32::new(0) };
+        let used: Arc<dyn Metastore> = if is_deaf { Arc::new(unreliable) } else { Arc::new(store.clone()) };
+        let tasks = Tasks::new(Shutdown::new());
+        let mut mirror = Mirror::start_with(used, "keys/", &tasks, Duration::from_millis(50));
+        mirror.ready().await;
+        let mut all: Vec<_> = (0..10_000).map(|number| mirror.follow(&format!("keys/{number}"))).collect();
+        for value in [Some("a"), Some("b"), None] {
+            let transaction = Transaction::new();
+            write(
+                &store,
+                match value {
+                    Some(value) => transaction.put("keys/77", value),
+                    None => transaction.delete("keys/77"),
+                },
+            )
+            .await;
+            timeout(PATIENCE, all[77].changed()).await.expect("it wakes");
+            assert_eq!(all[77].entry().map(|entry| entry.value), value.map(Into::into));
+            assert_eq!(mirror.follow("keys/77").entry(), all[77].entry());
+        }
+        let woken = all.iter_mut().filter_map(|single| single.changed().now_or_never()).count();
+        assert_eq!(woken, 0);
+        tasks.shutdown().abort(Cause::Requested("test".into()));
+        store.close().await;
+    }
+}

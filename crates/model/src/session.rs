@@ -11,6 +11,10 @@ use crate::name::{Epoch, Revision};
 use crate::outcome::OutcomeRange;
 use crate::resolved;
 
+/// Largest event that can travel between stages, with what transforms made of it, in bytes of bodies and properties. RocketMQ takes messages of
+/// 4 MiB by default; brokers can be set up to take more.
+pub const LARGEST_EVENT: usize = 128 << 20;
+
 /// What may be sent before more is granted. Grants add up.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Credit {

@@ -7,6 +7,7 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use parking_lot::Mutex;
+use rocketbridge_model::session::LARGEST_EVENT;
 use tonic::transport::{Channel, Endpoint};
 
 use crate::error::{Code, Error};
@@ -16,9 +17,9 @@ use crate::tls::Tls;
 pub const STREAM_WINDOW: u32 = 4 << 20;
 /// Window of all sessions between two processes, bytes.
 pub const CONNECTION_WINDOW: u32 = 16 << 20;
-/// Largest message of a session, bytes. Senders close their batches at some MiB; only a single delivery can be larger, up to 128 MiB of bodies
-/// and properties (an event of RocketMQ's largest size, and as much again that transforms made of it).
-pub const MESSAGE_LIMIT: usize = 136 << 20;
+/// Largest message of a session, bytes. Senders close their batches at some MiB; only a single event can be larger, up to
+/// [`LARGEST_EVENT`], and the rest of its message is some properties.
+pub const MESSAGE_LIMIT: usize = LARGEST_EVENT + (8 << 20);
 /// The time between two pings, and the longest time for which a ping may go unanswered.
 pub const PING: Duration = Duration::from_secs(5);
 

@@ -69,14 +69,8 @@ impl Listener {
         self.address
     }
 
-    /// Serves until `stop` and then for at most `grace` more. Health and reflection (v1 and v1alpha) are added.
-    pub async fn serve(
-        self,
-        services: Services,
-        tls: Option<&Tls>,
-        stop: impl Future<Output = ()>,
-        grace: Duration,
-    ) -> Result<(), ServeError> {
+    /// Serves until `stop`, and then as long as open calls last, but at most for as long as `stop` says. Health and reflection (v1 and v1alpha) are added.
+    pub async fn serve(self, services: Services, tls: Option<&Tls>, stop: impl Future<Output = Duration>) -> Result<(), ServeError> {
         let address = self.address;
         let failed = |source| ServeError::Serve { address, source };
         let mut server = Server::builder()
@@ -96,10 +90,10 @@ impl Listener {
             });
         tokio::pin!(serving, stop);
         // Dropping the other arm loses nothing: `serving` is polled again below, and `stop` has ended.
-        tokio::select! {
+        let grace = tokio::select! {
             result = &mut serving => return result.map_err(failed),
-            () = &mut stop => {}
-        }
+            grace = &mut stop => grace,
+        };
         let _ = begin_stop.send(());
         match tokio::time::timeout(grace, serving).await {
             Ok(result) => result.map_err(failed),

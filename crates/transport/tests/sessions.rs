@@ -60,7 +60,10 @@ async fn over_grpc() {
     });
     let services = services.await;
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
-    let server = tokio::spawn(listener.serve(services, None, async { drop(stopped.await) }, Duration::from_millis(200)));
+    let server = tokio::spawn(listener.serve(services, None, async {
+        drop(stopped.await);
+        Duration::from_millis(200)
+    }));
     conversation(Dialer::Grpc(Arc::new(Channels::new(None))), &address).await;
     // Scenario: a session is open while the server stops. Guarantees: the server ends within its grace.
     let open = Dialer::Grpc(Arc::new(Channels::new(None))).filter(&address).await.expect("up");

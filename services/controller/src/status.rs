@@ -3,6 +3,8 @@
 //! [`derive`] is pure. Nothing of a status is stored: whoever asks gets what the owners say now. What nobody says is not guessed: a
 //! partition whose owner does not answer counts neither as flowing nor as failing, and its owner's silence is the reason that is given.
 
+use std::collections::HashMap;
+
 use rocketbridge_assignment::{UnitId, UnitKind};
 use rocketbridge_model::partition::PartitionRecord;
 use rocketbridge_model::record::{Desired, SourceForm, SourcePartition, SourceRecord, StreamRecord};
@@ -37,7 +39,8 @@ pub fn derive(
     gathered: &Gathered,
 ) -> StreamStatus {
     let name = record.definition.name.as_str();
-    let evidence = Evidence { name, uid: &record.uid, owners, gathered };
+    let evidence = Evidence::new(name, &record.uid, owners, gathered);
+    let remembered: HashMap<&PartitionId, &PartitionRecord> = remembered.iter().map(|record| (&record.partition, record)).collect();
     let mut status = StreamStatus { name: name.to_owned(), revision: record.revision, ..Default::default() };
     let (mut standings, mut gone, mut lags) = (Vec::new(), Vec::new(), Vec::new());
     let form = source.map(|source| source.form).unwrap_or_default();
@@ -47,7 +50,7 @@ pub fn derive(
         status.waiting_unknown = waiting.is_none();
     }
     for partition in source.map(|source| source.partitions.as_slice()).unwrap_or_default() {
-        let remembered = remembered.iter().find(|record| record.partition == partition.id);
+        let remembered = remembered.get(&partition.id).copied();
         let report = evidence.report(partition);
         match partition.gone {
             // What its last owner may still say is about a partition that is gone.
@@ -67,10 +70,12 @@ pub fn derive(
         status.gaps.extend(gaps.iter().map(|gap| PartitionGap { partition: partition.id.clone(), gap: *gap }));
         status.rate += report.rate;
         status.delay = status.delay.max(report.latency);
-        status.backlog += match form {
+        let waiting = match form {
             SourceForm::Offsets => report.maximum_offset.saturating_sub(report.committed_offset),
             SourceForm::Handles => report.in_flight,
         };
+        // What a source says of its end may be anything.
+        status.backlog = status.backlog.saturating_add(waiting);
         lags.push(report.lag);
         status.counts_since = status.counts_since.max(report.counts_since);
         status.counts += report.counts;
@@ -126,22 +131,33 @@ struct Evidence<'a> {
     uid: &'a str,
     owners: &'a dyn OwnerOf,
     gathered: &'a Gathered,
+    /// By partition: the report of the latest owner, where a former one still tells of its drain.
+    partitions: HashMap<&'a str, &'a PartitionReport>,
 }
 
 impl<'a> Evidence<'a> {
+    fn new(name: &'a str, uid: &'a str, owners: &'a dyn OwnerOf, gathered: &'a Gathered) -> Self {
+        let mut evidence = Self { name, uid, owners, gathered, partitions: HashMap::new() };
+        for report in evidence.told().flat_map(|report| &report.partitions) {
+            let latest = evidence.partitions.entry(&report.partition).or_insert(report);
+            if report.epoch >= latest.epoch {
+                *latest = report;
+            }
+        }
+        evidence
+    }
+
     fn router(&self, partition: &PartitionId) -> Option<MemberId> {
         self.owners.owner_of(&UnitId::new(self.name, UnitKind::Partition(partition.clone())))
     }
 
-    fn told(&self) -> impl Iterator<Item = &'a StreamReport> {
+    fn told(&self) -> impl Iterator<Item = &'a StreamReport> + use<'a> {
         let uid = self.uid;
         self.gathered.reports.iter().map(|(_, report)| report).filter(move |report| report.uid == uid)
     }
 
-    /// The report of the latest owner, where a former one still tells of its drain.
     fn report(&self, partition: &SourcePartition) -> Option<&'a PartitionReport> {
-        let reports = self.told().flat_map(|report| &report.partitions);
-        reports.filter(|report| report.partition == partition.id.as_str()).max_by_key(|report| report.epoch)
+        self.partitions.get(partition.id.as_str()).copied()
     }
 
     fn standing(&self, partition: &SourcePartition, report: Option<&PartitionReport>) -> Standing {

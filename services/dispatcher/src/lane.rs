@@ -6,7 +6,8 @@
 //!
 //! A session ends in good order when the filter sends no more, or when the shard is handed over: what no target has is forgotten, because
 //! the filter sends it again; the group that a target has is answered, if the target answers within [`FINISH`]. Otherwise the group's
-//! outcome is not known to the filter, which sends it again too.
+//! outcome is not known to the filter, which sends it again too. A session that is handed over does not end before the filter has closed its
+//! half, which says that it has heard of it; what still comes until then is forgotten like the rest.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -79,8 +80,9 @@ type Attempted = (Vec<Delivery>, Vec<Result<Arrival, ConnectorError>>);
 enum Intake {
     /// Deliveries come, and wait their turn.
     Open,
-    /// Nothing comes or goes any more. The session ends when the group that a target has is answered, at this time at the latest.
-    Finishing { until: Instant },
+    /// Nothing is begun any more. The session ends when the group that a target has is answered and the filter has closed its half, at this
+    /// time at the latest.
+    Finishing { until: Instant, is_closed: bool },
 }
 
 impl Lane {
@@ -128,7 +130,8 @@ impl Lane {
         loop {
             let due = match (&self.phase, self.intake) {
                 (Phase::Waiting, Intake::Open) => self.queue.due_in(Instant::now()),
-                (Phase::Waiting, Intake::Finishing { .. }) => return Ok(()),
+                (Phase::Waiting, Intake::Finishing { is_closed: true, .. }) => return Ok(()),
+                (Phase::Waiting, Intake::Finishing { is_closed: false, .. }) => None,
                 (Phase::Delivering { .. }, _) => None,
             };
             if due == Some(Duration::ZERO) {
@@ -143,35 +146,42 @@ impl Lane {
                 Phase::Waiting => None.into(),
             };
             let late: OptionFuture<_> = match self.intake {
-                Intake::Finishing { until } => Some(tokio::time::sleep_until(until)).into(),
+                Intake::Finishing { until, .. } => Some(tokio::time::sleep_until(until)).into(),
                 Intake::Open => None.into(),
             };
             let is_open = self.intake == Intake::Open;
+            let is_closed = matches!(self.intake, Intake::Finishing { is_closed: true, .. });
             tokio::select! {
                 biased;
                 () = ended.cancelled() => return Err(self.ticket.end_reason()),
                 () = draining.cancelled(), if is_open => {
-                    self.finish();
+                    self.finish(false);
                     self.answer(Answer::Drain).await?;
                 }
                 Some((deliveries, results)) = attempt => self.settle(deliveries, results).await?,
                 Some(()) = late => return Ok(()),
                 Some(()) = wait => {}
-                request = self.upstream.requests.next(), if is_open => match request {
+                request = self.upstream.requests.next(), if !is_closed => match request {
+                    None | Some(Err(_)) if !is_open => self.finish(true),
+                    Some(Ok(_)) if !is_open => {}
                     Some(Ok(DispatchRequest::Deliveries(deliveries))) => self.take(deliveries).await?,
                     Some(Ok(DispatchRequest::Skip(skip))) => self.skip(skip).await?,
                     Some(Ok(DispatchRequest::Open(_))) => return Err(Error::new(Code::Protocol, "a session was opened twice")),
                     Some(Err(error)) => return Err(error),
-                    None => self.finish(),
+                    None => self.finish(true),
                 },
                 () = self.upstream.answers.closed() => return Ok(()),
             }
         }
     }
 
-    /// Forgets what no target has.
-    fn finish(&mut self) {
-        self.intake = Intake::Finishing { until: Instant::now() + FINISH };
+    /// Begins to end, or goes on with it: forgets what no target has. `is_closed`: the filter has closed its half.
+    fn finish(&mut self, is_closed: bool) {
+        let until = match self.intake {
+            Intake::Open => Instant::now() + FINISH,
+            Intake::Finishing { until, .. } => until,
+        };
+        self.intake = Intake::Finishing { until, is_closed };
         self.queue.clear();
     }
 

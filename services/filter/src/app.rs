@@ -6,7 +6,6 @@ use std::sync::{Arc, Weak};
 use parking_lot::Mutex;
 use rocketbridge_assignment::{Owners, UnitId, UnitKind};
 use rocketbridge_delivery::Budget;
-use rocketbridge_mesh::downlink::UnitOwner;
 use rocketbridge_mesh::{Admitted, Downlink, Serve};
 use rocketbridge_model::resolved::Stream;
 use rocketbridge_model::session::{FilterRequest, Open};
@@ -60,7 +59,7 @@ impl Serve for Filter {
 
     async fn serve(&self, Admitted { open, prepared, ticket, upstream }: Admitted<Self>) {
         let unit = UnitId::new(open.stream.name.clone(), UnitKind::DispatchShard(open.shard));
-        let locate = Box::new(UnitOwner::new(self.owners.clone(), unit));
+        let locate = Box::new(self.owners.follow(&unit));
         let downlink = Downlink::new(self.dialer.clone(), locate, open.clone());
         Transit::new(downlink, open, prepared, ticket, upstream, self.pool.clone(), self.budget.share()).run().await;
     }

@@ -13,7 +13,7 @@ use rocketbridge_delivery::{Allowance, Grants, Join, Outbox, Share};
 use rocketbridge_mesh::{Downlink, News, Ticket, patience};
 use rocketbridge_model::outcome::RangeBuilder;
 use rocketbridge_model::resolved::Stream;
-use rocketbridge_model::session::{Answer, Batch, Credit, Delivery, DispatchRequest, FilterRequest, Open, Skip, Trouble};
+use rocketbridge_model::session::{Answer, Batch, Credit, Delivery, DispatchRequest, FilterRequest, LARGEST_EVENT, Open, Skip, Trouble};
 use rocketbridge_model::{Event, Origin, Outcome, OutcomeRange};
 use rocketbridge_program::{Program, Verdict};
 use rocketbridge_runtime::Pool;
@@ -26,9 +26,6 @@ use crate::slice::{self, Cost, Evaluated};
 const BATCH: usize = 256;
 /// Bytes with which a message is full.
 const MESSAGE: usize = 4 << 20;
-
-/// Largest delivery that can travel, in bytes: an event of RocketMQ's largest size, and as much again that transforms made of it.
-const LARGEST_DELIVERY: usize = 128 << 20;
 
 /// What may be under way in one session, as far as the budget allows it.
 pub(crate) const WINDOW: Credit = Credit { events: 4096, bytes: 32 << 20 };
@@ -68,10 +65,14 @@ pub(crate) struct Transit {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {
     Flowing,
-    /// Nothing is evaluated or sent any more; outcomes of what is with the dispatcher are passed on, until then.
-    Finishing(Instant),
-    /// There is nothing more to say.
-    Finished,
+    /// Nothing is evaluated or sent any more; outcomes of what is with the dispatcher are passed on, until then at the latest.
+    Finishing {
+        until: Instant,
+        /// The dispatcher has nothing more to say.
+        is_answered: bool,
+        /// The router has closed its half: it knows that the session ends, and hears it to its end.
+        is_closed: bool,
+    },
 }
 
 impl Transit {
@@ -122,10 +123,10 @@ impl Transit {
         let first = self.grants.first();
         self.answer(Answer::Opened(first)).await?;
         loop {
-            let until = match self.phase {
-                Phase::Flowing => None,
-                Phase::Finishing(until) => Some(until),
-                Phase::Finished => return Ok(()),
+            let (until, is_answered, is_closed) = match self.phase {
+                Phase::Flowing => (None, false, false),
+                Phase::Finishing { is_answered: true, is_closed: true, .. } => return Ok(()),
+                Phase::Finishing { until, is_answered, is_closed } => (Some(until), is_answered, is_closed),
             };
             let is_flowing = until.is_none();
             if is_flowing && self.evaluating.is_none() && !self.waiting.is_empty() {
@@ -143,10 +144,10 @@ impl Transit {
                 () = ended.cancelled() => return Err(self.ticket.end_reason()),
                 Some(()) = late => return Ok(()),
                 () = draining.cancelled(), if is_flowing => {
-                    self.finish();
+                    self.finish(false);
                     self.answer(Answer::Drain).await?;
                 }
-                news = self.downlink.next() => self.hear(news).await?,
+                news = self.downlink.next(), if !is_answered => self.hear(news).await?,
                 Some(evaluated) = evaluating => {
                     self.evaluating = None;
                     self.take(evaluated).await?;
@@ -161,12 +162,14 @@ impl Transit {
                         permit.send(DispatchRequest::Deliveries(deliveries));
                     }
                 },
-                request = self.upstream.requests.next(), if is_flowing => match request {
+                request = self.upstream.requests.next(), if !is_closed => match request {
+                    None | Some(Err(_)) if !is_flowing => self.finish(true),
+                    Some(Ok(_)) if !is_flowing => {}
                     Some(Ok(FilterRequest::Batch(batch))) => self.receive(batch)?,
                     Some(Ok(FilterRequest::Skip(skip))) => self.skip(skip).await?,
                     Some(Ok(FilterRequest::Open(_))) => return Err(Error::new(Code::Protocol, "a session was opened twice")),
                     Some(Err(error)) => return Err(error),
-                    None => self.finish(),
+                    None => self.finish(true),
                 },
                 () = self.upstream.answers.closed() => return Ok(()),
                 () = tokio::task::yield_now(), if has_more => {}
@@ -174,11 +177,25 @@ impl Transit {
         }
     }
 
-    /// Ends the session in good order: what was not sent is forgotten, because the router sends it again.
-    fn finish(&mut self) {
+    /// Begins to end the session in good order, or goes on with it: what was not sent is forgotten, because the router sends it again.
+    fn finish(&mut self, is_closed: bool) {
         self.waiting.clear();
         self.evaluating = None;
-        self.phase = if self.downlink.finish() { Phase::Finishing(Instant::now() + patience::DISPATCHER) } else { Phase::Finished };
+        self.phase = match self.phase {
+            Phase::Flowing => {
+                let until = Instant::now() + patience::DISPATCHER;
+                Phase::Finishing { until, is_answered: !self.downlink.finish(), is_closed }
+            }
+            Phase::Finishing { until, is_answered, .. } => Phase::Finishing { until, is_answered, is_closed },
+        };
+    }
+
+    /// Notes that the dispatcher has nothing more to say. True if that is all that was waited for of it.
+    fn is_answered(&mut self) -> bool {
+        if let Phase::Finishing { is_answered, .. } = &mut self.phase {
+            *is_answered = true;
+        }
+        self.phase != Phase::Flowing
     }
 
     fn receive(&mut self, batch: Batch) -> Result<(), Error> {
@@ -247,10 +264,7 @@ impl Transit {
                 self.tell().await?;
                 self.answer(Answer::Trouble(None)).await
             }
-            News::Finished | News::Down(_) if self.phase != Phase::Flowing => {
-                self.phase = Phase::Finished;
-                Ok(())
-            }
+            News::Finished | News::Down(_) if self.is_answered() => Ok(()),
             News::Finished => {
                 self.is_open = false;
                 self.lost();
@@ -394,10 +408,10 @@ impl Transit {
 /// The delivery, or, where transforms made more of it than can travel, one that says so.
 fn travelling(delivery: Delivery) -> Delivery {
     let size = delivery.size();
-    if size <= LARGEST_DELIVERY {
+    if size <= LARGEST_EVENT {
         return delivery;
     }
-    let reason = format!("the event and what the transforms made of it are {size} bytes; at most {LARGEST_DELIVERY} can travel");
+    let reason = format!("the event and what the transforms made of it are {size} bytes; at most {LARGEST_EVENT} can travel");
     Delivery { parameters: Vec::new(), rejected: Some(reason), ..delivery }
 }
 

@@ -9,7 +9,7 @@ mod inside {
     use rocketbridge_embedded_rocketmq::{Embedded, EmbeddedConfig, Error, NameServerPort};
 
     use crate::config::{NAME_SERVER_PORT, Standalone};
-    use crate::process;
+    use crate::{disk, process};
 
     /// A running RocketMQ.
     pub(crate) struct Rocketmq(Embedded);
@@ -26,6 +26,7 @@ mod inside {
                 Some(port) => NameServerPort::Fixed(port),
             };
             let embedded = EmbeddedConfig { name_server_port, ..EmbeddedConfig::new("rocketbridge", config.data_dir.join("rocketmq")) };
+            disk::check(&embedded.data_dir)?;
             Embedded::start(embedded).await.map(|embedded| Some(Self(embedded))).map_err(|error| match error {
                 Error::PortTaken { .. } => anyhow::anyhow!(
                     "{error}; choose another with --embedded-name-server-port PORT (embedded.name_server_port in the configuration), or stop that program"

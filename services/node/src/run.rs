@@ -5,7 +5,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rocketbridge_assignment::{Member, Ownership, Registration, Stage, ownership};
 use rocketbridge_connector::Registry;
@@ -91,6 +91,7 @@ pub async fn run(setup: Setup, shutdown: Shutdown, ready: impl FnOnce(SocketAddr
     ready(address);
 
     shutdown.draining().await;
+    let began = Instant::now();
     tracing::info!(cause = ?shutdown.cause(), "draining");
     serving.refuse().await;
     registration.withdraw().await;
@@ -103,7 +104,7 @@ pub async fn run(setup: Setup, shutdown: Shutdown, ready: impl FnOnce(SocketAddr
         () = shutdown.aborted() => tracing::warn!("the drain was cut off"),
         () = drained => {}
     }
-    let served = serving.stop().await;
+    let served = serving.stop(began).await;
     shutdown.abort(Cause::Requested("drained".into()));
     keepers.stop();
     if let Err(unfinished) = tasks.join(serving::GRACE).await {

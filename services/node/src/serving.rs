@@ -1,22 +1,23 @@
 //! The server that the stages of a process share.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::Context;
+use rocketbridge_mesh::patience;
 use rocketbridge_runtime::{Cause, Shutdown};
 use rocketbridge_transport::server::{Listener, ServeError, Services};
 use rocketbridge_transport::tls::Tls;
+use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
-use tokio_util::sync::CancellationToken;
 use tonic_health::ServingStatus;
 use tonic_health::server::HealthReporter;
 
-/// How long open calls may take once nothing is owned any more.
+/// How long open calls may take at least, once nothing is owned any more.
 pub(crate) const GRACE: Duration = Duration::from_millis(200);
 
 /// A server that runs.
 pub(crate) struct Serving {
-    stop: CancellationToken,
+    stop: oneshot::Sender<Duration>,
     task: JoinHandle<Result<(), ServeError>>,
     health: HealthReporter,
 }
@@ -25,11 +26,12 @@ impl Serving {
     /// Starts to serve. When the server fails, `shutdown` drains.
     pub(crate) fn start(listener: Listener, services: Services, tls: Option<Tls>, shutdown: &Shutdown) -> Self {
         let health = services.health();
-        let stop = CancellationToken::new();
-        let (stopped, failing) = (stop.clone().cancelled_owned(), shutdown.clone());
+        let (stop, stopped) = oneshot::channel();
+        let stopped = async { stopped.await.unwrap_or_default() };
+        let failing = shutdown.clone();
         // Not one of the process's tasks: it goes on serving until they have ended.
         let task = tokio::spawn(async move {
-            let served = listener.serve(services, tls.as_ref(), stopped, GRACE).await;
+            let served = listener.serve(services, tls.as_ref(), stopped).await;
             if let Err(error) = &served {
                 failing.drain(Cause::TaskFailed { task: "server".into(), reason: error.to_string() });
             }
@@ -43,9 +45,11 @@ impl Serving {
         self.health.set_service_status("", ServingStatus::NotServing).await;
     }
 
-    /// Stops within [`GRACE`]. Errors: the server had failed.
-    pub(crate) async fn stop(self) -> anyhow::Result<()> {
-        self.stop.cancel();
+    /// Stops, as soon as what the sessions have said is with the network: a peer that did not hear an outcome would send the event again. It waits for
+    /// that, and for other open calls, until a process that began to stop at `began` must have ended. Errors: the server had failed.
+    pub(crate) async fn stop(self, began: Instant) -> anyhow::Result<()> {
+        // The receiver is gone only if the server has failed.
+        let _ = self.stop.send(patience::NETWORK.saturating_sub(began.elapsed()).max(GRACE));
         self.task.await.context("the server panicked")?.context("the server failed")
     }
 }

@@ -16,12 +16,14 @@ use crate::discovery::Discovery;
 use crate::gauge::Gauge;
 use crate::partition::OwnedPartition;
 use crate::skips::Skips;
+use crate::sources::Sources;
 use crate::surroundings::Surroundings;
 
 /// The router of a process.
 pub struct Router {
     surroundings: Surroundings,
     skips: Skips,
+    sources: Sources,
     tasks: Tasks,
     units: Mutex<HashMap<UnitId, Running>>,
 }
@@ -42,7 +44,8 @@ impl Router {
     /// A router that owns nothing yet. Units run as `tasks`.
     pub fn new(surroundings: Surroundings, tasks: Tasks) -> Self {
         let skips = Skips::start(Arc::clone(&surroundings.store), &tasks);
-        Self { surroundings, skips, tasks, units: Mutex::default() }
+        let sources = Sources::start(Arc::clone(&surroundings.store), &tasks);
+        Self { surroundings, skips, sources, tasks, units: Mutex::default() }
     }
 
     fn begin(&self, unit: &UnitId, claim: Claim) {
@@ -60,6 +63,7 @@ impl Router {
                     gauge: gauge.clone(),
                     definition: self.surroundings.definitions.follow(&unit.stream),
                     skips: self.skips.clone(),
+                    sources: self.sources.clone(),
                     surroundings: self.surroundings.clone(),
                     draining: stop,
                     kept: None,

@@ -26,7 +26,7 @@ impl Default for Settings {
         Self {
             window: Credit { events: 8_192, bytes: 32 << 20 },
             batch: 256,
-            pull: PullLimits { events: 512, bytes: 4 << 20 },
+            pull: PullLimits { events: 512, bytes: 4 << 20, ahead: true },
             commit_interval: Duration::from_millis(200),
             discovery_interval: Duration::from_secs(30),
         }

@@ -11,7 +11,7 @@
 //! A partition that is missing for several looks is gone: nobody tries to read it any more, and its progress stays where it is, so that it
 //! goes on if it comes back.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -165,14 +165,14 @@ impl Discovery {
         record: &mut SourceRecord,
     ) -> Option<rocketbridge_connector::Error> {
         self.mark_gone(&partitions, record);
-        let new = partitions.into_iter().filter(|partition| record.partition(&partition.id).is_none());
+        let known: HashSet<&PartitionId> = record.partitions.iter().map(|partition| &partition.id).collect();
+        let awaited: HashSet<&PartitionId> = record.awaited.iter().collect();
+        let new = partitions.into_iter().filter(|partition| !known.contains(&partition.id));
         let asked: Vec<(Partition, StartPosition)> = new
             .map(|partition| {
                 let begin = match start {
                     StartPosition::Latest if is_start => StartPosition::Latest,
-                    StartPosition::Latest if record.unseen || record.awaited.contains(&partition.id) => {
-                        StartPosition::Timestamp(record.started)
-                    }
+                    StartPosition::Latest if record.unseen || awaited.contains(&partition.id) => StartPosition::Timestamp(record.started),
                     StartPosition::Latest => StartPosition::Earliest,
                     StartPosition::Earliest | StartPosition::Timestamp(_) => start,
                 };
@@ -184,23 +184,23 @@ impl Discovery {
             (partition, origin)
         });
         let answers: Vec<_> = futures::stream::iter(answers).buffer_unordered(AT_ONCE).collect().await;
-        let mut failure = None;
+        let (mut failure, mut awaited): (_, BTreeSet<PartitionId>) = (None, std::mem::take(&mut record.awaited).into_iter().collect());
         for (partition, origin) in answers {
             match origin {
                 Ok(origin) => {
-                    record.awaited.retain(|awaited| *awaited != partition.id);
+                    awaited.remove(&partition.id);
                     let Partition { id, broker, queue } = partition;
                     record.partitions.push(SourcePartition { id, broker, queue, origin, gone: None });
                 }
                 Err(error) => {
-                    if (is_start || record.unseen) && !record.awaited.contains(&partition.id) {
-                        record.awaited.push(partition.id);
+                    if is_start || record.unseen {
+                        awaited.insert(partition.id);
                     }
                     failure.get_or_insert(error);
                 }
             }
         }
-        record.awaited.sort();
+        record.awaited = awaited.into_iter().collect();
         record.partitions.sort_by(|left, right| left.id.cmp(&right.id));
         failure
     }
@@ -208,8 +208,9 @@ impl Discovery {
     /// Partitions that left the source, and those that came back.
     fn mark_gone(&mut self, partitions: &[Partition], record: &mut SourceRecord) {
         let now = Instant::now();
+        let present: HashSet<&PartitionId> = partitions.iter().map(|partition| &partition.id).collect();
         for known in &mut record.partitions {
-            if partitions.iter().any(|partition| partition.id == known.id) {
+            if present.contains(&known.id) {
                 self.missing.remove(&known.id);
                 if known.gone.take().is_some() {
                     tracing::info!(stream = %self.stream, partition = %known.id, "the partition is back in the source");

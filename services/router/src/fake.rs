@@ -44,6 +44,8 @@ pub(crate) struct State {
     pub(crate) partitions: Vec<Partition>,
     /// The partition that never answers.
     pub(crate) silent: Option<u32>,
+    /// The offset of a message that is larger than can be read.
+    pub(crate) oversized: Option<u64>,
 }
 
 impl Topic {
@@ -88,6 +90,9 @@ impl State {
         }
         if !(self.minimum..=self.maximum()).contains(&offset) {
             return Err(Error::new(Code::OffsetOutOfRange, "pull", "it is not stored"));
+        }
+        if self.oversized.is_some_and(|oversized| (offset..offset + u64::from(limits.events)).contains(&oversized)) {
+            return Err(Error::new(Code::Rejected, format!("pull at offset {offset}"), "it answered 300000000 bytes"));
         }
         let events: Vec<_> = (offset..).map_while(|offset| self.event(offset)).take(limits.events as usize).collect();
         Ok(Pulled {
@@ -230,8 +235,10 @@ impl Metastore for Store {
         async move { Ok(outcome) }.boxed()
     }
 
-    fn watch<'a>(&'a self, _prefix: &'a str, _after: u64) -> BoxFuture<'a, Result<Watch, rocketbridge_metastore::Error>> {
-        std::future::pending().boxed()
+    fn watch<'a>(&'a self, prefix: &'a str, _after: u64) -> BoxFuture<'a, Result<Watch, rocketbridge_metastore::Error>> {
+        // Who wants to know of changes lists again after a while.
+        let ended = rocketbridge_metastore::Error::WatchEnded { prefix: prefix.to_owned(), place: "memory".to_owned(), source: None };
+        async { Err(ended) }.boxed()
     }
 
     fn grant_lease(&self, _ttl: Duration) -> BoxFuture<'_, Result<LeaseGrant, rocketbridge_metastore::Error>> {

@@ -73,13 +73,16 @@ enum Phase {
     Leaving {
         until: Instant,
     },
-    /// Nothing is read or sent any more; outcomes of what is with the target are awaited, until then.
+    /// Nothing is read or sent any more; outcomes of what is with the target are awaited, for so long since then as a router's patience lasts.
     Closing {
-        until: Instant,
+        began: Instant,
         end: End,
     },
     /// Everything that can have ended has: the progress is committed, and the flow ends.
-    Closed(End),
+    Closed {
+        began: Instant,
+        end: End,
+    },
 }
 
 /// The longest that what was read of a topic that is no longer there may take to be delivered.
@@ -88,8 +91,8 @@ const LEAVING: Duration = Duration::from_secs(5);
 impl Phase {
     fn closed(self) -> Self {
         match self {
-            Self::Closing { end, .. } => Self::Closed(end),
-            Self::Flowing | Self::Leaving { .. } | Self::Closed(_) => self,
+            Self::Closing { began, end } => Self::Closed { began, end },
+            Self::Flowing | Self::Leaving { .. } | Self::Closed { .. } => self,
         }
     }
 }
@@ -138,14 +141,17 @@ impl Flow {
             }
             let until = match phase {
                 Phase::Flowing | Phase::Leaving { .. } => None,
-                Phase::Closing { until, .. } => Some(until),
-                Phase::Closed(End::Moved) => return Ok(End::Moved),
-                Phase::Closed(end) => {
-                    self.commit_last().await;
+                Phase::Closing { began, end: End::Drained | End::Fenced } => Some(began + patience::FILTER),
+                // Nobody waits for this one to stop.
+                Phase::Closing { began, end: End::Changed | End::Moved } => Some(began + patience::LATE),
+                Phase::Closed { end: End::Moved, .. } => return Ok(End::Moved),
+                Phase::Closed { began, end } => {
+                    self.commit_last(began + patience::COMMIT).await;
                     return Ok(end);
                 }
             };
             let is_flowing = until.is_none();
+            let may_drain = !matches!(phase, Phase::Closing { end: End::Drained | End::Fenced, .. });
             let may_batch = self.ledger.has_waiting() && allowance.is_open();
             let may_send = is_flowing && is_open && (may_batch || self.passing.has_request());
             let may_read = matches!(phase, Phase::Flowing) && self.ledger.has_room();
@@ -153,7 +159,7 @@ impl Flow {
             let late: OptionFuture<_> = until.map(tokio::time::sleep_until).into();
             tokio::select! {
                 biased;
-                () = self.draining.cancelled(), if is_flowing => phase = self.close(End::Drained),
+                () = self.draining.cancelled(), if may_drain => phase = self.close(End::Drained),
                 Some(()) = late => phase = phase.closed(),
                 news = self.downlink.next() => match news {
                     News::Finished | News::Down(_) if !is_flowing => phase = phase.closed(),
@@ -199,18 +205,19 @@ impl Flow {
         }
     }
 
-    /// Begins to end the flow.
+    /// Begins to end the flow, or to end it sooner than was begun.
     fn close(&mut self, end: End) -> Phase {
         if matches!(end, End::Drained) {
             self.supply.stop();
         }
-        if self.downlink.finish() { Phase::Closing { until: Instant::now() + patience::FILTER, end } } else { Phase::Closed(end) }
+        let began = Instant::now();
+        if self.downlink.finish() { Phase::Closing { began, end } } else { Phase::Closed { began, end } }
     }
 
     /// Commits what has ended, as far as that can be done in time.
-    async fn commit_last(&mut self) {
+    async fn commit_last(&mut self, until: Instant) {
         self.supply.ended(&[], self.ledger.committable());
-        if !self.supply.flush().await {
+        if !self.supply.flush(until).await {
             tracing::warn!(
                 stream = %self.stream.name, partition = %self.partition, offset = self.ledger.committable(),
                 "the last commit was not confirmed in time: events may repeat"

@@ -23,6 +23,8 @@ struct State {
     report: PartitionReport,
     /// Why the source cannot be read, while everything else goes on.
     source: Option<String>,
+    /// The event that the source has and that cannot be read, if the next one is such.
+    unreadable: Option<BlockedEvent>,
     /// Events that had ended when progress was asked for last.
     seen: u64,
     /// Events ended, by when: one entry a tenth of a second at most.
@@ -56,6 +58,7 @@ impl Gauge {
         Self(Arc::new(Mutex::new(State {
             report,
             source: None,
+            unreadable: None,
             seen: 0,
             ended: VecDeque::new(),
             blocked_since: None,
@@ -78,6 +81,21 @@ impl Gauge {
     /// The source cannot be read, or can be again. What was read goes on meanwhile.
     pub(crate) fn source(&self, failure: Option<String>) {
         self.0.lock().source = failure;
+    }
+
+    /// The next event of the source cannot be read, ever; or reading goes on.
+    pub(crate) fn unreadable(&self, event: Option<(u64, String)>) {
+        let mut state = self.0.lock();
+        let former = state.unreadable.take();
+        state.unreadable = event.map(|(offset, reason)| {
+            let since = former.filter(|former| former.offset == offset).map_or_else(clock::now, |former| former.since);
+            BlockedEvent { offset, reason, since }
+        });
+    }
+
+    /// An operator let an event pass that could not be read.
+    pub(crate) fn passed_unread(&self) {
+        self.0.lock().report.counts.skipped += 1;
     }
 
     /// Messages were lost at the source before they were read.
@@ -194,6 +212,13 @@ impl Gauge {
         if let Some(failure) = &state.source {
             report.flowing = false;
             report.failure = Some(failure.clone());
+        }
+        if report.blocked.is_none()
+            && let Some(event) = &state.unreadable
+        {
+            report.flowing = false;
+            report.failure = Some(format!("blocked by the event at offset {}, which cannot be read: {}", event.offset, event.reason));
+            report.blocked = Some(event.clone());
         }
         report.rate = events as f64 / span.as_secs_f64();
         if events == 0 {

@@ -1,6 +1,5 @@
 //! The life of one owned partition: open the source, flow, and after a failure begin again.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,7 +7,6 @@ use rocketbridge_assignment::{Authority, UnitId, UnitKind};
 use rocketbridge_connector::{HandleSource, OffsetSource, Partition, Source, Start};
 use rocketbridge_delivery::Ledger;
 use rocketbridge_mesh::Downlink;
-use rocketbridge_mesh::downlink::UnitOwner;
 use rocketbridge_model::record::{SourceForm, SourcePartition};
 use rocketbridge_model::resolved::Stream;
 use rocketbridge_model::session::{Credit, Open};
@@ -36,7 +34,7 @@ use crate::passing::Passing;
 use crate::reader::{Reader, Reading};
 use crate::receiving::{Receiving, Reception};
 use crate::skips::Skips;
-use crate::sources;
+use crate::sources::{Place, Sources};
 use crate::supply::{Kept, Stock, Supply};
 use crate::surroundings::Surroundings;
 
@@ -49,6 +47,7 @@ pub(crate) struct OwnedPartition {
     pub(crate) gauge: Gauge,
     pub(crate) definition: Followed,
     pub(crate) skips: Skips,
+    pub(crate) sources: Sources,
     pub(crate) surroundings: Surroundings,
     /// Asks it to stop reading, to let what is under way end, and to commit.
     pub(crate) draining: CancellationToken,
@@ -61,9 +60,8 @@ struct Known {
     partition: SourcePartition,
     /// When the stream was started first, milliseconds since 1970.
     started: i64,
-    /// Its place among the partitions that the source has now, and how many those are.
-    rank: usize,
-    count: usize,
+    /// Its place among the partitions that the source has now.
+    place: Place,
     /// Names of the source's brokers, sorted, as far as any was ever seen.
     brokers: Vec<String>,
     /// Queues on the partition's broker.
@@ -73,7 +71,7 @@ struct Known {
 impl Known {
     /// The partition's part of the stream's rate.
     fn bucket(&self, stream: &Stream) -> Option<Bucket> {
-        stream.run.throttling.map(|rate| Bucket::shared(rate, self.count, self.rank, Instant::now()))
+        stream.run.throttling.map(|rate| Bucket::shared(rate, self.place.count, self.place.rank, Instant::now()))
     }
 }
 
@@ -213,6 +211,7 @@ impl OwnedPartition {
             offset: start,
             limits: settings.pull,
             bucket: known.bucket(stream),
+            skips: skips.clone(),
         };
         let supply = Supply::Offsets {
             reader: Reader::start(reading),
@@ -274,17 +273,12 @@ impl OwnedPartition {
         Ok(Opened { supply: Supply::Handles(Stock { receiving, custodian }), ledger: Ledger::new(number, window), allotment })
     }
 
-    async fn known(&self, stream: &Stream, form: SourceForm) -> Result<Known, Error> {
-        let (record, _) = sources::read(&self.surroundings.store, &stream.uid).await?;
-        let record = record.filter(|record| record.is_of(&stream.source) && record.form == form).ok_or(Error::Undiscovered)?;
-        let present = || record.partitions.iter().filter(|partition| partition.gone.is_none());
-        let rank = present().position(|partition| partition.id == self.partition).ok_or(Error::Undiscovered)?;
-        let partition = record.partition(&self.partition).cloned().ok_or(Error::Undiscovered)?;
-        let brokers: BTreeSet<String> = record.partitions.iter().map(|partition| partition.broker.clone()).collect();
-        let there = record.partitions.iter().filter(|known| known.broker == partition.broker);
-        let queues = there.map(|known| known.queue + 1).max().unwrap_or_default();
-        let brokers = brokers.into_iter().collect();
-        Ok(Known { partition, started: record.started, rank, count: present().count(), brokers, queues })
+    async fn known(&mut self, stream: &Stream, form: SourceForm) -> Result<Known, Error> {
+        let found = self.sources.find(&stream.uid).await?;
+        let found = found.filter(|found| found.record().is_of(&stream.source) && found.record().form == form).ok_or(Error::Undiscovered)?;
+        let (partition, place) = found.partition(&self.partition).ok_or(Error::Undiscovered)?;
+        let (brokers, queues) = (found.brokers(), found.queues(&partition.broker));
+        Ok(Known { partition: partition.clone(), started: found.record().started, place, brokers, queues })
     }
 
     fn downlink(&self, stream: &Arc<Stream>, known: Known) -> Downlink<rocketbridge_model::session::FilterRequest> {
@@ -304,6 +298,6 @@ impl OwnedPartition {
         };
         let open =
             Open { stream: stream.clone(), origin: Arc::new(origin), partition_epoch: self.epoch, shard, shard_epoch: Epoch::default() };
-        Downlink::new(self.surroundings.dialer.clone(), Box::new(UnitOwner::new(self.surroundings.owners.clone(), unit)), open)
+        Downlink::new(self.surroundings.dialer.clone(), Box::new(self.surroundings.owners.follow(&unit)), open)
     }
 }

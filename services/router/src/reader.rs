@@ -4,6 +4,9 @@
 //! go on. After a failure, and whenever the source says that an offset is not there, the reader makes sure that the source is still what
 //! was read (see [`continuity`](crate::continuity)) before it reads on. What the source has lost is written down and passed over; only
 //! where reading must go back does it end, with [`Read::Moved`], and the partition is opened anew.
+//!
+//! An event that is larger than can travel is no failure that passes: it blocks the partition, the status names it, and reading goes on
+//! behind it when an operator lets it pass.
 
 use std::time::Duration;
 
@@ -24,11 +27,17 @@ use crate::gauge::Gauge;
 use crate::logbook::Logbook;
 use crate::pacing::{Failed, Pacing};
 use crate::read::Read;
+use crate::skips::PartitionSkips;
 
 /// Reads that may wait for the flow. When they do, reading pauses: the window is full.
 const AHEAD: usize = 2;
+/// When nothing was read for so long, what comes then may be another topic's: one that was removed and made anew meanwhile, and has grown past the
+/// offset. So what was read last is looked for first.
+const LULL: Duration = Duration::from_secs(1);
 /// The longest that the last write of a partition that is handed over may take.
 const LAST_WRITE: Duration = Duration::from_millis(300);
+/// Between two tries of an event that cannot be read: each brings all of it.
+const UNREADABLE: Duration = Duration::from_secs(60);
 /// Between two questions for an offset that is not there yet.
 pub(crate) const LOOK_AGAIN: Duration = Duration::from_millis(250);
 
@@ -54,6 +63,8 @@ pub(crate) struct Reading {
     pub(crate) limits: PullLimits,
     /// Bounds events per second.
     pub(crate) bucket: Option<Bucket>,
+    /// What operators let pass.
+    pub(crate) skips: PartitionSkips,
 }
 
 impl Reader {
@@ -61,7 +72,8 @@ impl Reader {
     pub(crate) fn start(reading: Reading) -> Self {
         let (sender, reads) = mpsc::channel(AHEAD);
         let stop = CancellationToken::new();
-        let mut work = Work { reading, sender, must_look: false, oldest: 0, pacing: Pacing::new() };
+        let mut work =
+            Work { reading, sender, must_look: false, is_alone: false, assured: Instant::now(), oldest: 0, pacing: Pacing::new() };
         // Not spawned through the process's tasks: it lives and dies with this handle and holds nothing that must be drained.
         let task = tokio::spawn({
             let stop = stop.clone();
@@ -107,6 +119,10 @@ struct Work {
     sender: mpsc::Sender<Read>,
     /// The source must be looked over before it is read on.
     must_look: bool,
+    /// What was read last was more than can be taken: the next event is asked for alone.
+    is_alone: bool,
+    /// When the source was last known to be what was read.
+    assured: Instant,
     /// The oldest offset that the source has told.
     oldest: u64,
     pacing: Pacing,
@@ -149,6 +165,9 @@ impl Work {
             }
             limits.events = limits.events.min(available);
         }
+        if self.is_alone {
+            limits = PullLimits { events: 1, ahead: false, ..limits };
+        }
         let asked = Instant::now();
         let offset = self.reading.offset;
         let pulled = match self.reading.reader.pull(offset, limits).await {
@@ -157,14 +176,26 @@ impl Work {
                 self.must_look = true;
                 return Ok(Next::GoOn);
             }
+            Err(error) if error.code() == Code::Rejected => return Ok(self.unreadable(error).await),
             Err(error) => return Err(error.into()),
         };
+        if std::mem::take(&mut self.is_alone) {
+            self.reading.gauge.unreadable(None);
+        }
         if pulled.minimum_offset < self.oldest {
             // Nothing that was removed comes back: this is another member of the broker, or another topic.
             self.oldest = 0;
             self.must_look = true;
             self.reading.allotment.returned(allotment::size(&pulled.events));
             return Ok(Next::GoOn);
+        }
+        if !pulled.events.is_empty() {
+            if self.assured.elapsed() >= LULL && !self.is_still_the_same().await {
+                self.must_look = true;
+                self.reading.allotment.returned(allotment::size(&pulled.events));
+                return Ok(Next::GoOn);
+            }
+            self.assured = Instant::now();
         }
         self.oldest = pulled.minimum_offset;
         let moves = !pulled.events.is_empty() || pulled.next_offset > offset;
@@ -184,6 +215,40 @@ impl Work {
         Ok(Next::GoOn)
     }
 
+    /// Whether what was read last still stands where it was read. Without an answer it is looked over again.
+    async fn is_still_the_same(&mut self) -> bool {
+        let (known, offset, bearing) = (self.reading.logbook.known(), self.reading.offset, self.reading.bearing.clone());
+        known.is_empty() || bearing.take(offset, &known, Duration::ZERO).await.is_ok_and(|(verdict, _)| matches!(verdict, Verdict::GoOn))
+    }
+
+    /// More was answered than can be taken. The next event is asked for alone; if that is too much, it blocks until it may pass.
+    async fn unreadable(&mut self, error: rocketbridge_connector::Error) -> Next {
+        if !std::mem::replace(&mut self.is_alone, true) {
+            return Next::GoOn;
+        }
+        let Reading { stream, bearing, offset, gauge, skips, .. } = &mut self.reading;
+        let (partition, at) = (&bearing.partition.id, *offset);
+        if let Some(untold) = self.pacing.is_news(error.reason.clone(), Instant::now()) {
+            tracing::warn!(stream = %stream, %partition, offset = at, %error, untold, "an event cannot be read and blocks those behind it");
+        }
+        gauge.unreadable(Some((at, error.reason)));
+        let Some(reason) = skips.marks().remove(&at) else {
+            // Both arms only wait; either way the event is tried again, unless it may pass by then.
+            tokio::select! {
+                () = skips.changed() => {}
+                () = tokio::time::sleep(UNREADABLE) => {}
+            }
+            return Next::GoOn;
+        };
+        tracing::warn!(stream = %stream, %partition, offset = at, reason, "event skipped, as an operator asked");
+        gauge.unreadable(None);
+        gauge.passed_unread();
+        *offset = at + 1;
+        self.is_alone = false;
+        let passed = Pulled { next_offset: at + 1, maximum_offset: gauge.report().maximum_offset, ..Pulled::default() };
+        if self.sender.send(read(passed)).await.is_err() { Next::Over } else { Next::GoOn }
+    }
+
     /// Makes sure that the source is still what was read.
     async fn look(&mut self) -> Result<Next, Error> {
         let since = self.pacing.troubled(Instant::now());
@@ -191,7 +256,10 @@ impl Work {
         let known = self.reading.logbook.known();
         let (verdict, survey) = self.reading.bearing.take(wanted, &known, since.elapsed()).await?;
         match verdict {
-            Verdict::GoOn => self.must_look = false,
+            Verdict::GoOn => {
+                self.must_look = false;
+                self.assured = Instant::now();
+            }
             Verdict::Wait(waiting @ Waiting::Growth) => {
                 tracing::debug!(stream = %self.reading.stream, wanted, %waiting);
                 tokio::time::sleep(LOOK_AGAIN).await;
@@ -267,33 +335,61 @@ fn read(pulled: Pulled) -> Read {
 mod tests {
     use std::sync::Arc;
 
+    use rocketbridge_codec::definition::stored;
+    use rocketbridge_codec::keyspace;
     use rocketbridge_delivery::Budget;
-    use rocketbridge_metastore::Metastore;
+    use rocketbridge_metastore::{Metastore, Transaction};
     use rocketbridge_model::partition::PartitionRecord;
+    use rocketbridge_model::record::SkipRecord;
     use rocketbridge_model::resolved::StartPosition;
     use rocketbridge_model::{Epoch, PartitionId};
+    use rocketbridge_runtime::{Shutdown, Tasks};
 
     use super::*;
     use crate::fake::{Store, Topic, partition, stream};
+    use crate::skips::Skips;
 
     async fn logbook(store: &Arc<dyn Metastore>) -> Logbook {
         Logbook::open(store.clone(), &stream(StartPosition::Earliest), &PartitionId::new("b/0")).await.expect("opens")
     }
 
-    async fn start(topic: &Topic, store: &Arc<dyn Metastore>, offset: u64, bucket: Option<Bucket>) -> Reader {
+    /// A reader, and what it tells.
+    struct Started {
+        reader: Reader,
+        gauge: Gauge,
+    }
+
+    impl std::ops::Deref for Started {
+        type Target = Reader;
+
+        fn deref(&self) -> &Reader {
+            &self.reader
+        }
+    }
+
+    impl std::ops::DerefMut for Started {
+        fn deref_mut(&mut self) -> &mut Reader {
+            &mut self.reader
+        }
+    }
+
+    async fn start(topic: &Topic, store: &Arc<dyn Metastore>, offset: u64, bucket: Option<Bucket>) -> Started {
         let bearing = Bearing { source: Arc::new(topic.clone()), partition: partition(0), origin: 0 };
         let allotment = Allotment::new(Budget::new(1 << 30, 1 << 16).share());
-        Reader::start(Reading {
+        let gauge = Gauge::new(&PartitionId::new("b/0"), Epoch(1));
+        let reading = Reading {
             stream: "s".into(),
             reader: allotment.reader(topic.reader().await),
             allotment,
             bearing,
             logbook: logbook(store).await,
-            gauge: Gauge::new(&PartitionId::new("b/0"), Epoch(1)),
+            gauge: gauge.clone(),
             offset,
-            limits: PullLimits { events: 7, bytes: 1 << 20 },
+            limits: PullLimits { events: 7, bytes: 1 << 20, ahead: true },
             bucket,
-        })
+            skips: Skips::start(store.clone(), &Tasks::new(Shutdown::new())).of("u", &PartitionId::new("b/0")),
+        };
+        Started { reader: Reader::start(reading), gauge }
     }
 
     /// The offsets that come until so many have, and how often the source was told to fail.
@@ -326,6 +422,27 @@ mod tests {
         assert_eq!(offsets, (0..1000).collect::<Vec<_>>());
         let failed = topic.with(|topic| topic.failed);
         assert!(failed >= 45, "{failed} pulls failed");
+    }
+
+    /// *Scenario*: the eleventh message is larger than can be read; an operator lets it pass after ten minutes. *Guarantees*: those before it are read; the status names it
+    /// and since when it blocks; it is asked for once a minute or so, not again and again; then reading goes on behind it, and it is counted as skipped.
+    #[tokio::test(start_paused = true)]
+    async fn an_event_that_is_too_large_to_be_read_blocks_until_it_may_pass() {
+        let (topic, store) = (Topic::new(0..30), Arc::new(Store::default()) as Arc<dyn Metastore>);
+        topic.with(|topic| topic.oversized = Some(10));
+        let mut reader = start(&topic, &store, 0, None).await;
+        let gauge = reader.gauge.clone();
+        assert_eq!(read(&mut reader, 10).await.0, (0..10).collect::<Vec<_>>());
+        topic.with(|topic| topic.pulls = 0);
+        assert!(tokio::time::timeout(Duration::from_secs(600), read(&mut reader, 1)).await.is_err());
+        let pulls = topic.with(|topic| topic.pulls);
+        assert!((5..=25).contains(&pulls), "{pulls} tries in ten minutes");
+        let blocked = gauge.report().blocked.expect("it is told");
+        assert_eq!((blocked.offset, blocked.reason.as_str()), (10, "it answered 300000000 bytes"));
+        let mark = stored::encode(SkipRecord { reason: "known".into(), ..SkipRecord::default() });
+        store.transact(Transaction::new().put(keyspace::skip("u", "b/0", 10), mark)).await.expect("writes");
+        assert_eq!(read(&mut reader, 19).await.0, (11..30).collect::<Vec<_>>());
+        assert_eq!((gauge.report().blocked, gauge.report().counts.skipped), (None, 1));
     }
 
     /// *Scenario*: a source that is away for a minute, and one that answers "nothing" at once for a minute. *Guarantees*: some attempts a second at most in both, the first
@@ -379,8 +496,28 @@ mod tests {
                 Read::Failing(error) => panic!("{error}"),
             }
         }
-        reader.finish(30).await;
+        reader.reader.finish(30).await;
         assert_eq!(logbook(&store).await.known().last().map(|last| (last.offset, last.stored)), Some((29, 29)));
+    }
+
+    /// *Scenario*: while a reader waits for the next message, the topic is removed, made anew and grows longer than the old one was, all before the wait is over.
+    /// *Guarantees*: none of its messages is taken for one of the old topic's; the reader says so within seconds.
+    #[tokio::test(start_paused = true)]
+    async fn a_topic_made_anew_within_one_wait_is_noticed() {
+        let (topic, store) = (Topic::new(0..30), Arc::new(Store::default()) as Arc<dyn Metastore>);
+        let mut reader = start(&topic, &store, 0, None).await;
+        read(&mut reader, 30).await;
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        topic.with(|topic| topic.messages = (1000..1040).collect());
+        let begin = Instant::now();
+        loop {
+            match reader.next().await.expect("it says so") {
+                Read::Moved => break,
+                Read::Events { events, .. } => assert!(events.is_empty(), "messages of another topic"),
+                Read::Failing(error) => panic!("{error}"),
+            }
+        }
+        assert!(begin.elapsed() < Duration::from_secs(5), "{:?}", begin.elapsed());
     }
 
     /// *Scenario*: a replica that is behind takes over, then the master is back. *Guarantees*: reading waits and says so, and goes on with nothing repeated.

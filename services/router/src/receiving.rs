@@ -139,7 +139,7 @@ impl Work {
             match events {
                 Ok(events) => {
                     let bytes = allotment.room().await;
-                    return PullLimits { events, bytes: limits.bytes.min(u32::try_from(bytes).unwrap_or(u32::MAX)) };
+                    return PullLimits { events, ahead: false, bytes: limits.bytes.min(u32::try_from(bytes).unwrap_or(u32::MAX)) };
                 }
                 Err(wait) => tokio::time::sleep(wait).await,
             }

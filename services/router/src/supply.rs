@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use rocketbridge_delivery::Ledger;
 use rocketbridge_model::resolved::{RocketMqSource, Stream};
+use tokio::time::Instant;
 
 use crate::allotment::Allotment;
 use crate::bucket::Bucket;
@@ -20,8 +21,6 @@ use crate::read::Read;
 use crate::reader::Reader;
 use crate::receiving::Receiving;
 
-/// The longest that the last commit of a flow, or its last acknowledgements, may take: what is not done by then is repeated.
-const LAST_COMMIT: Duration = Duration::from_millis(500);
 /// The longest that giving messages back may take: what is not given back by then comes again after its invisible time.
 const GIVING_BACK: Duration = Duration::from_millis(500);
 
@@ -80,15 +79,15 @@ impl Supply {
         }
     }
 
-    /// Commits or acknowledges what has ended. Returns whether that was confirmed, or at least tried, in time.
-    pub(crate) async fn flush(&self) -> bool {
+    /// Commits or acknowledges what has ended. Returns whether that was confirmed, or at least tried, until then.
+    pub(crate) async fn flush(&self, until: Instant) -> bool {
         let flush = async {
             match self {
                 Self::Offsets { commit, .. } => commit.flush().await,
                 Self::Handles(stock) => stock.custodian.flush().await,
             }
         };
-        tokio::time::timeout(LAST_COMMIT, flush).await.is_ok()
+        tokio::time::timeout_at(until, flush).await.is_ok()
     }
 }
 

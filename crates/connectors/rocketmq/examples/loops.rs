@@ -135,7 +135,7 @@ async fn pull(connectors: &Connectors, connection: &RocketMqConnection, options:
             let mut open = source.open(&partition).await?;
             let mut read = 0;
             while read < share {
-                let pulled = open.reader.pull(offset, PullLimits { events: 512, bytes: 1 << 20 }).await?;
+                let pulled = open.reader.pull(offset, PullLimits { events: 512, bytes: 1 << 20, ahead: true }).await?;
                 if let Some(event) = pulled.events.first()
                     && event.envelope.body.len() != BODY
                 {

@@ -26,7 +26,7 @@ use crate::acl::Signer;
 use crate::error::Failure;
 use crate::probe::{self, GrpcOnly, Spoken};
 use crate::remoting::code::{request, response};
-use crate::remoting::{Answer, Connection, Request, Response};
+use crate::remoting::{Answer, Connection, Request, Response, Unanswered};
 use crate::route::Route;
 
 /// How long an ordinary answer may take.
@@ -391,7 +391,10 @@ impl Client {
 impl Exchange {
     /// Waits for the response, whatever its code. Cancel-safe: a dropped wait can be begun again.
     pub(crate) async fn response(&mut self) -> Result<Response, Failure> {
-        let response = self.answer.wait(self.deadline, self.limit).await.map_err(|lost| Failure::lost(&self.address, lost))?;
+        let response = self.answer.wait(self.deadline, self.limit).await.map_err(|why| match why {
+            Unanswered::Lost(lost) => Failure::lost(&self.address, lost),
+            Unanswered::TooLong(bytes) => Failure::TooLong { address: self.address.clone(), bytes },
+        })?;
         let refused = response.code != response::SUCCESS && self.link.signer.is_some();
         if refused && Failure::refused(&self.address, &response).code() == Code::Denied {
             // The keys may have been replaced where the references point: the next dial looks them up again.

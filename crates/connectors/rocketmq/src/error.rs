@@ -2,6 +2,7 @@
 
 use rocketbridge_connector::{Code, Error};
 use rocketbridge_model::secret::Unresolvable;
+use rocketbridge_model::session::LARGEST_EVENT;
 use rocketbridge_rocketmq_proto::v2;
 
 use crate::remoting::code::response;
@@ -41,6 +42,13 @@ pub(crate) enum Failure {
         address: String,
         /// What it speaks, and what to write.
         reason: String,
+    },
+    /// The peer answered more than can be taken.
+    TooLong {
+        /// The peer.
+        address: String,
+        /// Its answer's length.
+        bytes: usize,
     },
     /// The peer's answer makes no sense.
     Nonsense {
@@ -91,6 +99,7 @@ impl Failure {
             // A person must change the definition.
             Self::Secret(_) | Self::Undialled { .. } | Self::Mistaken { .. } => Code::Denied,
             Self::Nonsense { .. } => Code::Internal,
+            Self::TooLong { .. } => Code::Rejected,
             Self::Refused { code, remark, .. } if *code >= v2::Code::Ok as i32 => grpc_refusal(*code, remark),
             Self::Refused { code, remark, .. } => refusal(*code, remark),
         }
@@ -105,7 +114,12 @@ impl Failure {
                     || matches!(*code, response::SYSTEM_ERROR | response::REQUEST_CODE_NOT_SUPPORTED | INTERNAL)
                         && self.code() != Code::Denied
             }
-            Self::Lost { .. } | Self::Undialled { .. } | Self::Secret(_) | Self::Mistaken { .. } | Self::Nonsense { .. } => false,
+            Self::Lost { .. }
+            | Self::Undialled { .. }
+            | Self::Secret(_)
+            | Self::Mistaken { .. }
+            | Self::Nonsense { .. }
+            | Self::TooLong { .. } => false,
         }
     }
 
@@ -120,6 +134,10 @@ impl Failure {
                 format!("{address}: {reason}")
             }
             Self::Secret(unresolvable) => unresolvable.to_string(),
+            Self::TooLong { address, bytes } => format!(
+                "{address} answered {bytes} bytes, and events of at most {LARGEST_EVENT} bytes can be read; lower the broker's maxMessageSize, and let this one \
+                 message pass (`rocketbridge skip stream NAME --partition P --offset N --reason TEXT`)"
+            ),
             Self::Refused { address, code, remark } => format!("{address} answered {code}: {}", shorten(&remark)),
         };
         Error::new(code, attempt, reason)

@@ -14,6 +14,7 @@
 
 mod acl;
 mod admin;
+mod attributes;
 mod client;
 mod committer;
 mod decimal;

@@ -12,11 +12,16 @@ use rocketbridge_compression as compression;
 use rocketbridge_model::event::system_flag;
 use rocketbridge_model::{Envelope, Event, Properties, property};
 
+use crate::limit;
+
 /// The stored form, and the one for topics of more than 127 bytes.
 const MAGIC: u32 = 0xDAA3_20A7;
 const MAGIC_LONG_TOPIC: u32 = 0xDAA3_20AB;
 /// What both must be set for a message to be a batch that its consumer takes apart.
 const INNER_BATCH: i32 = system_flag::INNER_BATCH | system_flag::NEED_UNWRAP;
+/// Longest topic in each form: its length is a signed number of one byte, or of two (`MessageVersion` of Apache RocketMQ).
+const TOPIC: usize = i8::MAX as usize;
+const LONG_TOPIC: usize = i16::MAX as usize;
 /// Bytes of a message without addresses, body, topic and properties.
 const FIXED: usize = 4 * 6 + 8 * 5 + 4 * 2;
 
@@ -131,7 +136,14 @@ fn read_one(mut message: Bytes, offset_delta: i64) -> Result<Event, Malformed> {
     message.advance(topic_length);
     let properties_length = usize::from(message.get_u16());
     let properties = part(&mut message, properties_length)?;
-    let offset = u64::try_from(queue_offset + offset_delta).map_err(|_| Malformed("a negative queue offset"))?;
+    if topic_length > if magic == MAGIC { TOPIC } else { LONG_TOPIC } {
+        return Err(Malformed("a topic longer than RocketMQ allows"));
+    }
+    if properties_length > limit::PROPERTIES {
+        return Err(Malformed("properties longer than RocketMQ stores"));
+    }
+    let offset = queue_offset.checked_add(offset_delta).and_then(|offset| u64::try_from(offset).ok());
+    let offset = offset.ok_or(Malformed("a queue offset out of range"))?;
     let envelope = Envelope {
         body,
         properties: Properties::from_wire(properties),
@@ -254,6 +266,57 @@ pub(crate) mod tests {
             let mut wrong = message.to_vec();
             wrong[position] = 0xFF;
             read(wrong.into(), 0, 0, &[], &mut Vec::new()).ok();
+        }
+    }
+
+    /// *Scenario*: messages whose lengths and offsets are beyond what RocketMQ can store, alone and where a broker moves offsets. *Guarantees*: each is refused and says
+    /// what is wrong; the largest of each is taken; nothing overflows.
+    #[test]
+    fn lengths_and_offsets_beyond_those_of_rocketmq_are_refused() {
+        let whole = stored(1, b"body", "a\u{1}b\u{2}", 0);
+        let topic = whole.len() - 2 - 4 - 6 - 1;
+        let with = |change: &dyn Fn(&mut Vec<u8>)| {
+            let mut message = whole.to_vec();
+            change(&mut message);
+            let length = u32::try_from(message.len()).expect("short");
+            message[..4].copy_from_slice(&length.to_be_bytes());
+            Bytes::from(message)
+        };
+        let refused = |message: Bytes, delta: i64| read(message, delta, 0, &[], &mut Vec::new()).expect_err("it is refused").0;
+        let named = |length: usize| {
+            with(&|message: &mut Vec<u8>| {
+                message[topic] = u8::try_from(length).expect("short");
+                message.splice(topic + 1..topic + 7, vec![b't'; length]);
+            })
+        };
+        read(named(127), 0, 0, &[], &mut Vec::new()).expect("the longest topic");
+        assert_eq!(refused(named(128), 0), "a topic longer than RocketMQ allows");
+        let long = |length: usize| {
+            with(&|message: &mut Vec<u8>| {
+                message[4..8].copy_from_slice(&MAGIC_LONG_TOPIC.to_be_bytes());
+                let written = u16::try_from(length).expect("short").to_be_bytes();
+                message.splice(topic..topic + 7, written.into_iter().chain(vec![b't'; length]));
+            })
+        };
+        read(long(32_767), 0, 0, &[], &mut Vec::new()).expect("the longest topic");
+        assert_eq!(refused(long(32_768), 0), "a topic longer than RocketMQ allows");
+        let properties = |length: usize| {
+            with(&|message: &mut Vec<u8>| {
+                let start = message.len() - 6;
+                let written = u16::try_from(length).expect("short").to_be_bytes();
+                message.splice(start.., written.into_iter().chain(vec![b'p'; length]));
+            })
+        };
+        read(properties(32_767), 0, 0, &[], &mut Vec::new()).expect("the longest properties");
+        assert_eq!(refused(properties(32_768), 0), "properties longer than RocketMQ stores");
+        for (offset, delta) in [(-1, 0), (i64::MAX, 1), (i64::MIN, -1), (5, -6)] {
+            assert_eq!(refused(stored(offset, b"", "", 0), delta), "a queue offset out of range");
+        }
+        for (body, length) in [(0_usize, u32::MAX), (4, i32::MAX as u32), (4, 1 << 31)] {
+            let mut message = stored(1, &vec![0; body], "", 0).to_vec();
+            let place = message.len() - 2 - 6 - 1 - body - 4;
+            message[place..place + 4].copy_from_slice(&length.to_be_bytes());
+            assert_eq!(refused(message.into(), 0), "a message shorter than its parts");
         }
     }
 

@@ -59,7 +59,7 @@ const PROMPT: Duration = Duration::from_secs(1);
 const WAITS: u32 = 5;
 /// RocketMQ's own group for tools: every broker has it, also one that makes no groups.
 const GROUP: &str = "TOOLS_CONSUMER";
-const LIMITS: PullLimits = PullLimits { events: 512, bytes: 1024 * 1024 };
+const LIMITS: PullLimits = PullLimits { events: 512, bytes: 1024 * 1024, ahead: true };
 
 /// The topic that is mirrored.
 pub(crate) struct Original {

@@ -46,7 +46,8 @@ pub(crate) fn read(response: Response, address: &str, names: &Names, offset: u64
         // A queue that never had a message has an oldest offset of -1.
         minimum_offset: response.number::<i64>("minOffset").map_or(0, |offset| u64::try_from(offset).unwrap_or_default()),
         maximum_offset: response.number::<i64>("maxOffset").map_or(0, |offset| u64::try_from(offset).unwrap_or_default()),
-        next_offset: response.number("nextBeginOffset").unwrap_or(offset).max(offset),
+        // Offsets are Java's `long`: what is beyond is not one.
+        next_offset: response.number::<i64>("nextBeginOffset").and_then(|next| u64::try_from(next).ok()).unwrap_or(offset).max(offset),
         ..Pulled::default()
     };
     match response.code {
@@ -165,6 +166,12 @@ mod tests {
         );
         assert_eq!(pulled(answer(response::PULL_RETRY_IMMEDIATELY, 500, 0, 900, &[]), &names(&[]), 100), (vec![], 500, vec![(100, 500)]));
         assert_eq!(pulled(answer(response::PULL_NOT_FOUND, 7, -1, 0, &[]), &names(&[]), 7), (vec![], 7, vec![]));
+        // Offsets that are none, or the largest there is: nothing overflows.
+        for next in [u64::MAX, i64::MAX as u64 + 1] {
+            assert_eq!(pulled(answer(response::PULL_NOT_FOUND, next, 0, 9, &[]), &names(&[]), 7), (vec![], 7, vec![]));
+        }
+        let largest = i64::MAX as u64;
+        assert_eq!(pulled(answer(response::SUCCESS, largest, 0, 9, &[7]), &names(&[]), 7), (vec![7], largest, vec![(8, largest)]));
         // A broker that answers a lower next offset does not lead back.
         assert_eq!(pulled(answer(response::PULL_NOT_FOUND, 0, 0, 0, &[]), &names(&[]), 7), (vec![], 7, vec![]));
     }

@@ -7,5 +7,5 @@ pub(crate) mod connection;
 pub(crate) mod frame;
 pub(crate) mod json;
 
-pub(crate) use connection::{Answer, Connection, Lost};
+pub(crate) use connection::{Answer, Connection, Lost, Unanswered};
 pub(crate) use frame::{Request, Response};

@@ -10,6 +10,7 @@ use rocketbridge_model::PartitionId;
 use rocketbridge_model::partition::Landmark;
 use rocketbridge_model::resolved::{RocketMqSource, StartPosition};
 
+use crate::attributes;
 use crate::client::{Client, Exchange};
 use crate::committer::Committer;
 use crate::error::Failure;
@@ -40,11 +41,13 @@ pub(crate) struct Topic {
     names: Arc<Names>,
 }
 
-/// Reads one queue. One pull is asked for ahead, while the events of the former are being worked on.
+/// Reads one queue. One pull is asked for ahead, where that is allowed, while the events of the former are being worked on.
 struct QueueReader {
     client: Arc<Client>,
     names: Arc<Names>,
     queue: Queue,
+    /// Whether its broker compacts the topic; `None` before it was asked.
+    is_compacted: Option<bool>,
     ahead: Option<Ahead>,
 }
 
@@ -134,7 +137,7 @@ impl Topic {
 
     /// Some messages from an offset on, whatever their tags, without waiting.
     async fn look(&self, queue: &Queue, offset: u64) -> Result<Pulled, Failure> {
-        let limits = PullLimits { events: 2 * NEAR as u32, bytes: 1024 * 1024 };
+        let limits = PullLimits { events: 2 * NEAR as u32, bytes: 1024 * 1024, ahead: false };
         let address = self.client.reader(&self.names.topic, &queue.broker).await?;
         self.look_at(&address, queue, offset, limits).await
     }
@@ -158,11 +161,11 @@ impl Topic {
         let (minimum, maximum) = (bounds.minimum().await?, bounds.maximum().await?);
         let mut survey = Survey { minimum, maximum, landmarks: Vec::new(), is_from_master };
         for offset in offsets.iter().copied().filter(|offset| (minimum..maximum).contains(offset)) {
-            let limits = PullLimits { events: 1, bytes: 1024 * 1024 };
+            let limits = PullLimits { events: 1, bytes: 1024 * 1024, ahead: false };
             match self.look_at(&address, queue, offset, limits).await {
                 Ok(pulled) => survey.landmarks.extend(pulled.events.iter().find(|event| event.offset == offset).map(Landmark::of)),
-                // It was removed meanwhile.
-                Err(failure) if failure.code() == Code::OffsetOutOfRange => {}
+                // It was removed meanwhile, or is larger than can be read, and never was.
+                Err(failure) if matches!(failure.code(), Code::OffsetOutOfRange | Code::Rejected) => {}
                 Err(failure) => return Err(failure),
             }
         }
@@ -172,7 +175,7 @@ impl Topic {
     /// Reads a queue without any presence of the group.
     pub(crate) fn reader(&self, partition: &Partition) -> impl PartitionReader + 'static {
         let queue = Queue { broker: partition.broker.clone(), id: partition.queue };
-        QueueReader { client: Arc::clone(&self.client), names: Arc::clone(&self.names), queue, ahead: None }
+        QueueReader { client: Arc::clone(&self.client), names: Arc::clone(&self.names), queue, is_compacted: None, ahead: None }
     }
 }
 
@@ -214,12 +217,23 @@ impl QueueReader {
             _ => self.submit(offset, limits).await?,
         };
         let response = exchange.response().await?;
-        let pulled = pull::read(response, exchange.address(), &self.names, offset)?;
-        if !pulled.events.is_empty() {
+        let mut pulled = pull::read(response, exchange.address(), &self.names, offset)?;
+        if !pulled.missing.is_empty() && self.compacts(exchange.address()).await {
+            pulled.missing.clear();
+        }
+        if limits.ahead && !pulled.events.is_empty() {
             // A failure here shows at the next call, which then submits by itself.
             self.ahead = self.submit(pulled.next_offset, limits).await.ok().map(|exchange| Ahead { offset: pulled.next_offset, exchange });
         }
         Ok(pulled)
+    }
+
+    /// Whether offsets without a message are what compaction left: asked once, when the first one is met.
+    async fn compacts(&mut self, address: &str) -> bool {
+        if self.is_compacted.is_none() {
+            self.is_compacted = Some(attributes::is_compacted(&self.client, address, &self.names.topic).await);
+        }
+        self.is_compacted == Some(true)
     }
 
     async fn submit(&self, offset: u64, limits: PullLimits) -> Result<Exchange, Failure> {

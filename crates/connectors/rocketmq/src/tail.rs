@@ -19,7 +19,7 @@ use crate::source::Topic;
 const WAITING: usize = 1024;
 /// RocketMQ's own group for tools: every broker has it, also one that makes no groups.
 const GROUP: &str = "TOOLS_CONSUMER";
-const LIMITS: PullLimits = PullLimits { events: 256, bytes: 1024 * 1024 };
+const LIMITS: PullLimits = PullLimits { events: 256, bytes: 1024 * 1024, ahead: true };
 
 /// A topic being followed. Dropping it ends the reading.
 pub struct Tail {

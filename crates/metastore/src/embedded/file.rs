@@ -56,7 +56,7 @@ impl File {
         if !leased.is_empty() {
             revision += 1;
             let ends: Vec<Change> = leased.into_iter().map(|key| Change::Delete { key, revision }).collect();
-            file.commit(revision, &ends)?;
+            file.commit(revision, ends.iter())?;
         }
         // Random, so that a lease of an earlier run is never taken for one of this run.
         let first_lease = (RandomState::new().build_hasher().finish() >> 2) | 1;
@@ -65,7 +65,7 @@ impl File {
     }
 
     /// Makes changes durable: when it returns, they are on disk. Blocks.
-    pub(super) fn commit(&self, revision: u64, changes: &[Change]) -> Result<(), Error> {
+    pub(super) fn commit<'a>(&self, revision: u64, changes: impl Iterator<Item = &'a Change>) -> Result<(), Error> {
         self.write(revision, changes).map_err(|error| storage("commit", &self.place, error))
     }
 
@@ -107,7 +107,7 @@ impl File {
         Ok((entries, leased_keys, revision))
     }
 
-    fn write(&self, revision: u64, changes: &[Change]) -> Result<(), redb::Error> {
+    fn write<'a>(&self, revision: u64, changes: impl Iterator<Item = &'a Change>) -> Result<(), redb::Error> {
         let mut transaction = self.database.begin_write()?;
         transaction.set_durability(Durability::Immediate)?;
         {

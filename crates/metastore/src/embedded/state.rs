@@ -91,12 +91,11 @@ impl State {
         })
     }
 
-    /// What `transaction` would do now.
-    pub(super) fn effect(&self, transaction: &Transaction) -> Effect {
+    /// What `transaction` would do now, at the revision that it would get.
+    pub(super) fn effect(&self, transaction: &Transaction, revision: u64) -> Effect {
         if !transaction.compares.iter().all(|compare| self.holds(compare)) {
             return Effect::Refused;
         }
-        let revision = self.revision + 1;
         let mut changes = Vec::new();
         for operation in &transaction.operations {
             match operation {
@@ -225,7 +224,7 @@ mod tests {
     use super::*;
 
     fn run(state: &mut State, transaction: &Transaction) {
-        match state.effect(transaction) {
+        match state.effect(transaction, state.revision() + 1) {
             Effect::Changes(changes) => state.apply(changes),
             other => panic!("{other:?}"),
         }

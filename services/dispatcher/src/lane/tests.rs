@@ -486,9 +486,8 @@ async fn the_end_of_a_session_forgets_what_no_target_has_and_answers_what_one_ha
         if handed_over {
             tokio::spawn(async move { shards.drain(STREAM, 0).await });
             bench.until("it wants to be rid of the session", |heard| heard.drained).await;
-        } else {
-            bench.requests = mpsc::channel(1).0;
         }
+        bench.requests = mpsc::channel(1).0;
         tokio::time::sleep(Duration::from_millis(100)).await;
         bench.target.answers.send_replace(answers);
         (&mut bench.lane).await.expect("it does not panic");
@@ -498,6 +497,32 @@ async fn the_end_of_a_session_forgets_what_no_target_has_and_answers_what_one_ha
         let heard = bench.heard.borrow().clone();
         let taken = if answers { (0..4).collect() } else { Vec::new() };
         assert_eq!((heard.outcomes.keys().copied().collect::<Vec<_>>(), heard.error.is_none()), (taken, true));
+    }
+}
+
+/// *Scenario*: the shard is handed over, and the filter hears of it late: it sends more before it closes its half, or never closes it. *Guarantees*: the
+/// shard is given up only after the filter has closed its half, so that it cannot miss what was said, or after about a second; what it sent meanwhile
+/// goes to no target and gets no outcome.
+#[tokio::test(start_paused = true)]
+async fn a_shard_is_given_up_only_when_its_filter_has_heard_of_it() {
+    for closes in [true, false] {
+        let mut bench = Bench::new(NONE, Fake::new(takes), Fake::new(takes));
+        bench.send(3).await;
+        bench.until_ended(3).await;
+        let (begun, shards) = (Instant::now(), bench.shards.clone());
+        let given_up = tokio::spawn(async move { shards.drain(STREAM, 0).await });
+        bench.until("it wants to be rid of the session", |heard| heard.drained).await;
+        tokio::time::sleep(Duration::from_millis(700)).await;
+        bench.send(2).await;
+        assert!(!given_up.is_finished(), "the filter does not know yet");
+        if closes {
+            bench.requests = mpsc::channel(1).0;
+        }
+        given_up.await.expect("it does not panic");
+        let waited = begun.elapsed();
+        let expected = if closes { 700..720 } else { 1_000..1_020 };
+        assert!(expected.contains(&waited.as_millis()), "{waited:?}");
+        assert_eq!((bench.target.stored(), bench.heard.borrow().outcomes.len()), (vec![0, 1, 2], 3));
     }
 }
 

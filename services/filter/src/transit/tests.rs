@@ -154,6 +154,33 @@ async fn a_silent_dispatcher_delays_a_drain_no_longer_than_the_patience() {
     assert!(begun.elapsed() <= patience::DISPATCHER + Duration::from_millis(50), "{:?}", begun.elapsed());
 }
 
+/// *Scenario*: the shard is handed over while the router still sends, and the router hears of it late. *Guarantees*: the outcomes of what is with the dispatcher
+/// are passed on; the shard is given up only after the router has closed its half; no other session with a dispatcher is opened meanwhile.
+#[tokio::test(start_paused = true)]
+async fn a_shard_is_given_up_only_when_its_router_has_heard_of_it() {
+    let mut ends = begin("{}").await;
+    let mut dispatcher = opened(&mut ends, 200).await;
+    ends.router.requests.send(batch(0..20, 0)).await.expect("it is open");
+    deliveries(&mut dispatcher, 20).await;
+    let (begun, shards) = (Instant::now(), ends.shards.clone());
+    let given_up = tokio::spawn(async move { shards.drain("s", 0).await });
+    assert_eq!(next(&mut ends.router).await, Some(Answer::Drain));
+    assert!(dispatcher.requests.next().await.is_none(), "the dispatcher's session is finished");
+    dispatcher.answers.send(Ok(outcomes(0, 20, Outcome::Delivered))).await.expect("the filter waits");
+    drop(dispatcher);
+    assert_eq!(next(&mut ends.router).await, Some(outcomes(0, 20, Outcome::Delivered)));
+    tokio::time::sleep(Duration::from_millis(700)).await;
+    ends.router.requests.send(batch(20..40, 0)).await.expect("it is open");
+    assert!(!given_up.is_finished(), "the router does not know yet");
+    let ClientSession { requests, answers } = ends.router;
+    drop(requests);
+    given_up.await.expect("it does not panic");
+    assert!(begun.elapsed() < Duration::from_millis(720), "{:?}", begun.elapsed());
+    let (requests, _unused) = mpsc::channel(1);
+    assert_eq!(next(&mut ClientSession { requests, answers }).await, None);
+    assert!(ends.dispatchers.try_recv().is_err(), "no other session is opened");
+}
+
 /// *Scenario*: a dispatcher drains when it has answered 50 of 100, answers 20 more and closes. *Guarantees*: the next one gets exactly the other 30, in
 /// order, and the router hears of each event once.
 #[tokio::test]

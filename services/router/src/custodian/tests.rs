@@ -68,7 +68,7 @@ impl Partition {
             gauge: gauge.clone(),
             number: 100,
             window: terms.window as usize,
-            limits: PullLimits { events: 512, bytes: 1 << 20 },
+            limits: PullLimits { events: 512, bytes: 1 << 20, ahead: false },
             since,
         };
         let receiving = Receiving::start(reception, None);

@@ -348,7 +348,7 @@ mod tests {
     /// bytes that were asked for.
     #[test]
     fn a_batch_is_bounded_by_weight() {
-        let limits = |events, bytes| PullLimits { events, bytes };
+        let limits = |events, bytes| PullLimits { events, bytes, ahead: false };
         assert_eq!(batch(limits(512, 1 << 20), 0), 32);
         assert_eq!(batch(limits(10, 1 << 20), 1_000), 10);
         assert_eq!(batch(limits(512, 1 << 20), 400_000), 2);

@@ -23,7 +23,7 @@ use crate::source::TopicSource;
 /// How long it may take to look at the queues and commit their offsets.
 const PATIENCE: Duration = Duration::from_secs(30);
 /// As little as can be asked for.
-const FEW: PullLimits = PullLimits { events: 1, bytes: 1024 };
+const FEW: PullLimits = PullLimits { events: 1, bytes: 1024, ahead: false };
 /// How the names of groups begin that streams make for themselves.
 const OWN_GROUP: &str = "GID_rocketbridge_";
 

@@ -24,10 +24,12 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
 
-use super::frame::{self, Incoming, MAX_FRAME, Request, Response};
+use super::frame::{self, Incoming, MAX_FRAME, MAX_HEADER, Request, Response};
 
 /// Requests that may wait to be written; when full, callers wait.
 const OUTGOING: usize = 256;
+/// Most memory that is taken for a frame before any of it has come.
+const PROMISED: usize = 5 << 20;
 /// Small requests are written together up to this many bytes.
 const COALESCE: usize = 16 * 1024;
 
@@ -38,6 +40,15 @@ const NOT_SENT: &str = "nothing was sent: the right to send had ended";
 #[derive(Clone, Debug)]
 pub(crate) struct Lost(pub(crate) String);
 
+/// Why a request has no response.
+#[derive(Clone, Debug)]
+pub(crate) enum Unanswered {
+    /// The connection broke, or time ran out.
+    Lost(Lost),
+    /// The peer answered more than can be taken: so many bytes.
+    TooLong(usize),
+}
+
 /// A connection.
 pub(crate) struct Connection {
     outgoing: mpsc::Sender<Outgoing>,
@@ -46,7 +57,7 @@ pub(crate) struct Connection {
 
 /// A request that is under way.
 pub(crate) struct Answer {
-    receiver: oneshot::Receiver<Result<Response, Lost>>,
+    receiver: oneshot::Receiver<Result<Response, Unanswered>>,
     opaque: i32,
     /// How many frames had been heard when it was submitted.
     heard: u64,
@@ -71,7 +82,7 @@ struct Shared {
 
 #[derive(Default)]
 struct Pending {
-    answers: HashMap<i32, oneshot::Sender<Result<Response, Lost>>>,
+    answers: HashMap<i32, oneshot::Sender<Result<Response, Unanswered>>>,
     lost: Option<Lost>,
 }
 
@@ -151,15 +162,15 @@ impl Drop for Connection {
 impl Answer {
     /// Waits for the response until the deadline. A late response is passed over when it comes; if nothing else was heard either, the peer
     /// is taken for hung.
-    pub(crate) async fn wait(&mut self, deadline: Instant, limit: Duration) -> Result<Response, Lost> {
+    pub(crate) async fn wait(&mut self, deadline: Instant, limit: Duration) -> Result<Response, Unanswered> {
         match timeout_at(deadline, &mut self.receiver).await {
             Ok(Ok(answer)) => answer,
-            Ok(Err(_)) => Err(Lost("the connection was closed".to_owned())),
+            Ok(Err(_)) => Err(Unanswered::Lost(Lost("the connection was closed".to_owned()))),
             Err(_) => {
                 if self.shared.heard.load(Ordering::Relaxed) == self.heard {
                     self.shared.is_doubted.store(true, Ordering::Relaxed);
                 }
-                Err(Lost(format!("no answer within {:.1} s", limit.as_secs_f32())))
+                Err(Unanswered::Lost(Lost(format!("no answer within {:.1} s", limit.as_secs_f32()))))
             }
         }
     }
@@ -174,7 +185,7 @@ impl Drop for Answer {
 impl Shared {
     fn fail(&self, opaque: i32, lost: Lost) {
         if let Some(sender) = self.pending.lock().answers.remove(&opaque) {
-            sender.send(Err(lost)).ok();
+            sender.send(Err(Unanswered::Lost(lost))).ok();
         }
     }
 
@@ -186,7 +197,7 @@ impl Shared {
             std::mem::take(&mut pending.answers)
         };
         for sender in answers.into_values() {
-            sender.send(Err(lost.clone())).ok();
+            sender.send(Err(Unanswered::Lost(lost.clone()))).ok();
         }
     }
 }
@@ -194,7 +205,17 @@ impl Shared {
 async fn read_frames(read: ReadHalf, shared: &Shared, outgoing: &mpsc::WeakSender<Outgoing>) -> Lost {
     let mut reader = BufReader::with_capacity(64 * 1024, read);
     loop {
-        let frame = match read_frame(&mut reader).await {
+        let length = match reader.read_u32().await {
+            Ok(length) => length as usize,
+            Err(error) => return Lost(reason(&error)),
+        };
+        if length > MAX_FRAME {
+            if let Err(lost) = pass_over(&mut reader, length, shared).await {
+                return lost;
+            }
+            continue;
+        }
+        let frame = match read_frame(&mut reader, length).await {
             Ok(frame) => frame,
             Err(error) => return Lost(reason(&error)),
         };
@@ -218,19 +239,37 @@ async fn read_frames(read: ReadHalf, shared: &Shared, outgoing: &mpsc::WeakSende
     }
 }
 
-async fn read_frame(reader: &mut BufReader<ReadHalf>) -> io::Result<Bytes> {
-    let length = reader.read_u32().await? as usize;
-    if length > MAX_FRAME {
-        return Err(io::Error::new(io::ErrorKind::InvalidData, "the peer does not speak RocketMQ remoting: a frame is too long"));
-    }
-    let mut frame = BytesMut::with_capacity(length);
+async fn read_frame(reader: &mut BufReader<ReadHalf>, length: usize) -> io::Result<Bytes> {
+    // A length is only a promise: memory is taken as bytes come.
+    let mut frame = BytesMut::with_capacity(length.min(PROMISED));
     let mut limited = reader.take(length as u64);
     while frame.len() < length {
+        if frame.len() == frame.capacity() {
+            frame.reserve((length - frame.len()).min(frame.len()));
+        }
         if limited.read_buf(&mut frame).await? == 0 {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
     }
     Ok(frame.freeze())
+}
+
+/// Passes over a frame that is too long, and tells whoever asked for it: it is the trouble of that request, not of all that share the connection.
+/// An error if it is no answer to anybody.
+async fn pass_over(reader: &mut BufReader<ReadHalf>, length: usize, shared: &Shared) -> Result<(), Lost> {
+    let lost = |error: io::Error| Lost(reason(&error));
+    let mut start = Vec::new();
+    (&mut *reader).take(MAX_HEADER as u64 + 4).read_to_end(&mut start).await.map_err(lost)?;
+    let asked = frame::answers(&start).and_then(|opaque| shared.pending.lock().answers.remove(&opaque));
+    let Some(asked) = asked else {
+        let length = length >> 20;
+        return Err(Lost(format!("the peer does not speak RocketMQ remoting: a frame of {length} MiB that answers nothing")));
+    };
+    shared.heard.fetch_add(1, Ordering::Relaxed);
+    asked.send(Err(Unanswered::TooLong(length))).ok();
+    let mut rest = reader.take((length - start.len()) as u64);
+    let passed = tokio::io::copy_buf(&mut rest, &mut tokio::io::sink()).await.map_err(lost)?;
+    if passed < (length - start.len()) as u64 { Err(Lost("the peer closed the connection".to_owned())) } else { Ok(()) }
 }
 
 async fn write_frames(mut write: WriteHalf, mut queue: mpsc::Receiver<Outgoing>, shared: &Shared) -> io::Result<()> {

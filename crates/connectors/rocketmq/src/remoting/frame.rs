@@ -7,13 +7,18 @@ use std::collections::HashMap;
 
 use bytes::{BufMut, Bytes, BytesMut};
 use rocketbridge_connector::Permit;
+use rocketbridge_model::session::LARGEST_EVENT;
 use serde::ser::SerializeMap;
 use serde::{Deserialize, Serialize, Serializer};
 
-/// Longest frame that is read. A broker answers at most a few MiB; anything longer is not this protocol.
-pub(crate) const MAX_FRAME: usize = 256 * 1024 * 1024;
-/// Longest header, by its 24 bits.
-const MAX_HEADER: u32 = 0x00FF_FFFF;
+/// Longest frame that is read: the longest event that can travel, alone in the answer to a pull. Brokers answer 256 KiB by default, or one message where
+/// that is longer; 4 MiB is the default limit of a message.
+pub(crate) const MAX_FRAME: usize = LARGEST_EVENT + MAX_HEADER;
+/// Longest header. RocketMQ gives its length 24 bits; what brokers write is some hundred bytes, and in the worst case (the exception of a broker in
+/// `remark`) some ten thousand.
+pub(crate) const MAX_HEADER: usize = 1 << 20;
+/// The 24 bits of the word that hold a header's length.
+const HEADER_LENGTH: u32 = 0x00FF_FFFF;
 /// Ordinal of `V5_3_1` in `MQVersion`: name servers write standard JSON to clients from 4.9.4 on.
 const VERSION: i32 = 475;
 const FLAG_RESPONSE: i32 = 1;
@@ -85,6 +90,15 @@ impl Response {
     }
 }
 
+/// Reads of a frame that is too long whose answer it is, from what of it holds the header; `None` if it is none, or the header is not whole.
+pub(crate) fn answers(start: &[u8]) -> Option<i32> {
+    let (word, rest) = start.split_first_chunk::<4>()?;
+    let word = u32::from_be_bytes(*word);
+    let header = rest.get(..(word & HEADER_LENGTH) as usize)?;
+    let header: ResponseHeader = serde_json::from_slice(header).ok().filter(|_| word >> 24 == 0)?;
+    (header.flag & FLAG_RESPONSE != 0).then_some(header.opaque)
+}
+
 /// What a peer sent.
 #[derive(Debug)]
 pub(crate) enum Incoming {
@@ -102,7 +116,10 @@ pub(crate) fn read(mut frame: Bytes) -> Result<Incoming, Malformed> {
         return Err(Malformed("a frame shorter than its header length"));
     }
     let word = bytes::Buf::get_u32(&mut frame);
-    let (kind, length) = (word >> 24, (word & MAX_HEADER) as usize);
+    let (kind, length) = (word >> 24, (word & HEADER_LENGTH) as usize);
+    if length > MAX_HEADER {
+        return Err(Malformed("a header longer than any of RocketMQ"));
+    }
     if frame.len() < length {
         return Err(Malformed("a header longer than its frame"));
     }
@@ -191,7 +208,7 @@ fn head(header: &RequestHeader<'_>, body: usize) -> Bytes {
     let mut buffer = writer.into_inner();
     let header_length = buffer.len() - 8;
     let length = u32::try_from(4 + header_length + body).unwrap_or(u32::MAX);
-    let header_length = u32::try_from(header_length).unwrap_or(MAX_HEADER) & MAX_HEADER;
+    let header_length = u32::try_from(header_length).unwrap_or(HEADER_LENGTH) & HEADER_LENGTH;
     buffer[..4].copy_from_slice(&length.to_be_bytes());
     buffer[4..8].copy_from_slice(&header_length.to_be_bytes());
     buffer.freeze()

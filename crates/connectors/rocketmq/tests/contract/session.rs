@@ -12,7 +12,7 @@ use rocketbridge_model::session::Delivery;
 use rocketbridge_model::{Envelope, Event, Origin, Properties, testing};
 use tokio::time::{Instant, sleep, timeout};
 
-pub(crate) const LIMITS: PullLimits = PullLimits { events: 512, bytes: 1024 * 1024 };
+pub(crate) const LIMITS: PullLimits = PullLimits { events: 512, bytes: 1024 * 1024, ahead: true };
 const SOON: Duration = Duration::from_secs(30);
 
 /// Connectors and a connection.

@@ -13,7 +13,7 @@ use rocketbridge_model::session::Delivery;
 use rocketbridge_model::{Envelope, Event, Origin, Properties, testing};
 use tokio::time::{Instant, sleep, timeout};
 
-pub(crate) const LIMITS: PullLimits = PullLimits { events: 512, bytes: 1024 * 1024 };
+pub(crate) const LIMITS: PullLimits = PullLimits { events: 512, bytes: 1024 * 1024, ahead: true };
 pub(crate) const INVISIBLE: Duration = Duration::from_secs(30);
 const SOON: Duration = Duration::from_secs(60);
 /// Where messages of tests come from.

@@ -1,5 +1,6 @@
 //! What the connector does when name servers and brokers misbehave in ways that real ones cannot be made to on demand.
 
+mod hostile;
 mod server;
 
 use std::sync::Arc;
@@ -121,7 +122,7 @@ async fn one_late_answer_fails_its_request_and_not_the_connection() {
     let source = source(&connectors, &[&there]);
     let partitions = source.partitions().await.expect("found");
     let mut open = source.open(&partitions[0]).await.expect("opens");
-    let pull = open.reader.pull(0, PullLimits { events: 1, bytes: 1 << 20 });
+    let pull = open.reader.pull(0, PullLimits { events: 1, bytes: 1 << 20, ahead: true });
     let late = source.offset_at(&partitions[1], StartPosition::Latest);
     let others = async {
         // The connection is not silent: others are answered on it meanwhile.

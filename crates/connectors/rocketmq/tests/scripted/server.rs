@@ -18,10 +18,19 @@ pub(crate) struct Heard {
     fields: HashMap<String, String>,
 }
 
+/// Makes the bytes of an answer for the number of its request.
+pub(crate) type Made = Box<dyn FnOnce(&Value) -> Vec<u8> + Send>;
+
 /// What a request gets.
 pub(crate) enum Reply {
-    Answer { code: i64, fields: Vec<(String, String)>, body: Vec<u8> },
+    Answer {
+        code: i64,
+        fields: Vec<(String, String)>,
+        body: Vec<u8>,
+    },
     Late(Duration, Box<Reply>),
+    /// These bytes, made for the request's number.
+    Raw(Made),
     Silence,
 }
 
@@ -134,6 +143,10 @@ async fn answer(mut reply: Reply, opaque: Value, write: Arc<Mutex<OwnedWriteHalf
     while let Reply::Late(delay, later) = reply {
         tokio::time::sleep(delay).await;
         reply = *later;
+    }
+    if let Reply::Raw(make) = reply {
+        write.lock().await.write_all(&make(&opaque)).await.ok();
+        return;
     }
     let Reply::Answer { code, fields, body } = reply else { return };
     let fields: HashMap<_, _> = fields.into_iter().collect();

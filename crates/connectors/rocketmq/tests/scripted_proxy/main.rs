@@ -13,7 +13,7 @@ use rocketbridge_model::{Envelope, Event, Origin, Secret, testing};
 use rocketbridge_rocketmq_proto::v2::{self, Code as Answered, TelemetryCommand, telemetry_command::Command};
 use server::{Proxy, message, said, status};
 
-const LIMITS: PullLimits = PullLimits { events: 32, bytes: 1024 * 1024 };
+const LIMITS: PullLimits = PullLimits { events: 32, bytes: 1024 * 1024, ahead: true };
 const INVISIBLE: Duration = Duration::from_secs(30);
 const START: Start = Start { position: StartPosition::Latest, moment: 0 };
 
