@@ -16,9 +16,9 @@ pub mod read;
 pub mod secrets;
 pub mod stored;
 
-use rocketbridge_model::StreamDefinition;
 use rocketbridge_model::connection::ConnectionDefinition;
 use rocketbridge_model::network::NetworkDefinition;
+use rocketbridge_model::{RouteDefinition, StreamDefinition};
 
 pub use crate::kind::Kind;
 pub use mask::Mask;
@@ -33,6 +33,8 @@ pub enum Definition {
     Connection(Box<ConnectionDefinition>),
     /// A network.
     Network(Box<NetworkDefinition>),
+    /// A route.
+    Route(Box<RouteDefinition>),
 }
 
 impl Definition {
@@ -42,6 +44,7 @@ impl Definition {
             Self::Stream(_) => Kind::Stream,
             Self::Connection(_) => Kind::Connection,
             Self::Network(_) => Kind::Network,
+            Self::Route(_) => Kind::Route,
         }
     }
 
@@ -51,6 +54,7 @@ impl Definition {
             Self::Stream(stream) => &stream.name,
             Self::Connection(connection) => &connection.name,
             Self::Network(network) => &network.name,
+            Self::Route(route) => &route.name,
         }
     }
 }

@@ -34,6 +34,7 @@ pub fn folder(kind: Kind) -> &'static str {
         Kind::Network => "definitions/networks/",
         Kind::Connection => "definitions/connections/",
         Kind::Stream => "definitions/streams/",
+        Kind::Route => "definitions/routes/",
     }
 }
 

@@ -1,6 +1,6 @@
 //! The kinds of definition.
 
-/// The kinds of definition. They sort in the order in which they can refer to each other: networks, connections, streams.
+/// The kinds of definition. They sort in the order in which they can refer to each other: networks, connections, streams, routes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Kind {
     /// A network.
@@ -9,18 +9,21 @@ pub enum Kind {
     Connection,
     /// A stream.
     Stream,
+    /// A route.
+    Route,
 }
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Self; 3] = [Self::Network, Self::Connection, Self::Stream];
+    pub const ALL: [Self; 4] = [Self::Network, Self::Connection, Self::Stream, Self::Route];
 
-    /// The word in files: `Stream`, `Connection`, `Network`.
+    /// The word in files: `Stream`, `Connection`, `Network`, `Route`.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Network => "Network",
             Self::Connection => "Connection",
             Self::Stream => "Stream",
+            Self::Route => "Route",
         }
     }
 }

@@ -13,6 +13,7 @@ fn the_documentation_lists_exactly_these_keys() {
         definition(Kind::Stream, "name"),
         definition(Kind::Connection, "name"),
         definition(Kind::Network, "name"),
+        definition(Kind::Route, "name"),
         GENERATION.to_owned(),
         request("uuid"),
         source("uid"),

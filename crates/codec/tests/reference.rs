@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use prost::Message;
 use prost_types::field_descriptor_proto::{Label, Type};
 use prost_types::{DescriptorProto, EnumDescriptorProto, FieldDescriptorProto, FileDescriptorProto, FileDescriptorSet};
-use rocketbridge_codec::definition::fields::{CONNECTION, Field, NETWORK, STREAM};
+use rocketbridge_codec::definition::fields::{CONNECTION, Field, NETWORK, ROUTE, STREAM};
 
 /// One page.
 struct Page {
@@ -23,7 +23,7 @@ struct Page {
     fields: &'static [Field],
 }
 
-const PAGES: [Page; 4] = [
+const PAGES: [Page; 6] = [
     Page {
         file: "stream.md",
         title: "Stream",
@@ -49,6 +49,20 @@ const PAGES: [Page; 4] = [
                        [networks.md](../networks.md).",
         message: "rocketbridge.network.v1.Network",
         fields: NETWORK,
+    },
+    Page {
+        file: "route.md",
+        title: "Route",
+        introduction: "A document with `kind: Route`: topics of one instance, copied to another. How routes are operated: [routing.md](../routing.md).",
+        message: "rocketbridge.route.v1.Route",
+        fields: ROUTE,
+    },
+    Page {
+        file: "route-status.md",
+        title: "Status of a route",
+        introduction: "What `GetRouteStatus` answers and `rocketbridge route status NAME -o json` prints.",
+        message: "rocketbridge.route.v1.RouteStatus",
+        fields: &[],
     },
     Page {
         file: "status.md",

@@ -8,6 +8,7 @@
 //! - [`stream`]: the definition of a stream as its user wrote it; [`connection`] and [`network`]: what it refers to; [`dialect`]: whose rules its
 //!   pattern follows;
 //! - [`address`] and [`cidr`]: where something is dialled, and where it may be;
+//! - [`route`]: the definition of a route, and the streams that it wants;
 //! - [`record`]: a definition as it is stored, with revision and desired state; [`partition`]: what routers remember of a partition;
 //! - [`validate`]: the rules of definitions, answering all violations at once;
 //! - [`resolved`]: a definition after validation, with every reference followed: what the data path works from;
@@ -28,6 +29,7 @@ pub mod properties;
 pub mod property;
 pub mod record;
 pub mod resolved;
+pub mod route;
 pub mod secret;
 pub mod session;
 pub mod status;
@@ -44,6 +46,7 @@ pub use event::{Attributes, Envelope, Event, Origin, Place, Whence};
 pub use name::{Epoch, InstanceId, MemberId, PartitionId, Region, Revision};
 pub use outcome::{Outcome, OutcomeRange};
 pub use properties::Properties;
+pub use route::RouteDefinition;
 pub use secret::Secret;
 pub use stream::StreamDefinition;
 pub use violation::Violation;

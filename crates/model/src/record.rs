@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::name::{PartitionId, Revision};
 use crate::resolved::RocketMqSource;
+use crate::route::{Began, RouteDefinition};
 use crate::stream::StreamDefinition;
 
 /// The newest layout that this build reads and writes. A reader takes every layout up to its own.
@@ -51,6 +52,9 @@ pub struct StreamRecord {
     pub update_time: i64,
     /// Identity of the request that made it, so that a repeated request makes nothing twice.
     pub create_request_id: String,
+    /// The route that made it and alone may change it; `None` for a stream of its own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub owner: Option<Owner>,
     /// What its user wrote.
     pub definition: StreamDefinition,
 }
@@ -103,6 +107,63 @@ impl<D> Record<D> {
     pub fn etag(&self) -> String {
         let uid: String = self.uid.chars().take(8).collect();
         format!("\"{uid}-{}\"", self.change)
+    }
+}
+
+/// A stored route.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct RouteRecord {
+    /// Layout of this record.
+    pub schema: u32,
+    /// Identity of this creation.
+    pub uid: String,
+    /// Version of the definition.
+    pub revision: Revision,
+    /// Counts every change, start and pause included; the etag is made from it.
+    pub change: u64,
+    /// Whether its streams should run.
+    pub desired: Desired,
+    /// When it was made, milliseconds since 1970.
+    pub create_time: i64,
+    /// When it was last changed, milliseconds since 1970.
+    pub update_time: i64,
+    /// Identity of the request that made it.
+    pub create_request_id: String,
+    /// When it was first started, milliseconds since 1970; 0 for never.
+    pub started: i64,
+    /// Whether every topic that there was at the first start has its stream, so that topics found from now on are later ones.
+    pub complete: bool,
+    /// What its user wrote.
+    pub definition: RouteDefinition,
+}
+
+impl RouteRecord {
+    /// The AIP-154 etag: changes with every change of the record that a user makes.
+    pub fn etag(&self) -> String {
+        let uid: String = self.uid.chars().take(8).collect();
+        format!("\"{uid}-{}\"", self.change)
+    }
+
+    /// Whether and when its streams began.
+    pub fn began(&self) -> Began {
+        Began { started: self.started, complete: self.complete }
+    }
+}
+
+/// The route that made a stream, and alone may change it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Owner {
+    /// The route's name.
+    pub name: String,
+    /// Identity of the route's creation.
+    pub uid: String,
+}
+
+impl Owner {
+    /// The owner that a stored route is.
+    pub fn of(route: &RouteRecord) -> Self {
+        Self { name: route.definition.name.clone(), uid: route.uid.clone() }
     }
 }
 

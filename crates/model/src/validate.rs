@@ -1,6 +1,6 @@
 //! The rules of definitions.
 //!
-//! [`stream`], [`connection`] and [`network`] return all violations at once, each with the path of its field in snake_case, what was
+//! [`stream`], [`connection`], [`network`] and [`route`] return all violations at once, each with the path of its field in snake_case, what was
 //! found there (never a secret), the rule and the fix. [`resolve`] applies the same rules and follows every reference, so that the
 //! stream it returns may run. Rules and defaults are those of `CreateEventStreaming` of Alibaba Cloud EventBridge (API version 2020-04-01)
 //! and of Apache RocketMQ's `TopicValidator`.
@@ -21,6 +21,7 @@ mod network;
 mod placement;
 mod progress;
 mod protocol;
+mod route;
 mod run;
 mod secret;
 mod security_group;
@@ -34,6 +35,7 @@ use crate::dialect::PatternDialect;
 use crate::network::NetworkDefinition;
 use crate::record::StreamRecord;
 use crate::resolved;
+use crate::route::RouteDefinition;
 use crate::stream::{StreamDefinition, TargetParameter};
 use crate::violation::Violation;
 use findings::Findings;
@@ -131,6 +133,13 @@ pub fn connection(definition: &ConnectionDefinition, references: &dyn References
 pub fn network(definition: &NetworkDefinition) -> Result<(), Vec<Violation>> {
     let mut findings = Findings::default();
     network::read(definition, &mut findings);
+    findings.into_result(())
+}
+
+/// Checks a route. The error holds every violation there is.
+pub fn route(definition: &RouteDefinition, references: &dyn References, checks: &dyn Checks) -> Result<(), Vec<Violation>> {
+    let mut findings = Findings::default();
+    route::check(definition, references, checks, &mut findings);
     findings.into_result(())
 }
 

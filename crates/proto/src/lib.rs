@@ -23,5 +23,6 @@ package!(dispatch);
 package!(event);
 package!(filter);
 package!(network);
+package!(route);
 package!(session);
 package!(stream);

@@ -1,7 +1,7 @@
 //! `rocketbridge apply`: makes the server have what files define.
 //!
-//! Applying twice does nothing the second time. All definitions are checked first; if one is refused, none is applied. A stream
-//! that is new does not run unless asked.
+//! Applying twice does nothing the second time. All definitions are checked first; if one is refused, none is applied. A stream or
+//! route that is new does not run unless asked.
 
 use std::path::PathBuf;
 
@@ -22,7 +22,7 @@ pub struct Arguments {
     /// File with one or more definitions, YAML or JSON, or `-` for standard input; may be given several times
     #[arg(short = 'f', long = "file", value_name = "FILE", required = true)]
     files: Vec<PathBuf>,
-    /// Start every stream of the files that does not run
+    /// Start every stream and route of the files that does not run
     #[arg(long)]
     start: bool,
     /// Only say what would be done
@@ -43,17 +43,21 @@ pub async fn run(client: &Client, arguments: &Arguments, console: &mut Console<'
         let applied = step.send(client, false).await.map_err(|error| Failure::Failed(format!("{}: {error}", step.entry.place)))?;
         console.result(format!("{resource} {}\n", step.outcome(&applied)))?;
         if arguments.start && needs_start(&applied) {
-            client.start(resource.name()).await?;
+            match resource {
+                Resource::Route(route) => drop(client.start_route(&route.name).await?),
+                _ => drop(client.start(resource.name()).await?),
+            }
             console.result(format!("{resource} started\n"))?;
         }
     }
     Ok(())
 }
 
-/// Whether it is a stream that nobody has asked to run.
+/// Whether it is a stream or route that nobody has asked to run.
 fn needs_start(resource: &Resource) -> bool {
     match resource {
         Resource::Stream(stream) => matches!(stream.state(), State::Unspecified | State::Ready | State::Paused),
+        Resource::Route(route) => route.state() != rocketbridge_proto::route::v1::State::Running,
         Resource::Network(_) | Resource::Connection(_) => false,
     }
 }

@@ -15,7 +15,7 @@ use crate::client::{Settings, Tls};
 use crate::demo;
 use crate::failure::Failure;
 use crate::output::Format;
-use crate::{acknowledge, apply, delete, get, pattern, rocketmq, skip, status, switch, transform};
+use crate::{acknowledge, apply, delete, get, pattern, rocketmq, route, skip, status, switch, transform};
 
 /// An open event router for Apache RocketMQ.
 #[derive(Clone, Debug, Parser)]
@@ -90,6 +90,9 @@ pub enum Verb {
     Skip(skip::Arguments),
     /// Take as known what of a stream's source was not read
     Acknowledge(acknowledge::Arguments),
+    /// Copy topics of one instance to another
+    #[command(subcommand)]
+    Route(route::Verb),
     /// Send to topics and read from them, without a server
     #[command(subcommand)]
     Rocketmq(rocketmq::Verb),

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use rocketbridge_proto::connection::v1::connection_service_client::ConnectionServiceClient;
 use rocketbridge_proto::network::v1::network_service_client::NetworkServiceClient;
+use rocketbridge_proto::route::v1::route_service_client::RouteServiceClient;
 use rocketbridge_proto::stream::v1::stream_service_client::StreamServiceClient;
 use rocketbridge_proto::stream::v1::{
     AcknowledgeGapsRequest, GetStreamStatusRequest, PauseStreamRequest, SkipEventRequest, StartStreamRequest, Stream, StreamStatus,
@@ -15,6 +16,7 @@ use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity
 
 pub mod error;
 pub mod resource;
+mod route;
 
 pub use error::Error;
 pub use resource::{Kind, Resource};
@@ -122,6 +124,10 @@ impl Client {
 
     pub(crate) fn connections(&self) -> ConnectionServiceClient<Channel> {
         ConnectionServiceClient::new(self.channel.clone()).max_decoding_message_size(LARGEST_ANSWER)
+    }
+
+    pub(crate) fn routes(&self) -> RouteServiceClient<Channel> {
+        RouteServiceClient::new(self.channel.clone()).max_decoding_message_size(LARGEST_ANSWER)
     }
 
     pub(crate) fn networks(&self) -> NetworkServiceClient<Channel> {

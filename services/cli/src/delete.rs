@@ -1,4 +1,4 @@
-//! `rocketbridge delete`: removes a definition. A running stream is drained by the server.
+//! `rocketbridge delete`: removes a definition. A running stream or route is drained by the server.
 
 use crate::client::{Client, Kind};
 use crate::failure::Failure;

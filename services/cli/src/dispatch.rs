@@ -13,7 +13,7 @@ use crate::demo;
 use crate::failure::Failure;
 use crate::output::Console;
 use crate::switch::Switch;
-use crate::{acknowledge, apply, delete, get, pattern, rocketmq, skip, status, switch, transform};
+use crate::{acknowledge, apply, delete, get, pattern, rocketmq, route, skip, status, switch, transform};
 
 /// Does what the command line says.
 pub fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
@@ -51,6 +51,7 @@ async fn ask(verb: &Verb, shared: &Shared) -> Result<(), Failure> {
         Verb::Pause(arguments) => switch::run(&client, Switch::Paused, arguments, console).await,
         Verb::Acknowledge(arguments) => acknowledge::run(&client, arguments, console).await,
         Verb::Status(arguments) => status::run(&client, arguments, shared.output, console).await,
+        Verb::Route(verb) => route::run(&client, verb, shared.output, console).await,
         Verb::Skip(arguments) => skip::run(&client, arguments, console).await,
         // The others are done without a client.
         _ => Ok(()),

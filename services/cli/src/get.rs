@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use crate::client::{Client, Kind, Resource};
 use crate::failure::Failure;
 use crate::output::{Console, Format, Table};
-use crate::status;
+use crate::{route, status};
 
 /// What `get` takes.
 #[derive(Clone, Debug, clap::Args)]
@@ -50,17 +50,24 @@ pub async fn run(client: &Client, arguments: &Arguments, format: Format, console
     Ok(())
 }
 
-/// Shows one definition and, of a stream, what it is doing.
+/// Shows one definition and, of a stream or route, what it is doing.
 pub async fn describe(client: &Client, arguments: &DescribeArguments, format: Format, console: &mut Console<'_>) -> Result<(), Failure> {
     let resource = client.get(arguments.kind, &arguments.name).await?;
+    let route = match arguments.kind {
+        Kind::Route => Some(client.route_status(&arguments.name).await?),
+        _ => None,
+    };
     let status = match arguments.kind {
         Kind::Stream => Some(client.status(&arguments.name).await?),
-        Kind::Network | Kind::Connection => None,
+        Kind::Network | Kind::Connection | Kind::Route => None,
     };
     if format != Format::Table {
         let mut document = json!({ "definition": resource.document() });
         if let Some(status) = &status {
             document["status"] = status::document(status);
+        }
+        if let Some(status) = &route {
+            document["status"] = route::status::document(status);
         }
         return Ok(console.document(format, &document)?);
     }
@@ -68,6 +75,9 @@ pub async fn describe(client: &Client, arguments: &DescribeArguments, format: Fo
     console.result(serde_yaml_ng::to_string(&resource.document()).map_err(std::io::Error::other)?)?;
     if let Some(status) = &status {
         console.result(format!("\n{}", status::show(status)))?;
+    }
+    if let Some(status) = &route {
+        console.result(format!("\n{}", route::status::show(status, false)))?;
     }
     Ok(())
 }
@@ -77,6 +87,7 @@ fn table(kind: Kind, resources: &[Resource]) -> Table {
         Kind::Stream => Table::new(["NAME", "STATE", "SOURCE", "TARGET", "REVISION", "CREATED"]).right(&[4]),
         Kind::Connection => Table::new(["NAME", "REGION", "TYPE", "ENDPOINTS", "NETWORK", "CREATED"]),
         Kind::Network => Table::new(["NAME", "REGION", "VPC", "EGRESS PROXY", "VSWITCHES", "CREATED"]).right(&[4]),
+        Kind::Route => Table::new(["NAME", "STATE", "FROM", "TO", "TOPICS", "CREATED"]),
     };
     for resource in resources {
         let name = resource.name().to_owned();
@@ -84,6 +95,11 @@ fn table(kind: Kind, resources: &[Resource]) -> Table {
             Resource::Stream(stream) => {
                 let created = time(stream.create_time.as_ref());
                 [name, status::word(stream.state()), source_of(stream), target_of(stream), stream.revision.to_string(), created]
+            }
+            Resource::Route(route) => {
+                let created = time(route.create_time.as_ref());
+                let ways = if route.both_ways { format!("{} (both ways)", route.to) } else { route.to.clone() };
+                [name, route::word(route.state()), route.from.clone(), ways, route.topics.join(","), created]
             }
             Resource::Connection(connection) => {
                 let instance_type = if connection.instance_type.is_empty() { "SelfBuilt" } else { &connection.instance_type };

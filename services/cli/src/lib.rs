@@ -3,6 +3,7 @@
 //! - [`arguments`]: the command line; [`dispatch`]: from verb to module. Processes are composed by the crate `rocketbridge-node`;
 //! - [`client`]: calls to the server; [`apply`], [`get`], [`delete`], [`switch`], [`status`], [`skip`]: the verbs that use it;
 //! - [`pattern`] and [`transform`]: try and check them without a server; [`rocketmq`]: send to and read from topics;
+//! - [`route`]: topics of one instance, copied to another;
 //! - `demo`: what `make demo` shows, in builds with the feature `embedded`;
 //! - [`output`]: tables and documents; [`failure`]: how a verb ends when it does not end well.
 //!
@@ -21,6 +22,7 @@ pub mod get;
 pub mod output;
 pub mod pattern;
 pub mod rocketmq;
+pub mod route;
 pub mod skip;
 pub mod status;
 pub mod switch;

@@ -294,7 +294,7 @@ fn owners(status: &StreamStatus) -> Owners {
 }
 
 /// A time that has passed, by its two largest units.
-fn age(seconds: f64) -> String {
+pub(crate) fn age(seconds: f64) -> String {
     const UNITS: [(u64, &str); 4] = [(86_400, "d"), (3_600, "h"), (60, "min"), (1, "s")];
     if seconds < 10.0 {
         return format!("{seconds:.1} s");

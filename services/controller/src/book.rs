@@ -14,10 +14,11 @@ use rocketbridge_codec::definition::secrets::Guarded;
 use rocketbridge_codec::definition::{Kind, Mask, stored};
 use rocketbridge_codec::keyspace;
 use rocketbridge_metastore::{Code, Compare, Entry, Metastore, Transaction};
+use rocketbridge_model::Violation;
 use rocketbridge_model::connection::ConnectionDefinition;
 use rocketbridge_model::network::NetworkDefinition;
 use rocketbridge_model::partition::PartitionRecord;
-use rocketbridge_model::record::{Desired, OLDEST_SCHEMA, Record, SkipRecord, SourceRecord, StreamRecord};
+use rocketbridge_model::record::{Desired, OLDEST_SCHEMA, Record, RouteRecord, SkipRecord, SourceRecord, StreamRecord};
 use rocketbridge_model::validate::{Known, Moved, newly_shared, resolve, shared_progress, shares_progress};
 use rocketbridge_program::Compiler;
 use rocketbridge_runtime::Backoff;
@@ -29,8 +30,11 @@ use crate::request::Request;
 use crate::resource::{Defines, Resource};
 
 mod built_in;
+mod owned;
+mod route;
 
 pub use built_in::set_embedded;
+pub use owned::Change;
 
 /// How often a change that was overtaken is tried. Somebody else's change succeeds each time, so many wait only behind many.
 const ATTEMPTS: u32 = 64;
@@ -161,6 +165,15 @@ impl Book {
         self.change(request, step).await?.ok_or_else(|| not_found::<StreamRecord>(name))
     }
 
+    /// Checks a definition against all rules, without storing anything.
+    ///
+    /// # Errors
+    ///
+    /// Every violation there is.
+    pub fn check<D: Defines>(&self, definition: &D, known: &Known) -> Result<(), Vec<Violation>> {
+        definition.check(known, &self.compiler)
+    }
+
     /// What definitions may refer to.
     pub async fn known(&self) -> Result<Known, Error> {
         let mut entries = self.store.list(keyspace::folder(Kind::Connection)).await?.entries;
@@ -250,9 +263,10 @@ impl Book {
             return Ok(Step::Answer(Some(found.record)));
         }
         refuse_built_in(&found.record)?;
+        refuse_owned(&found.record)?;
         definition.check(&self.known().await?, &self.compiler).map_err(Error::Refused)?;
         self.check_progress(&definition, found.record.uid()).await?;
-        if R::Definition::KIND != Kind::Stream {
+        if matches!(R::Definition::KIND, Kind::Network | Kind::Connection) {
             self.check_dependents(|known| replace(known, &definition)).await?;
         }
         let mut record = found.record;
@@ -266,31 +280,25 @@ impl Book {
         };
         check_etag::<R>(name, etag, Some(&found.record))?;
         refuse_built_in(&found.record)?;
+        refuse_owned(&found.record)?;
         let kind = R::Definition::KIND;
         let users = self.users(kind, name).await?;
         if !users.is_empty() {
             return Err(Error::InUse { kind, name: name.to_owned(), users });
         }
-        if kind != Kind::Stream {
+        if matches!(kind, Kind::Network | Kind::Connection) {
             let without = |known: &mut Known| forget(known, kind, name);
             self.check_dependents(without).await?;
         }
-        let key = keyspace::definition(kind, name);
-        let mut transaction = Transaction::new().when(Compare::ModRevision(key.clone(), found.mod_revision)).delete(key);
-        for companion in found.record.companions() {
-            transaction = transaction.delete(companion);
-        }
-        for folder in found.record.companion_folders() {
-            transaction = transaction.delete_prefix(folder);
-        }
-        Ok(Step::Commit { transaction, answer: None })
+        Ok(Self::removal(&found))
     }
 
     async fn desire_step(&self, name: &str, etag: &str, desired: Desired) -> Result<Step<StreamRecord>, Error> {
         let Some(found) = self.find::<StreamRecord>(name).await? else { return Err(not_found::<StreamRecord>(name)) };
         check_etag(name, etag, Some(&found.record))?;
+        refuse_owned(&found.record)?;
         match (desired, found.record.desired) {
-            (Desired::Paused, Desired::Ready) => return Err(Error::NeverStarted(name.to_owned())),
+            (Desired::Paused, Desired::Ready) => return Err(Error::NeverStarted { kind: Kind::Stream, name: name.to_owned() }),
             (wanted, current) if wanted == current => return Ok(Step::Answer(Some(found.record))),
             (Desired::Running, _) => {
                 let known = self.known().await?;
@@ -316,6 +324,18 @@ impl Book {
         let key = keyspace::definition(R::Definition::KIND, record.definition().name());
         let transaction = Transaction::new().when(Compare::ModRevision(key.clone(), mod_revision)).put(key, stored::encode(record.clone()));
         Step::Commit { transaction, answer: Some(record) }
+    }
+
+    fn removal<R: Resource>(found: &Found<R>) -> Step<R> {
+        let key = keyspace::definition(R::Definition::KIND, found.record.definition().name());
+        let mut transaction = Transaction::new().when(Compare::ModRevision(key.clone(), found.mod_revision)).delete(key);
+        for companion in found.record.companions() {
+            transaction = transaction.delete(companion);
+        }
+        for folder in found.record.companion_folders() {
+            transaction = transaction.delete_prefix(folder);
+        }
+        Step::Commit { transaction, answer: None }
     }
 
     /// Tries a change until it is made on exactly what it was checked against.
@@ -406,6 +426,10 @@ impl Book {
             users.extend(
                 streams.into_iter().filter(|(_, record)| record.definition.refers_to(kind, name)).map(|(user, _)| (Kind::Stream, user)),
             );
+            let routes = self.list::<RouteRecord>().await?;
+            users.extend(
+                routes.into_iter().filter(|(_, record)| record.definition.refers_to(kind, name)).map(|(user, _)| (Kind::Route, user)),
+            );
         }
         Ok(users.into_iter().map(|(kind, user)| format!("{} {user}", word(kind))).collect())
     }
@@ -462,7 +486,7 @@ fn forget(known: &mut Known, kind: Kind, name: &str) {
     match kind {
         Kind::Connection => known.connections.retain(|connection| connection.name != name),
         Kind::Network => known.networks.retain(|network| network.name != name),
-        Kind::Stream => {}
+        Kind::Stream | Kind::Route => {}
     }
 }
 
@@ -483,6 +507,13 @@ fn refuse_built_in<R: Resource>(record: &R) -> Result<(), Error> {
         return Err(Error::BuiltIn { kind: R::Definition::KIND, name: record.definition().name().to_owned() });
     }
     Ok(())
+}
+
+fn refuse_owned<R: Resource>(record: &R) -> Result<(), Error> {
+    match record.owner() {
+        Some(owner) => Err(Error::Owned { name: record.definition().name().to_owned(), route: owner.name.clone() }),
+        None => Ok(()),
+    }
 }
 
 fn not_found<R: Resource>(name: &str) -> Error {

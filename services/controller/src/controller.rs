@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use rocketbridge_assignment::{Election, Lease, Members, Owners, Planner};
+use rocketbridge_codec::definition::Kind;
 use rocketbridge_codec::keyspace;
 use rocketbridge_metastore::{Metastore, Mirror};
 use rocketbridge_model::MemberId;
@@ -12,15 +13,18 @@ use tokio::sync::watch;
 use tonic::service::{Routes, RoutesBuilder};
 
 use crate::book::Book;
-use crate::grpc::{ConnectionApi, NetworkApi, StreamApi};
+use crate::clusters::Clusters;
+use crate::grpc::{ConnectionApi, NetworkApi, RouteApi, StreamApi};
 use crate::planning;
 use crate::reports::Reports;
+use crate::route::Reconciler;
 
 /// The controller. Cheap to clone.
 #[derive(Clone)]
 pub struct Controller {
     store: Arc<dyn Metastore>,
     reports: Arc<dyn Reports>,
+    clusters: Arc<dyn Clusters>,
     owners: Owners,
     compiler: Arc<Compiler>,
 }
@@ -37,8 +41,14 @@ pub struct Seat {
 
 impl Controller {
     /// A controller over a metadata store. Patterns and transforms are checked by `compiler`. Spawns nothing and asks nothing.
-    pub fn new(store: Arc<dyn Metastore>, reports: Arc<dyn Reports>, owners: Owners, compiler: Compiler) -> Self {
-        Self { store, reports, owners, compiler: Arc::new(compiler) }
+    pub fn new(
+        store: Arc<dyn Metastore>,
+        reports: Arc<dyn Reports>,
+        clusters: Arc<dyn Clusters>,
+        owners: Owners,
+        compiler: Compiler,
+    ) -> Self {
+        Self { store, reports, clusters, owners, compiler: Arc::new(compiler) }
     }
 
     /// The services of the API, for a server.
@@ -50,11 +60,22 @@ impl Controller {
 
     /// Adds the services of the API to those of a server.
     pub fn add_services(&self, routes: &mut RoutesBuilder) {
-        let book = Book::new(Arc::clone(&self.store), Arc::clone(&self.compiler));
+        let book = self.book();
+        let streams = StreamApi::new(book.clone(), Arc::clone(&self.reports), self.owners.clone());
         routes
-            .add_service(StreamApi::new(book.clone(), Arc::clone(&self.reports), self.owners.clone()).into_service())
+            .add_service(RouteApi::new(book.clone(), Arc::clone(&self.clusters), streams.clone()).into_service())
+            .add_service(streams.into_service())
             .add_service(ConnectionApi::new(book.clone()).into_service())
             .add_service(NetworkApi::new(book).into_service());
+    }
+
+    /// Keeps the streams of routes as the routes want them. A controller that runs does this by itself while it leads.
+    pub fn reconciler(&self) -> Reconciler {
+        Reconciler::new(self.book(), Arc::clone(&self.clusters))
+    }
+
+    fn book(&self) -> Book {
+        Book::new(Arc::clone(&self.store), Arc::clone(&self.compiler))
     }
 
     /// Lets this controller be elected and plan while it leads. The loops are tasks of `tasks` and end with them.
@@ -74,6 +95,13 @@ impl Controller {
             Ok::<(), std::convert::Infallible>(())
         };
         tasks.spawn("sweep of notes and sources", TaskKind::Background, sweep);
+        let routes = Mirror::start(Arc::clone(&self.store), keyspace::folder(Kind::Route), tasks);
+        let (reconciler, leader) = (self.reconciler(), election.clone());
+        let reconcile = async move {
+            reconciler.run(leader, routes).await;
+            Ok::<(), std::convert::Infallible>(())
+        };
+        tasks.spawn("streams of routes", TaskKind::Background, reconcile);
         let owners = self.owners.clone();
         Planner::start(Arc::clone(&self.store), election.clone(), seat.members, owners, units_seen, tasks);
         election

@@ -19,7 +19,7 @@ pub enum Code {
     EtagStale,
     /// Other changes kept coming between.
     Contended,
-    /// The stream was never started.
+    /// The stream or route was never started.
     NeverStarted,
     /// The stream does not run.
     NotRunning,
@@ -29,6 +29,10 @@ pub enum Code {
     InUse,
     /// The process made the definition itself.
     BuiltIn,
+    /// A route made the stream, and alone may change it.
+    Owned,
+    /// The ends of a mirror cannot be compared now.
+    NotCompared,
     /// A change would break what refers to the definition.
     BreaksDependents,
     /// The stream cannot run as it is.
@@ -56,6 +60,8 @@ impl Code {
             Self::PartitionSilent => "PARTITION_SILENT",
             Self::InUse => "IN_USE",
             Self::BuiltIn => "BUILT_IN",
+            Self::Owned => "OWNED",
+            Self::NotCompared => "NOT_COMPARED",
             Self::BreaksDependents => "BREAKS_DEPENDENTS",
             Self::CannotRun => "CANNOT_RUN",
             Self::StoreUnavailable => "STORE_UNAVAILABLE",
@@ -105,9 +111,14 @@ pub enum Error {
     /// Other changes kept coming between.
     #[error("other changes kept coming between; try again")]
     Contended,
-    /// The stream was never started.
-    #[error("stream {0:?} was never started; start it first")]
-    NeverStarted(String),
+    /// The stream or route was never started.
+    #[error("{} {name:?} was never started; start it first", word(*kind))]
+    NeverStarted {
+        /// Its kind.
+        kind: Kind,
+        /// Its name.
+        name: String,
+    },
     /// The stream does not run.
     #[error("stream {0:?} does not run; start it first")]
     NotRunning(String),
@@ -138,6 +149,22 @@ pub enum Error {
         kind: Kind,
         /// Its name.
         name: String,
+    },
+    /// A route made the stream, and alone may change it.
+    #[error("stream {name:?} belongs to route {route:?}; change, start, pause or delete the route instead")]
+    Owned {
+        /// The stream.
+        name: String,
+        /// The route.
+        route: String,
+    },
+    /// The ends of a mirror cannot be compared now.
+    #[error("the ends of stream {name:?} cannot be compared: {reason}")]
+    NotCompared {
+        /// The stream.
+        name: String,
+        /// Why.
+        reason: String,
     },
     /// A change would break what refers to the definition.
     #[error("the change would break {dependent}: {}", join(.violations))]
@@ -178,11 +205,13 @@ impl Error {
             Self::AlreadyExists { .. } => Code::AlreadyExists,
             Self::EtagStale { .. } => Code::EtagStale,
             Self::Contended => Code::Contended,
-            Self::NeverStarted(_) => Code::NeverStarted,
+            Self::NeverStarted { .. } => Code::NeverStarted,
             Self::NotRunning(_) => Code::NotRunning,
             Self::PartitionSilent { .. } => Code::PartitionSilent,
             Self::InUse { .. } => Code::InUse,
             Self::BuiltIn { .. } => Code::BuiltIn,
+            Self::Owned { .. } => Code::Owned,
+            Self::NotCompared { .. } => Code::NotCompared,
             Self::BreaksDependents { .. } => Code::BreaksDependents,
             Self::CannotRun { .. } => Code::CannotRun,
             Self::Store(error) => match error.code() {
@@ -197,7 +226,7 @@ impl Error {
     /// What to do next.
     pub fn retry(&self) -> Retry {
         match self.code() {
-            Code::Contended | Code::PartitionSilent | Code::StoreUnavailable | Code::OutcomeUnknown => Retry::Again,
+            Code::Contended | Code::PartitionSilent | Code::NotCompared | Code::StoreUnavailable | Code::OutcomeUnknown => Retry::Again,
             _ => Retry::GiveUp,
         }
     }
@@ -209,6 +238,7 @@ pub(crate) fn word(kind: Kind) -> &'static str {
         Kind::Network => "network",
         Kind::Connection => "connection",
         Kind::Stream => "stream",
+        Kind::Route => "route",
     }
 }
 

@@ -2,9 +2,11 @@
 
 mod connection;
 mod network;
+mod route;
 mod status;
 mod stream;
 
 pub use connection::ConnectionApi;
 pub use network::NetworkApi;
+pub use route::RouteApi;
 pub use stream::StreamApi;

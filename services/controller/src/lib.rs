@@ -1,6 +1,7 @@
 //! The controller: it serves the API, validates, stores definitions, and, where it leads, decides what there is to own.
 //!
 //! - [`book`]: the definitions, changed one at a time; [`resource`]: what their kinds have in common; [`request`]: requests that take effect once;
+//! - [`route`]: the streams of routes, kept as the routes want them; [`clusters`]: the instances that routes copy between;
 //! - [`page`]: pages of lists;
 //! - [`reports`]: what members report; [`status`]: what a stream is doing, derived from it;
 //! - [`units`]: what there is to own; [`planning`]: keeping that current, and sweeping;
@@ -10,6 +11,7 @@
 
 pub mod book;
 mod clock;
+pub mod clusters;
 pub mod controller;
 pub mod error;
 pub mod grpc;
@@ -18,10 +20,12 @@ pub mod planning;
 pub mod reports;
 pub mod request;
 pub mod resource;
+pub mod route;
 pub mod status;
 pub mod units;
 
 pub use book::set_embedded;
+pub use clusters::Clusters;
 pub use controller::{Controller, Seat};
 pub use error::{Code, Error};
 pub use reports::Reports;

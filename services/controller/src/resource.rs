@@ -1,4 +1,4 @@
-//! What the three kinds of definition have in common, so that one set of methods serves them all.
+//! What the kinds of definition have in common, so that one set of methods serves them all.
 
 use rocketbridge_codec::definition::fields::Described;
 use rocketbridge_codec::definition::secrets::Guarded;
@@ -6,10 +6,10 @@ use rocketbridge_codec::definition::{Kind, stored::Stored};
 use rocketbridge_codec::keyspace;
 use rocketbridge_model::connection::ConnectionDefinition;
 use rocketbridge_model::network::NetworkDefinition;
-use rocketbridge_model::record::{Desired, OLDEST_SCHEMA, Record, StreamRecord};
+use rocketbridge_model::record::{Desired, OLDEST_SCHEMA, Owner, Record, RouteRecord, StreamRecord};
 use rocketbridge_model::resolved::RocketMqSource;
 use rocketbridge_model::validate::{self, Known};
-use rocketbridge_model::{Revision, StreamDefinition, Violation};
+use rocketbridge_model::{Revision, RouteDefinition, StreamDefinition, Violation};
 use rocketbridge_program::Compiler;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -60,6 +60,11 @@ pub trait Resource: Stored + Clone + PartialEq + Send + Sync + 'static {
 
     /// Whether the process made it itself, so that users cannot change or delete it.
     fn is_built_in(&self) -> bool;
+
+    /// The route that made it and alone may change it.
+    fn owner(&self) -> Option<&Owner> {
+        None
+    }
 
     /// Prefixes of further keys that go with the record.
     fn companion_folders(&self) -> Vec<String>;
@@ -134,6 +139,79 @@ impl Defines for NetworkDefinition {
     }
 }
 
+impl Defines for RouteDefinition {
+    const KIND: Kind = Kind::Route;
+
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn check(&self, references: &Known, compiler: &Compiler) -> Result<(), Vec<Violation>> {
+        validate::route(self, references, compiler)
+    }
+
+    fn refers_to(&self, kind: Kind, name: &str) -> bool {
+        kind == Kind::Connection && (self.from == name || self.to == name)
+    }
+
+    fn source(&self, _uid: &str, _references: &Known) -> Option<RocketMqSource> {
+        None
+    }
+}
+
+impl Resource for RouteRecord {
+    type Definition = RouteDefinition;
+
+    fn made(definition: RouteDefinition, uid: String, request_id: &str, now: i64) -> Self {
+        Self {
+            schema: OLDEST_SCHEMA,
+            uid,
+            revision: Revision(1),
+            change: 1,
+            create_time: now,
+            update_time: now,
+            create_request_id: request_id.to_owned(),
+            definition,
+            ..Self::default()
+        }
+    }
+
+    fn definition(&self) -> &RouteDefinition {
+        &self.definition
+    }
+
+    fn definition_mut(&mut self) -> &mut RouteDefinition {
+        &mut self.definition
+    }
+
+    fn amend(&mut self, definition: RouteDefinition, now: i64) {
+        self.definition = definition;
+        self.revision.0 += 1;
+        self.change += 1;
+        self.update_time = now;
+    }
+
+    fn uid(&self) -> &str {
+        &self.uid
+    }
+
+    fn current_etag(&self) -> String {
+        self.etag()
+    }
+
+    fn companions(&self) -> Vec<String> {
+        Vec::new()
+    }
+
+    fn is_built_in(&self) -> bool {
+        false
+    }
+
+    fn companion_folders(&self) -> Vec<String> {
+        Vec::new()
+    }
+}
+
 impl Resource for StreamRecord {
     type Definition = StreamDefinition;
 
@@ -147,8 +225,13 @@ impl Resource for StreamRecord {
             create_time: now,
             update_time: now,
             create_request_id: request_id.to_owned(),
+            owner: None,
             definition,
         }
+    }
+
+    fn owner(&self) -> Option<&Owner> {
+        self.owner.as_ref()
     }
 
     fn definition(&self) -> &StreamDefinition {

@@ -9,11 +9,12 @@
 //! - `keepers`: lease and mirrors, which outlive the stages because what is drained is still owned;
 //! - `stages`: the stages of this process, and how they reach each other;
 //! - `serving`: the server that all of them share;
-//! - `reports`: how a controller asks every router what it is doing;
+//! - `reports`: how a controller asks every router what it is doing; `clusters`: how it asks the instances of routes for their topics;
 //! - `disk`: whether the disk of the embedded RocketMQ has room.
 //!
 //! It never moves an event and never decides who owns what.
 
+mod clusters;
 pub mod config;
 #[cfg(feature = "embedded")]
 mod disk;

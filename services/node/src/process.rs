@@ -45,7 +45,7 @@ async fn serve(stage: Stage, config: Process) -> anyhow::Result<ExitCode> {
         tls: config.tls.as_ref().map(read_tls).transpose()?,
         store: Arc::new(store),
         lease_store: Box::new(move || Ok(Arc::new(Etcd::new(etcd).map_err(chained)?))),
-        registry: Arc::new(Connectors::within(Arc::new(Egress::new(config.egress)))),
+        connectors: Arc::new(Connectors::within(Arc::new(Egress::new(config.egress)))),
         lease_ttl: config.lease_ttl,
         drain_deadline: config.drain_deadline,
         settings: settings(config.router),

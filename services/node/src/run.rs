@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rocketbridge_assignment::{Member, Ownership, Registration, Stage, ownership};
-use rocketbridge_connector::Registry;
+use rocketbridge_connector_rocketmq::Connectors;
 use rocketbridge_metastore::Metastore;
 use rocketbridge_model::{MemberId, Region};
 use rocketbridge_pattern::Limits;
@@ -43,8 +43,8 @@ pub struct Setup {
     pub store: Arc<dyn Metastore>,
     /// Makes the store that its lease is renewed in.
     pub lease_store: OpenStore,
-    /// Makes connectors; needed by routers and dispatchers.
-    pub registry: Arc<dyn Registry>,
+    /// Makes connectors, and asks clusters.
+    pub connectors: Arc<Connectors>,
     /// How long its ownerships outlive its last renewal.
     pub lease_ttl: Duration,
     /// How long the drain of one unit may take.
@@ -66,7 +66,7 @@ pub async fn run(setup: Setup, shutdown: Shutdown, ready: impl FnOnce(SocketAddr
         member: setup.id.clone(),
         stages: setup.stages.clone(),
         tls: setup.tls.clone(),
-        registry: setup.registry,
+        connectors: setup.connectors,
         settings: setup.settings,
         memory_budget: setup.memory_budget,
         limits: setup.limits,

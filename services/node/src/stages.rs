@@ -7,6 +7,7 @@ use anyhow::Context;
 use futures::future::BoxFuture;
 use rocketbridge_assignment::{Claim, Handler, Stage, UnitId};
 use rocketbridge_connector::Registry;
+use rocketbridge_connector_rocketmq::Connectors;
 use rocketbridge_controller::{Controller, Seat};
 use rocketbridge_delivery::Budget;
 use rocketbridge_dispatcher::Dispatcher;
@@ -24,6 +25,7 @@ use rocketbridge_transport::tls::Tls;
 use rocketbridge_transport::{Channels, Dialer, Switchboard, grpc};
 use tonic::service::RoutesBuilder;
 
+use crate::clusters::Asked;
 use crate::config::ByteSize;
 use crate::keepers::Keepers;
 use crate::reports::Ask;
@@ -39,8 +41,8 @@ pub(crate) struct Builder<'a> {
     pub(crate) stages: Vec<Stage>,
     /// Keys for sessions to other processes.
     pub(crate) tls: Option<Tls>,
-    /// Makes connectors.
-    pub(crate) registry: Arc<dyn Registry>,
+    /// Makes connectors, and asks clusters.
+    pub(crate) connectors: Arc<Connectors>,
     /// How a router works.
     pub(crate) settings: Settings,
     /// What events that are under way may take.
@@ -85,7 +87,7 @@ impl Builder<'_> {
             services = services.with(&["rocketbridge.filter.v1.FilterService"], add).await;
         }
         if self.stages.contains(&Stage::Dispatcher) {
-            let dispatcher = Reception::new(Dispatcher::new(self.registry.clone(), self.budget()), self.tasks.clone());
+            let dispatcher = Reception::new(Dispatcher::new(self.registry(), self.budget()), self.tasks.clone());
             switchboard.register_dispatch(Arc::new(dispatcher.clone()));
             stages.0.insert(Stage::Dispatcher, Arc::new(dispatcher.clone()));
             let add = |routes: &mut RoutesBuilder| {
@@ -99,6 +101,7 @@ impl Builder<'_> {
                 "rocketbridge.stream.v1.StreamService",
                 "rocketbridge.connection.v1.ConnectionService",
                 "rocketbridge.network.v1.NetworkService",
+                "rocketbridge.route.v1.RouteService",
             ];
             services = services.with(&names, |routes| controller.add_services(routes)).await;
         }
@@ -109,11 +112,15 @@ impl Builder<'_> {
         Ok((stages, services))
     }
 
+    fn registry(&self) -> Arc<dyn Registry> {
+        Arc::<Connectors>::clone(&self.connectors)
+    }
+
     fn router(&self, dialer: Dialer) -> Router {
         let Keepers { store, definitions, owners, .. } = self.keepers;
         let surroundings = Surroundings {
             store: store.clone(),
-            registry: self.registry.clone(),
+            registry: self.registry(),
             definitions: definitions.clone(),
             owners: owners.clone(),
             dialer,
@@ -134,7 +141,8 @@ impl Builder<'_> {
         let Keepers { store, lease, members, owners, .. } = self.keepers;
         let reports = Ask { own: (self.member.clone(), reporter), members: members.clone(), channels };
         let compiler = Compiler::new(self.limits.clone());
-        let controller = Controller::new(store.clone(), Arc::new(reports), owners.clone(), compiler);
+        let controller =
+            Controller::new(store.clone(), Arc::new(reports), Arc::new(Asked::new(self.connectors.clone())), owners.clone(), compiler);
         let seat = Seat { lease: lease.clone(), member: self.member.clone(), members: members.clone() };
         controller.run(seat, self.tasks);
         controller

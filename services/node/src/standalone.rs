@@ -46,7 +46,7 @@ async fn serve(config: Standalone) -> anyhow::Result<ExitCode> {
             let store = store.clone();
             Box::new(move || Ok(Arc::new(store)))
         },
-        registry: Arc::new(Connectors::within(Arc::new(Egress::new(egress)))),
+        connectors: Arc::new(Connectors::within(Arc::new(Egress::new(egress)))),
         lease_ttl: LEASE,
         drain_deadline: config.drain_deadline,
         settings: process::settings(config.router),

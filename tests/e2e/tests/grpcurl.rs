@@ -61,6 +61,7 @@ async fn grpcurl_does_everything_through_reflection() {
         "rocketbridge.stream.v1.StreamService",
         "rocketbridge.connection.v1.ConnectionService",
         "rocketbridge.network.v1.NetworkService",
+        "rocketbridge.route.v1.RouteService",
         "rocketbridge.filter.v1.FilterService",
         "rocketbridge.dispatch.v1.DispatchService",
         "rocketbridge.admin.v1.MemberService",

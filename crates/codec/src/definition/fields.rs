@@ -5,7 +5,7 @@
 
 use rocketbridge_model::connection::ConnectionDefinition;
 use rocketbridge_model::network::NetworkDefinition;
-use rocketbridge_model::{PatternDialect, StreamDefinition};
+use rocketbridge_model::{PatternDialect, RouteDefinition, StreamDefinition};
 
 /// A field of a message.
 #[derive(Debug)]
@@ -78,6 +78,10 @@ impl Described for NetworkDefinition {
     const FIELDS: &'static [Field] = NETWORK;
 }
 
+impl Described for RouteDefinition {
+    const FIELDS: &'static [Field] = ROUTE;
+}
+
 /// The field of a name, in either spelling.
 pub fn find(fields: &'static [Field], name: &str) -> Option<&'static Field> {
     fields.iter().find(|field| field.name == name || field.original.contains(&name))
@@ -108,6 +112,7 @@ pub const STREAM: &[Field] = &[
     own("state_reason", Shape::OutputOnly),
     own("create_time", Shape::OutputOnly),
     own("update_time", Shape::OutputOnly),
+    own("route", Shape::OutputOnly),
 ];
 
 const DIALECT: Shape = Shape::Word { words: PatternDialect::WORDS, prefix: "PATTERN_DIALECT_" };
@@ -273,6 +278,28 @@ const SECURITY_GROUP_RULE: &[Field] = &[
     own("description", Shape::Text),
 ];
 
+/// Fields of a route.
+pub const ROUTE: &[Field] = &[
+    own("name", Shape::Text),
+    own("description", Shape::Text),
+    own("from", Shape::Text),
+    own("to", Shape::Text),
+    own("topics", Shape::Texts),
+    own("rename", Shape::Message(RENAME)),
+    own("both_ways", Shape::Flag),
+    own("mode", Shape::Text),
+    own("start", Shape::Text),
+    own("uid", Shape::OutputOnly),
+    own("revision", Shape::OutputOnly),
+    own("state", Shape::OutputOnly),
+    own("create_time", Shape::OutputOnly),
+    own("update_time", Shape::OutputOnly),
+];
+
+const RENAME: &[Field] = &[own("prefix", Shape::Text), own("suffix", Shape::Text), own("topics", Shape::Messages(TOPIC_NAME))];
+
+const TOPIC_NAME: &[Field] = &[own("from", Shape::Text), own("to", Shape::Text)];
+
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;
@@ -328,5 +355,6 @@ mod tests {
         same_fields::<StreamDefinition>();
         same_fields::<ConnectionDefinition>();
         same_fields::<NetworkDefinition>();
+        same_fields::<RouteDefinition>();
     }
 }

@@ -2,6 +2,8 @@
 //!
 //! Only what a user sets is converted; what the server adds (uid, etag, revision, state, times) is the server's to fill in.
 
+mod route;
+
 use rocketbridge_model::connection::{ConnectionDefinition, TlsDefinition};
 use rocketbridge_model::network::{EgressRule, NetworkDefinition, SecurityGroup, SecurityGroupRule, Vswitch};
 use rocketbridge_model::stream as model;
@@ -9,6 +11,8 @@ use rocketbridge_model::{Secret, StreamDefinition};
 use rocketbridge_proto::connection::v1 as connection;
 use rocketbridge_proto::network::v1 as network;
 use rocketbridge_proto::stream::v1 as stream;
+
+pub use route::{route_from, route_to};
 
 /// A stream from its message. Secrets are taken as they are: see [`super::secrets`].
 pub fn stream_from(message: stream::Stream) -> StreamDefinition {
@@ -386,6 +390,7 @@ fn run_options_to(options: model::RunOptions) -> stream::RunOptions {
 
 #[cfg(test)]
 mod tests {
+    use rocketbridge_model::RouteDefinition;
     use serde_json::{Map, Value, json};
 
     use super::super::fields::{self, Field, Shape};
@@ -420,6 +425,8 @@ mod tests {
         assert_eq!(connection_from(connection_to(definition.clone())), definition);
         let definition: NetworkDefinition = serde_json::from_value(full(fields::NETWORK, &mut 0)).expect("a network");
         assert_eq!(network_from(network_to(definition.clone())), definition);
+        let definition: RouteDefinition = serde_json::from_value(full(fields::ROUTE, &mut 0)).expect("a route");
+        assert_eq!(route_from(route_to(definition.clone())), definition);
     }
 
     /// *Scenario*: each dialect, none, and one of a later version. *Guarantees*: each comes back; the unknown one is no word, so validation refuses it.

@@ -15,7 +15,7 @@ use rocketbridge_model::validate::nearest;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::fields::{CONNECTION, Described, Field, NETWORK, STREAM};
+use super::fields::{CONNECTION, Described, Field, NETWORK, ROUTE, STREAM};
 use super::{Definition, Kind};
 use crate::text::{Content, Node, NodeMember};
 use walk::{Style, Walk};
@@ -114,7 +114,7 @@ fn document(node: Node) -> Result<(Definition, String), Vec<Violation>> {
             return Ok((Definition::Stream(Box::new(stream)), String::new()));
         }
         let rule = "a document has a kind, or is the body of a CreateEventStreaming request, with EventStreamingName";
-        return Err(vec![Violation::new("kind", "", rule, "write kind: Stream, kind: Connection or kind: Network")]);
+        return Err(vec![Violation::new("kind", "", rule, "write kind: Stream, kind: Connection, kind: Network or kind: Route")]);
     };
     let etag = match take(&mut members, "etag") {
         None | Some(Node { content: Content::Null, .. }) => String::new(),
@@ -125,6 +125,7 @@ fn document(node: Node) -> Result<(Definition, String), Vec<Violation>> {
         Kind::Stream => Definition::Stream(Box::new(definition(STREAM, members, Style::Native)?)),
         Kind::Connection => Definition::Connection(Box::new(definition(CONNECTION, members, Style::Native)?)),
         Kind::Network => Definition::Network(Box::new(definition(NETWORK, members, Style::Native)?)),
+        Kind::Route => Definition::Route(Box::new(definition(ROUTE, members, Style::Native)?)),
     };
     Ok((definition, etag))
 }
@@ -145,7 +146,7 @@ fn read_kind(node: &Node) -> Result<Kind, Vec<Violation>> {
         None => "write one of them".to_owned(),
     };
     let found = node.as_str().unwrap_or_else(|| walk::describe(node));
-    Err(vec![Violation::new("kind", found, "one of Stream, Connection, Network is allowed", fix)])
+    Err(vec![Violation::new("kind", found, "one of Stream, Connection, Network, Route is allowed", fix)])
 }
 
 fn definition<D: Described + DeserializeOwned>(

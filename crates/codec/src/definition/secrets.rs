@@ -3,7 +3,7 @@
 use rocketbridge_model::connection::ConnectionDefinition;
 use rocketbridge_model::network::NetworkDefinition;
 use rocketbridge_model::secret::REDACTED;
-use rocketbridge_model::{Secret, StreamDefinition};
+use rocketbridge_model::{RouteDefinition, Secret, StreamDefinition};
 
 /// A definition that may hold secrets.
 pub trait Guarded {
@@ -46,6 +46,13 @@ impl Guarded for ConnectionDefinition {
     fn secrets(&mut self) -> Vec<Option<&mut Secret>> {
         let key = self.tls.as_mut().map(|tls| &mut tls.client_key);
         vec![Some(&mut self.secret_key), Some(&mut self.security_token), key]
+    }
+}
+
+/// A route has none: its connections do.
+impl Guarded for RouteDefinition {
+    fn secrets(&mut self) -> Vec<Option<&mut Secret>> {
+        Vec::new()
     }
 }
 

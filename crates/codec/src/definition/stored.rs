@@ -4,7 +4,7 @@
 //! the process that meets it was not yet upgraded.
 
 use rocketbridge_model::partition::PartitionRecord;
-use rocketbridge_model::record::{OLDEST_SCHEMA, Record, SCHEMA, SkipRecord, SourceRecord, StreamRecord};
+use rocketbridge_model::record::{OLDEST_SCHEMA, Record, RouteRecord, SCHEMA, SkipRecord, SourceRecord, StreamRecord};
 use rocketbridge_model::validate::Known;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -32,6 +32,12 @@ impl Stored for SourceRecord {
 }
 
 impl Stored for PartitionRecord {
+    fn stamp(&mut self) {
+        self.schema = OLDEST_SCHEMA;
+    }
+}
+
+impl Stored for RouteRecord {
     fn stamp(&mut self) {
         self.schema = OLDEST_SCHEMA;
     }
@@ -102,7 +108,7 @@ pub fn known<'a>(entries: impl IntoIterator<Item = (&'a str, &'a [u8])>, mut unr
         let read = match keyspace::kind_of(key) {
             Some(Kind::Connection) => decode::<Record<_>>(key, value).map(|record| known.connections.push(record.definition)),
             Some(Kind::Network) => decode::<Record<_>>(key, value).map(|record| known.networks.push(record.definition)),
-            Some(Kind::Stream) | None => Ok(()),
+            Some(Kind::Stream | Kind::Route) | None => Ok(()),
         };
         if let Err(error) = read {
             unreadable(key, error);

@@ -49,6 +49,7 @@ impl Entry {
         let resource = match &document.definition {
             Definition::Network(network) => Resource::Network(protobuf::network_to((**network).clone())),
             Definition::Connection(connection) => Resource::Connection(protobuf::connection_to((**connection).clone())),
+            Definition::Route(route) => Resource::Route(Box::new(protobuf::route_to((**route).clone()))),
             Definition::Stream(stream) => Resource::Stream(Box::new(protobuf::stream_to((**stream).clone()))),
         };
         Self { place: document.place, definition: document.definition, resource: resource.with_etag(&document.etag) }

@@ -105,7 +105,7 @@ impl ApplyPlan {
                     then.connections.retain(|known| known.name != connection.name);
                     then.connections.push((**connection).clone());
                 }
-                Definition::Stream(_) => {}
+                Definition::Stream(_) | Definition::Route(_) => {}
             }
         }
         let mut excuses = HashSet::new();
@@ -186,7 +186,7 @@ async fn known(client: &Client) -> Result<Known, Error> {
         match resource {
             Resource::Connection(connection) => known.connections.push(protobuf::connection_from(connection)),
             Resource::Network(network) => known.networks.push(protobuf::network_from(network)),
-            Resource::Stream(_) => {}
+            Resource::Stream(_) | Resource::Route(_) => {}
         }
     }
     Ok(known)
@@ -198,6 +198,7 @@ fn violated(definition: &Definition, known: &Known) -> impl Iterator<Item = Stri
         Definition::Network(network) => validate::network(network),
         Definition::Connection(connection) => validate::connection(connection, known),
         Definition::Stream(stream) => validate::stream(stream, known, &LeftToServer),
+        Definition::Route(route) => validate::route(route, known, &LeftToServer),
     };
     answer.err().unwrap_or_default().into_iter().map(|violation| violation.field)
 }

@@ -1,4 +1,4 @@
-//! The things that are defined: streams, connections and networks, as one.
+//! The things that are defined: streams, routes, connections and networks, as one.
 
 use std::fmt;
 
@@ -7,6 +7,7 @@ use prost::Message;
 use prost_types::FieldMask;
 use rocketbridge_proto::connection::v1 as connection;
 use rocketbridge_proto::network::v1 as network;
+use rocketbridge_proto::route::v1 as route;
 use rocketbridge_proto::stream::v1 as stream;
 use serde_json::Value;
 
@@ -25,6 +26,9 @@ pub enum Kind {
     /// A stream.
     #[value(name = "streams", alias = "stream")]
     Stream,
+    /// A route.
+    #[value(name = "routes", alias = "route")]
+    Route,
 }
 
 /// A definition as the server takes and gives it.
@@ -36,10 +40,12 @@ pub enum Resource {
     Connection(connection::Connection),
     /// A stream.
     Stream(Box<stream::Stream>),
+    /// A route.
+    Route(Box<route::Route>),
 }
 
 /// Fields that the server sets. What a person writes there means nothing.
-const OUTPUT_ONLY: [&str; 8] = ["uid", "etag", "revision", "state", "state_reason", "create_time", "update_time", "built_in"];
+const OUTPUT_ONLY: [&str; 9] = ["uid", "etag", "revision", "state", "state_reason", "create_time", "update_time", "built_in", "route"];
 
 impl Resource {
     /// What it is.
@@ -48,6 +54,7 @@ impl Resource {
             Self::Network(_) => Kind::Network,
             Self::Connection(_) => Kind::Connection,
             Self::Stream(_) => Kind::Stream,
+            Self::Route(_) => Kind::Route,
         }
     }
 
@@ -57,6 +64,7 @@ impl Resource {
             Self::Network(network) => &network.name,
             Self::Connection(connection) => &connection.name,
             Self::Stream(stream) => &stream.name,
+            Self::Route(route) => &route.name,
         }
     }
 
@@ -66,6 +74,7 @@ impl Resource {
             Self::Network(network) => &network.etag,
             Self::Connection(connection) => &connection.etag,
             Self::Stream(stream) => &stream.etag,
+            Self::Route(route) => &route.etag,
         }
     }
 
@@ -76,6 +85,7 @@ impl Resource {
             Self::Network(network) => network.etag = etag.to_owned(),
             Self::Connection(connection) => connection.etag = etag.to_owned(),
             Self::Stream(stream) => stream.etag = etag.to_owned(),
+            Self::Route(route) => route.etag = etag.to_owned(),
         }
         self
     }
@@ -86,6 +96,7 @@ impl Resource {
             Self::Network(network) => document::brief("rocketbridge.network.v1.Network", &network.encode_to_vec()),
             Self::Connection(connection) => document::brief("rocketbridge.connection.v1.Connection", &connection.encode_to_vec()),
             Self::Stream(stream) => document::brief("rocketbridge.stream.v1.Stream", &stream.encode_to_vec()),
+            Self::Route(route) => document::brief("rocketbridge.route.v1.Route", &route.encode_to_vec()),
         };
         let mut entries = serde_json::Map::new();
         entries.insert("kind".into(), self.kind().title().into());
@@ -129,6 +140,7 @@ impl Kind {
             Self::Network => "Network",
             Self::Connection => "Connection",
             Self::Stream => "Stream",
+            Self::Route => "Route",
         }
     }
 }
@@ -140,6 +152,7 @@ impl fmt::Display for Kind {
             Self::Network => "network",
             Self::Connection => "connection",
             Self::Stream => "stream",
+            Self::Route => "route",
         })
     }
 }
@@ -168,6 +181,10 @@ impl Client {
             Kind::Stream => {
                 let request = stream::GetStreamRequest { name };
                 self.call(&what, async { self.streams().get_stream(request).await }).await?.stream.map(from_stream)
+            }
+            Kind::Route => {
+                let request = route::GetRouteRequest { name };
+                self.call(&what, async { self.routes().get_route(request).await }).await?.route.map(from_route)
             }
         };
         resource.ok_or_else(|| self.incomplete(&what))
@@ -206,6 +223,11 @@ impl Client {
                 let answer = self.call(&what, async { self.streams().list_streams(request).await }).await?;
                 (answer.streams.into_iter().map(from_stream).collect(), answer.next_page_token)
             }
+            Kind::Route => {
+                let request = route::ListRoutesRequest { page_size, page_token };
+                let answer = self.call(&what, async { self.routes().list_routes(request).await }).await?;
+                (answer.routes.into_iter().map(from_route).collect(), answer.next_page_token)
+            }
         })
     }
 
@@ -225,6 +247,10 @@ impl Client {
             Resource::Stream(stream) => {
                 let request = stream::CreateStreamRequest { stream: Some(*stream), request_id, validate_only };
                 self.call(&what, async { self.streams().create_stream(request).await }).await?.stream.map(from_stream)
+            }
+            Resource::Route(route) => {
+                let request = route::CreateRouteRequest { route: Some(*route), request_id, validate_only };
+                self.call(&what, async { self.routes().create_route(request).await }).await?.route.map(from_route)
             }
         };
         created.ok_or_else(|| self.incomplete(&what))
@@ -255,6 +281,11 @@ impl Client {
                 };
                 self.call(&what, async { self.streams().update_stream(request).await }).await?.stream.map(from_stream)
             }
+            Resource::Route(route) => {
+                let request =
+                    route::UpdateRouteRequest { route: Some(*route), update_mask, validate_only, allow_missing, request_id: String::new() };
+                self.call(&what, async { self.routes().update_route(request).await }).await?.route.map(from_route)
+            }
         };
         replaced.ok_or_else(|| self.incomplete(&what))
     }
@@ -276,12 +307,20 @@ impl Client {
                 let request = stream::DeleteStreamRequest { name, etag, allow_missing, validate_only, request_id: String::new() };
                 self.call(&what, async { self.streams().delete_stream(request).await }).await.map(drop)
             }
+            Kind::Route => {
+                let request = route::DeleteRouteRequest { name, etag, allow_missing, validate_only, request_id: String::new() };
+                self.call(&what, async { self.routes().delete_route(request).await }).await.map(drop)
+            }
         }
     }
 }
 
 fn from_stream(stream: stream::Stream) -> Resource {
     Resource::Stream(Box::new(stream))
+}
+
+fn from_route(route: route::Route) -> Resource {
+    Resource::Route(Box::new(route))
 }
 
 /// Removes objects and lists that hold nothing: absent and empty mean the same in a definition.

@@ -196,6 +196,7 @@ async fn define(client: &Client, [source, target]: [String; 2]) -> Result<(), Fa
             Definition::Connection(connection) => Resource::Connection(protobuf::connection_to(*connection)),
             Definition::Stream(stream) => Resource::Stream(Box::new(protobuf::stream_to(*stream))),
             Definition::Network(network) => Resource::Network(protobuf::network_to(*network)),
+            Definition::Route(route) => Resource::Route(Box::new(protobuf::route_to(*route))),
         };
         client.create(resource, false).await?;
     }

@@ -109,7 +109,7 @@ fn show(topic: &str, message: &Tailed, format: Format) -> Result<String, Failure
     }
 }
 
-fn position(text: &str) -> Result<StartPosition, String> {
+pub(crate) fn position(text: &str) -> Result<StartPosition, String> {
     match text {
         "latest" => Ok(StartPosition::Latest),
         "earliest" => Ok(StartPosition::Earliest),

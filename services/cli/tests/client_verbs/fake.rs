@@ -7,6 +7,8 @@ use rocketbridge_proto::connection::v1 as connection;
 use rocketbridge_proto::connection::v1::connection_service_server::{ConnectionService, ConnectionServiceServer};
 use rocketbridge_proto::network::v1 as network;
 use rocketbridge_proto::network::v1::network_service_server::{NetworkService, NetworkServiceServer};
+use rocketbridge_proto::route::v1 as route;
+use rocketbridge_proto::route::v1::route_service_server::RouteServiceServer;
 use rocketbridge_proto::stream::v1::stream_service_server::{StreamService, StreamServiceServer};
 use rocketbridge_proto::stream::v1::*;
 use tokio_stream::wrappers::TcpListenerStream;
@@ -19,6 +21,13 @@ pub(crate) struct Script {
     pub(crate) streams: BTreeMap<String, Stream>,
     pub(crate) connections: BTreeMap<String, connection::Connection>,
     pub(crate) networks: BTreeMap<String, network::Network>,
+    pub(crate) routes: BTreeMap<String, route::Route>,
+    /// Answer to PreviewRoute.
+    pub(crate) preview: route::PreviewRouteResponse,
+    /// Answer to VerifyRoute.
+    pub(crate) compared: route::VerifyRouteResponse,
+    /// Answer to GetRouteStatus.
+    pub(crate) route_status: route::RouteStatus,
     /// Violations for definitions by name: field and description.
     pub(crate) violations: BTreeMap<String, Vec<(String, String)>>,
     /// Answers to GetStreamStatus, in order; the last stays.
@@ -46,12 +55,13 @@ impl Fake {
         let server = tonic::transport::Server::builder()
             .add_service(StreamServiceServer::new(self.clone()))
             .add_service(ConnectionServiceServer::new(self.clone()))
-            .add_service(NetworkServiceServer::new(self.clone()));
+            .add_service(NetworkServiceServer::new(self.clone()))
+            .add_service(RouteServiceServer::new(self.clone()));
         tokio::spawn(server.serve_with_incoming(TcpListenerStream::new(listener)));
         format!("http://{address}")
     }
 
-    fn note(&self, call: impl Into<String>) -> MutexGuard<'_, Script> {
+    pub(crate) fn note(&self, call: impl Into<String>) -> MutexGuard<'_, Script> {
         let mut script = self.script();
         script.calls.push(call.into());
         script
@@ -59,7 +69,7 @@ impl Fake {
 }
 
 impl Script {
-    fn check(&self, name: &str) -> Result<(), Status> {
+    pub(crate) fn check(&self, name: &str) -> Result<(), Status> {
         let Some(violations) = self.violations.get(name) else { return Ok(()) };
         let mut details = ErrorDetails::new();
         for (field, description) in violations {
@@ -68,17 +78,17 @@ impl Script {
         Err(Status::with_error_details(tonic::Code::InvalidArgument, "the definition is refused", details))
     }
 
-    fn etag(&mut self) -> String {
+    pub(crate) fn etag(&mut self) -> String {
         self.changes += 1;
         format!("\"{}\"", self.changes)
     }
 }
 
-fn missing(name: &str) -> Status {
+pub(crate) fn missing(name: &str) -> Status {
     Status::not_found(format!("there is nothing named {name}"))
 }
 
-fn only(validate_only: bool) -> &'static str {
+pub(crate) fn only(validate_only: bool) -> &'static str {
     if validate_only { " validate_only" } else { "" }
 }
 

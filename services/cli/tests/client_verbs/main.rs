@@ -3,6 +3,8 @@
 #![allow(missing_docs)]
 
 mod fake;
+mod fake_routes;
+mod routes;
 
 use std::io::Write as _;
 use std::process::Stdio;

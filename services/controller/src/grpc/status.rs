@@ -29,8 +29,10 @@ pub(super) fn encode(error: Error) -> Status {
             builder.field("request_id", format!("found {id:?}; it was used for another request; write a new UUID"))
         }
         Error::NotFound { kind, name } | Error::AlreadyExists { kind, name } => builder.resource(resource_type(*kind), name),
-        Error::NeverStarted(name)
-        | Error::NotRunning(name)
+        Error::NotRunning(name)
+        | Error::NeverStarted { name, .. }
+        | Error::Owned { name, .. }
+        | Error::NotCompared { name, .. }
         | Error::PartitionSilent { name, .. }
         | Error::InUse { name, .. }
         | Error::BuiltIn { name, .. } => builder.precondition(name, error.to_string()),
@@ -57,6 +59,8 @@ fn grpc(code: Code) -> Grpc {
         | Code::PartitionSilent
         | Code::InUse
         | Code::BuiltIn
+        | Code::Owned
+        | Code::NotCompared
         | Code::BreaksDependents
         | Code::CannotRun => Grpc::FailedPrecondition,
         Code::StoreUnavailable | Code::OutcomeUnknown => Grpc::Unavailable,
@@ -69,6 +73,7 @@ fn resource_type(kind: Kind) -> &'static str {
         Kind::Network => "rocketbridge.network.v1.Network",
         Kind::Connection => "rocketbridge.connection.v1.Connection",
         Kind::Stream => "rocketbridge.stream.v1.Stream",
+        Kind::Route => "rocketbridge.route.v1.Route",
     }
 }
 
@@ -79,7 +84,10 @@ fn metadata(error: &Error) -> Vec<(&'static str, &str)> {
             vec![("name", name)]
         }
         Error::EtagStale { name, current, .. } => vec![("name", name), ("etag", current)],
-        Error::NeverStarted(name) | Error::NotRunning(name) | Error::CannotRun { name, .. } => vec![("name", name)],
+        Error::NeverStarted { name, .. } | Error::NotCompared { name, .. } | Error::NotRunning(name) | Error::CannotRun { name, .. } => {
+            vec![("name", name)]
+        }
+        Error::Owned { name, route } => vec![("name", name), ("route", route)],
         Error::PartitionSilent { name, partition, .. } => vec![("name", name), ("partition", partition)],
         Error::RequestIdReused(id) => vec![("request_id", id)],
         _ => Vec::new(),

@@ -142,7 +142,7 @@ impl StreamApi {
     }
 
     /// What these streams are doing: each member is asked once, and only about streams that should run.
-    async fn statuses(&self, records: &[StreamRecord]) -> Result<Vec<StreamStatus>, Error> {
+    pub(super) async fn statuses(&self, records: &[StreamRecord]) -> Result<Vec<StreamStatus>, Error> {
         self.statuses_with(records, None).await
     }
 
@@ -264,11 +264,12 @@ fn message(mut record: StreamRecord, status: StreamStatus) -> proto::Stream {
         create_time: Some(timestamp(record.create_time)),
         update_time: Some(timestamp(record.update_time)),
         uid: record.uid,
+        route: record.owner.map(|owner| owner.name).unwrap_or_default(),
         ..protobuf::stream_to(record.definition)
     }
 }
 
-fn status_message(status: StreamStatus) -> proto::StreamStatus {
+pub(super) fn status_message(status: StreamStatus) -> proto::StreamStatus {
     proto::StreamStatus {
         name: status.name,
         state: state(status.state).into(),

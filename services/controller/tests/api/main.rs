@@ -3,6 +3,7 @@
 mod connections;
 mod plan;
 mod requests;
+mod routes;
 mod skips;
 mod state;
 mod streams;

@@ -1,19 +1,24 @@
 //! A controller that serves on loopback, and what tests ask of it.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use parking_lot::Mutex;
 use rocketbridge_assignment::Owners;
-use rocketbridge_controller::{Controller, Reports};
+use rocketbridge_controller::clusters::{Comparison, End};
+use rocketbridge_controller::{Clusters, Controller, Reports};
 use rocketbridge_metastore::{Embedded, Metastore};
 use rocketbridge_model::MemberId;
+use rocketbridge_model::resolved::RocketMqConnection;
+use rocketbridge_model::route::Topic;
 use rocketbridge_model::status::StreamReport;
 use rocketbridge_program::Compiler;
 use rocketbridge_proto::connection::v1::Connection;
 use rocketbridge_proto::connection::v1::connection_service_client::ConnectionServiceClient;
 use rocketbridge_proto::network::v1::network_service_client::NetworkServiceClient;
+use rocketbridge_proto::route::v1::route_service_client::RouteServiceClient;
 use rocketbridge_proto::stream::v1::stream_service_client::StreamServiceClient;
 use rocketbridge_proto::stream::v1::{self as stream, CreateStreamRequest, SourceRocketMqParameters, Stream, TargetParameter};
 use rocketbridge_runtime::{Shutdown, Tasks};
@@ -39,11 +44,49 @@ impl Reports for Told {
     }
 }
 
+/// Instances whose topics, with their numbers of queues, the test wrote, by the first endpoint; any other does not answer.
+#[derive(Debug, Default)]
+pub(crate) struct Written(pub(crate) Mutex<BTreeMap<String, BTreeMap<String, u32>>>);
+
+impl Written {
+    /// Sets the topics of an instance.
+    pub(crate) fn set(&self, endpoint: &str, topics: &[(&str, u32)]) {
+        let topics = topics.iter().map(|(name, queues)| ((*name).to_owned(), *queues)).collect();
+        self.0.lock().insert(endpoint.to_owned(), topics);
+    }
+
+    fn of(&self, connection: &RocketMqConnection) -> Option<BTreeMap<String, u32>> {
+        self.0.lock().get(&connection.endpoints[0]).cloned()
+    }
+}
+
+impl Clusters for Written {
+    fn topics<'a>(&'a self, connection: &'a RocketMqConnection) -> BoxFuture<'a, Result<Vec<Topic>, String>> {
+        let topics = self.of(connection).ok_or_else(|| "no answer within 5 s".to_owned());
+        let topic = |name: String| Topic { internal: name.starts_with('%'), name };
+        std::future::ready(topics.map(|topics| topics.into_keys().map(topic).collect())).boxed()
+    }
+
+    /// Says which topics it was asked to compare.
+    fn compare<'a>(&'a self, source: End<'a>, target: End<'a>) -> BoxFuture<'a, Result<Vec<Comparison>, String>> {
+        let name = |end: End<'_>| format!("{}/{}", end.connection.endpoints[0], end.topic);
+        let comparison = Comparison { source: name(source), target: name(target), compared: 3..9, messages: 6, ..Default::default() };
+        let reached = self.of(target.connection).map(|_| vec![comparison]);
+        std::future::ready(reached.ok_or_else(|| "no answer".to_owned())).boxed()
+    }
+
+    fn queues<'a>(&'a self, connection: &'a RocketMqConnection, topics: Vec<String>) -> BoxFuture<'a, BTreeMap<String, u32>> {
+        let known = self.of(connection).unwrap_or_default();
+        std::future::ready(known.into_iter().filter(|(topic, _)| topics.contains(topic)).collect()).boxed()
+    }
+}
+
 /// A served controller. It ends when it is dropped.
 pub(crate) struct Served {
     pub(crate) store: Arc<dyn Metastore>,
     pub(crate) controller: Controller,
     pub(crate) told: Arc<Told>,
+    pub(crate) clusters: Arc<Written>,
     pub(crate) tasks: Tasks,
     channel: Channel,
     _server: tokio_util::task::AbortOnDropHandle<()>,
@@ -58,7 +101,9 @@ impl Served {
         let mut owners = Owners::start(Arc::clone(&store), &tasks);
         owners.ready().await;
         let told = Arc::new(Told(Mutex::new(Some(Vec::new()))));
-        let controller = Controller::new(Arc::clone(&store), Arc::<Told>::clone(&told), owners, Compiler::default());
+        let clusters = Arc::new(Written::default());
+        let asked = Arc::<Written>::clone(&clusters);
+        let controller = Controller::new(Arc::clone(&store), Arc::<Told>::clone(&told), asked, owners, Compiler::default());
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("an address");
         let routes = controller.services();
@@ -67,7 +112,7 @@ impl Served {
         });
         let channel = Channel::from_shared(format!("http://{address}")).expect("an address").connect_lazy();
         let server = tokio_util::task::AbortOnDropHandle::new(server);
-        Self { store, controller, told, tasks, channel, _server: server, _directory: directory }
+        Self { store, controller, told, clusters, tasks, channel, _server: server, _directory: directory }
     }
 
     pub(crate) fn streams(&self) -> StreamServiceClient<Channel> {
@@ -76,6 +121,10 @@ impl Served {
 
     pub(crate) fn connections(&self) -> ConnectionServiceClient<Channel> {
         ConnectionServiceClient::new(self.channel.clone())
+    }
+
+    pub(crate) fn routes(&self) -> RouteServiceClient<Channel> {
+        RouteServiceClient::new(self.channel.clone())
     }
 
     pub(crate) fn networks(&self) -> NetworkServiceClient<Channel> {

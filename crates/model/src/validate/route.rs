@@ -1,0 +1,225 @@
+//! Routes.
+
+use super::findings::Findings;
+use super::{Checks, References, name};
+use crate::route::{RouteDefinition, probe};
+
+/// Longest name of a route: the names of its streams begin with it.
+const NAME: usize = 63;
+/// Most names and patterns of topics, and most topics with a name of their own.
+const ENTRIES: usize = 1_000;
+
+/// Notes every violation of a route.
+pub(super) fn check(route: &RouteDefinition, references: &dyn References, checks: &dyn Checks, findings: &mut Findings) {
+    check_name(&route.name, findings);
+    check_topics(&route.topics, findings);
+    check_rename(route, findings);
+    super::choice::one_of("mode", &route.mode, &["MIRROR", "RULE"], findings);
+    check_start(&route.start, findings);
+    check_ends(route, references, checks, findings);
+}
+
+fn check_name(text: &str, findings: &mut Findings) {
+    let before = findings.count();
+    name::resource("name", text, findings);
+    if findings.count() > before {
+        return;
+    }
+    if text.contains('.') {
+        let rule = "a route's name consists of the letters a-z and A-Z, digits, - and _";
+        findings.add("name", text, rule, format!("write {:?}", text.replace('.', "-")));
+    }
+    if text.len() > NAME {
+        findings.add("name", text, format!("at most {NAME} characters are allowed"), format!("remove {} characters", text.len() - NAME));
+    }
+}
+
+fn check_topics(topics: &[String], findings: &mut Findings) {
+    if !topics.iter().any(|topic| !topic.starts_with('!')) {
+        let fix = "write names of topics or patterns, such as orders-*, or * for all";
+        findings.add("topics", &topics.join(", "), "at least one topic is needed", fix);
+    }
+    if !findings.are_few("topics", topics.len(), ENTRIES) {
+        return;
+    }
+    for (index, topic) in topics.iter().enumerate() {
+        let plain: String = topic.strip_prefix('!').unwrap_or(topic).replace(['*', '?'], "");
+        let field = format!("topics[{index}]");
+        if plain.contains('!') {
+            findings.add(field, topic, "! stands only at the beginning, and excludes what follows", "write one entry for each");
+        } else if topic.trim_start_matches('!').is_empty() {
+            findings.add(field, topic, "a name or a pattern is needed", "write one, or remove the entry");
+        } else if !plain.is_empty() {
+            name::topic(&field, &plain, findings);
+        }
+    }
+}
+
+fn check_rename(route: &RouteDefinition, findings: &mut Findings) {
+    let Some(rename) = &route.rename else { return };
+    for (field, text) in [("rename.prefix", &rename.prefix), ("rename.suffix", &rename.suffix)] {
+        if !text.is_empty() {
+            name::topic(field, text, findings);
+        }
+    }
+    if !findings.are_few("rename.topics", rename.topics.len(), ENTRIES) {
+        return;
+    }
+    for (index, pair) in rename.topics.iter().enumerate() {
+        name::topic(&format!("rename.topics[{index}].from"), &pair.from, findings);
+        name::target_topic(&format!("rename.topics[{index}].to"), &pair.to, findings);
+        let earlier = &rename.topics[..index];
+        if earlier.iter().any(|other| other.from == pair.from) {
+            findings.add(format!("rename.topics[{index}].from"), &pair.from, "each topic has one other name", "remove one of the two");
+        }
+        if earlier.iter().any(|other| other.to == pair.to) {
+            findings.add(format!("rename.topics[{index}].to"), &pair.to, "two topics cannot become one", "write another name");
+        }
+    }
+}
+
+fn check_start(start: &str, findings: &mut Findings) {
+    if !matches!(start, "" | "earliest" | "latest") && start.parse::<i64>().is_err() {
+        let rule = "earliest, latest or a time in milliseconds since 1970 is allowed";
+        let fix = match super::nearest(start, ["earliest", "latest"]) {
+            Some(meant) => format!("did you mean {meant}?"),
+            None => "write one of them, or leave the field out".to_owned(),
+        };
+        findings.add("start", start, rule, fix);
+    }
+}
+
+/// The ends are checked as those of one of the route's streams: what is wrong with it is wrong with the end.
+fn check_ends(route: &RouteDefinition, references: &dyn References, checks: &dyn Checks, findings: &mut Findings) {
+    let fix = "write the name of a connection, or HOST:PORT of a name server";
+    let ends = [("from", &route.from), ("to", &route.to)];
+    for (field, end) in ends.iter().filter(|(_, end)| end.is_empty()) {
+        findings.add(*field, end, "a route has two ends", fix);
+    }
+    if ends.iter().any(|(_, end)| end.is_empty()) {
+        return;
+    }
+    let mut stream = probe(route);
+    // What is said against them is said above.
+    stream.name = "probe".to_owned();
+    if !matches!(stream.run_options.mode.as_str(), "MIRROR" | "RULE") {
+        stream.run_options.mode = "RULE".to_owned();
+    }
+    let source = stream.source.source_rocketmq_parameters.as_mut();
+    if let Some(source) = source.filter(|source| source.offset == "CONSUME_FROM_TIMESTAMP" && source.timestamp.is_none()) {
+        source.offset = String::new();
+    }
+    for violation in super::stream(&stream, references, checks).err().unwrap_or_default() {
+        let field = violation.field.as_str();
+        if field.ends_with(".timestamp") {
+            findings.add("start", &route.start, violation.rule, violation.fix);
+        } else if field == "sink.sink_rocketmq_parameters.topic" {
+            findings.add("to", &route.to, "from and to are the same instance", "choose another instance; a stream copies within one");
+        } else if field.starts_with("source.") {
+            findings.add("from", &route.from, violation.rule, violation.fix);
+        } else {
+            findings.add("to", &route.to, violation.rule, violation.fix);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Known, route as validate};
+    use super::*;
+    use crate::PatternDialect;
+    use crate::connection::ConnectionDefinition;
+    use crate::route::{RenameDefinition, TopicName};
+    use crate::stream::TargetParameter;
+    use crate::validate::Fault;
+
+    struct Anything;
+
+    impl Checks for Anything {
+        fn pattern(&self, _text: &str, _dialect: PatternDialect) -> Result<(), Fault> {
+            Ok(())
+        }
+
+        fn transform(&self, _parameter: &TargetParameter) -> Result<(), Fault> {
+            Ok(())
+        }
+    }
+
+    fn sound() -> RouteDefinition {
+        let topics = vec!["orders-*".to_owned(), "!orders-test".to_owned(), "%RETRY%g".to_owned()];
+        RouteDefinition { name: "dr".into(), from: "east".into(), to: "127.0.0.1:9877".into(), topics, ..Default::default() }
+    }
+
+    fn known() -> Known {
+        let connection = |name: &str, port: u16| ConnectionDefinition {
+            name: name.into(),
+            endpoints: vec![format!("127.0.0.1:{port}")],
+            ..Default::default()
+        };
+        Known { connections: vec![connection("east", 9876), connection("east-too", 9876)], networks: Vec::new() }
+    }
+
+    fn said(route: &RouteDefinition) -> Vec<String> {
+        let violations = validate(route, &known(), &Anything).err().unwrap_or_default();
+        violations.iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn a_sound_route_is_taken() {
+        assert_eq!(said(&sound()), [] as [String; 0]);
+        let start = |start: &str| RouteDefinition { start: start.into(), mode: "RULE".into(), both_ways: true, ..sound() };
+        for start in ["latest", "earliest", "1700000000000"].map(start) {
+            assert_eq!(said(&start), [] as [String; 0]);
+        }
+    }
+
+    /// *Scenario*: a route in which everything is wrong. *Guarantees*: each field is named, with the rule and what to write.
+    #[test]
+    fn every_violation_of_a_route_is_said_at_once() {
+        let name = |from: &str, to: &str| TopicName { from: from.into(), to: to.into() };
+        let rename =
+            RenameDefinition { prefix: "dr.".into(), suffix: String::new(), topics: vec![name("a", "c"), name("b", "c"), name("a", "")] };
+        let route = RouteDefinition {
+            name: "d.r".into(),
+            from: "eest".into(),
+            to: "127.0.0.1".into(),
+            topics: vec!["a b*".into(), "!".into(), "a!b".into()],
+            rename: Some(rename),
+            mode: "mirror".into(),
+            start: "lastest".into(),
+            ..Default::default()
+        };
+        let said = said(&route);
+        let fields: Vec<&str> = said.iter().filter_map(|line| line.split(':').next()).collect();
+        let expected = [
+            "name",
+            "topics[0]",
+            "topics[1]",
+            "topics[2]",
+            "rename.prefix",
+            "rename.topics[1].to",
+            "rename.topics[2].to",
+            "rename.topics[2].from",
+            "mode",
+            "start",
+            "from",
+            "to",
+        ];
+        assert_eq!(fields, expected, "{said:#?}");
+        assert!(said[8].ends_with("did you mean MIRROR?") && said[9].ends_with("did you mean latest?"), "{said:#?}");
+        assert!(said[10].ends_with("did you mean east?"), "{said:#?}");
+    }
+
+    /// *Scenario*: a route whose ends are one instance, told in different ways; ends that are left out; a time in seconds. *Guarantees*: each is refused at its field.
+    #[test]
+    fn ends_are_two_instances() {
+        for to in ["east", "east-too", "127.0.0.1:9876"] {
+            let said = said(&RouteDefinition { to: to.into(), ..sound() });
+            assert!(matches!(said.as_slice(), [one] if one.starts_with("to:") && one.contains("same instance")), "{to}: {said:?}");
+        }
+        let said_of = |route: RouteDefinition| said(&route).join("\n");
+        assert!(said_of(RouteDefinition { from: String::new(), ..sound() }).starts_with("from:"));
+        assert!(said_of(RouteDefinition { start: "1700000000".into(), ..sound() }).starts_with("start:"));
+        assert!(said_of(RouteDefinition { topics: vec!["!a".into()], ..sound() }).starts_with("topics:"));
+    }
+}
