@@ -31,6 +31,7 @@ async fn serve(stage: Stage, config: Process) -> anyhow::Result<ExitCode> {
     let etcd = store(&config.etcd)?;
     let store = Etcd::connect(etcd.clone()).await.map_err(chained)?;
     let advertise = config.advertise.clone();
+    let connectors = Arc::new(Connectors::within(Arc::new(Egress::new(config.egress))));
     let setup = Setup {
         stages: vec![stage],
         id: config.member_id.clone().unwrap_or_else(|| made_up(stage.name())),
@@ -45,7 +46,8 @@ async fn serve(stage: Stage, config: Process) -> anyhow::Result<ExitCode> {
         tls: config.tls.as_ref().map(read_tls).transpose()?,
         store: Arc::new(store),
         lease_store: Box::new(move || Ok(Arc::new(Etcd::new(etcd).map_err(chained)?))),
-        connectors: Arc::new(Connectors::within(Arc::new(Egress::new(config.egress)))),
+        registry: Arc::<Connectors>::clone(&connectors),
+        connectors,
         lease_ttl: config.lease_ttl,
         drain_deadline: config.drain_deadline,
         settings: settings(config.router),

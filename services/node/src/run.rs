@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rocketbridge_assignment::{Member, Ownership, Registration, Stage, ownership};
+use rocketbridge_connector::Registry;
 use rocketbridge_connector_rocketmq::Connectors;
 use rocketbridge_metastore::Metastore;
 use rocketbridge_model::{MemberId, Region};
@@ -43,7 +44,9 @@ pub struct Setup {
     pub store: Arc<dyn Metastore>,
     /// Makes the store that its lease is renewed in.
     pub lease_store: OpenStore,
-    /// Makes connectors, and asks clusters.
+    /// Makes connectors; needed by routers and dispatchers.
+    pub registry: Arc<dyn Registry>,
+    /// Asks the instances of routes; needed by controllers.
     pub connectors: Arc<Connectors>,
     /// How long its ownerships outlive its last renewal.
     pub lease_ttl: Duration,
@@ -66,6 +69,7 @@ pub async fn run(setup: Setup, shutdown: Shutdown, ready: impl FnOnce(SocketAddr
         member: setup.id.clone(),
         stages: setup.stages.clone(),
         tls: setup.tls.clone(),
+        registry: setup.registry,
         connectors: setup.connectors,
         settings: setup.settings,
         memory_budget: setup.memory_budget,

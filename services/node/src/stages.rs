@@ -41,7 +41,9 @@ pub(crate) struct Builder<'a> {
     pub(crate) stages: Vec<Stage>,
     /// Keys for sessions to other processes.
     pub(crate) tls: Option<Tls>,
-    /// Makes connectors, and asks clusters.
+    /// Makes connectors.
+    pub(crate) registry: Arc<dyn Registry>,
+    /// Asks the instances of routes.
     pub(crate) connectors: Arc<Connectors>,
     /// How a router works.
     pub(crate) settings: Settings,
@@ -87,7 +89,7 @@ impl Builder<'_> {
             services = services.with(&["rocketbridge.filter.v1.FilterService"], add).await;
         }
         if self.stages.contains(&Stage::Dispatcher) {
-            let dispatcher = Reception::new(Dispatcher::new(self.registry(), self.budget()), self.tasks.clone());
+            let dispatcher = Reception::new(Dispatcher::new(self.registry.clone(), self.budget()), self.tasks.clone());
             switchboard.register_dispatch(Arc::new(dispatcher.clone()));
             stages.0.insert(Stage::Dispatcher, Arc::new(dispatcher.clone()));
             let add = |routes: &mut RoutesBuilder| {
@@ -112,15 +114,11 @@ impl Builder<'_> {
         Ok((stages, services))
     }
 
-    fn registry(&self) -> Arc<dyn Registry> {
-        Arc::<Connectors>::clone(&self.connectors)
-    }
-
     fn router(&self, dialer: Dialer) -> Router {
         let Keepers { store, definitions, owners, .. } = self.keepers;
         let surroundings = Surroundings {
             store: store.clone(),
-            registry: self.registry(),
+            registry: self.registry.clone(),
             definitions: definitions.clone(),
             owners: owners.clone(),
             dialer,

@@ -33,6 +33,7 @@ async fn serve(config: Standalone) -> anyhow::Result<ExitCode> {
     let name_server = rocketmq.as_ref().map(Rocketmq::name_server);
     rocketbridge_controller::set_embedded(Arc::new(store.clone()), name_server.as_deref()).await.map_err(process::chained)?;
     let egress = Rules { own: rocketmq.as_ref().map(Rocketmq::addresses).unwrap_or_default(), ..config.egress };
+    let connectors = Arc::new(Connectors::within(Arc::new(Egress::new(egress))));
     let setup = Setup {
         stages: vec![Stage::Controller, Stage::Router, Stage::Filter, Stage::Dispatcher],
         id: process::made_up("standalone"),
@@ -46,7 +47,8 @@ async fn serve(config: Standalone) -> anyhow::Result<ExitCode> {
             let store = store.clone();
             Box::new(move || Ok(Arc::new(store)))
         },
-        connectors: Arc::new(Connectors::within(Arc::new(Egress::new(egress)))),
+        registry: Arc::<Connectors>::clone(&connectors),
+        connectors,
         lease_ttl: LEASE,
         drain_deadline: config.drain_deadline,
         settings: process::settings(config.router),

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rocketbridge_connector::Registry;
+use rocketbridge_connector_rocketmq::Connectors;
 use rocketbridge_metastore::Embedded;
 use rocketbridge_model::{MemberId, Region};
 use rocketbridge_node::config::ByteSize;
@@ -26,6 +27,7 @@ pub(crate) async fn setup(id: &str, stages: Vec<Stage>, store: &Embedded, regist
         store: Arc::new(store.clone()),
         lease_store: Box::new(move || Ok(Arc::new(leased))),
         registry,
+        connectors: Arc::new(Connectors::new()),
         lease_ttl: Duration::from_secs(30),
         drain_deadline: Duration::from_secs(25),
         settings: Settings::default(),
