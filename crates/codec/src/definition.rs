@@ -9,6 +9,7 @@
 //!
 //! Nothing here judges the content of a definition: see `rocketbridge_model::validate`.
 
+mod credentials;
 pub mod fields;
 pub mod mask;
 pub mod protobuf;

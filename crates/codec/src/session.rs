@@ -75,8 +75,8 @@ pub fn encode_answer(answer: Answer) -> proto::Answer {
         Answer::Outcomes(ranges) => Wire::Outcomes(proto::Outcomes { ranges: ranges.into_iter().map(encode_range).collect() }),
         Answer::Drain => Wire::Drain(proto::Drain {}),
         Answer::Trouble(trouble) => {
-            let Trouble { reason, permanent, blocked_offset } = trouble.unwrap_or_default();
-            Wire::Trouble(proto::Trouble { reason, permanent, blocked_offset })
+            let Trouble { reason, permanent, blocked_offset, goes_on } = trouble.unwrap_or_default();
+            Wire::Trouble(proto::Trouble { reason, permanent, blocked_offset, goes_on })
         }
     };
     proto::Answer { answer: Some(answer) }
@@ -92,8 +92,8 @@ pub fn decode_answer(answer: Option<proto::Answer>) -> Result<Answer, Error> {
         Wire::Drain(proto::Drain {}) => Ok(Answer::Drain),
         Wire::Trouble(trouble) if trouble.reason.is_empty() => Ok(Answer::Trouble(None)),
         Wire::Trouble(trouble) => {
-            let proto::Trouble { reason, permanent, blocked_offset } = trouble;
-            Ok(Answer::Trouble(Some(Trouble { reason, permanent, blocked_offset })))
+            let proto::Trouble { reason, permanent, blocked_offset, goes_on } = trouble;
+            Ok(Answer::Trouble(Some(Trouble { reason, permanent, blocked_offset, goes_on })))
         }
     }
 }
@@ -242,8 +242,9 @@ mod tests {
             Answer::Outcomes(ranges),
             Answer::Drain,
             Answer::Trouble(None),
-            Answer::Trouble(Some(Trouble { reason: "refused".into(), permanent: true, blocked_offset: None })),
-            Answer::Trouble(Some(Trouble { reason: "too long".into(), permanent: true, blocked_offset: Some(0) })),
+            Answer::Trouble(Some(Trouble { reason: "refused".into(), permanent: true, ..Trouble::default() })),
+            Answer::Trouble(Some(Trouble { reason: "keys end".into(), goes_on: true, ..Trouble::default() })),
+            Answer::Trouble(Some(Trouble { reason: "too long".into(), permanent: true, blocked_offset: Some(0), goes_on: false })),
         ] {
             assert_eq!(decode_answer(Some(encode_answer(answer.clone()))), Ok(answer));
         }

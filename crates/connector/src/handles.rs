@@ -33,6 +33,12 @@ pub trait HandleSource: Send + Sync {
     /// A system that can begin at a position makes the group begin there, if the group is new. The caller itself passes over messages that were
     /// stored before [`Start::wanted_since`], so a system that cannot need not try.
     fn open(&self, start: Start) -> BoxFuture<'_, Result<OpenReceiver, Error>>;
+
+    /// What will stop receiving before long although it works now, for people: keys that end and cannot be renewed, say. `None` if nothing is known to be
+    /// wrong.
+    fn concern(&self) -> Option<String> {
+        None
+    }
 }
 
 /// What a source that hands out messages keeps to.

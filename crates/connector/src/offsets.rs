@@ -33,6 +33,12 @@ pub trait OffsetSource: Send + Sync {
 
     /// Opens a partition. Whatever it holds (connections, tasks) it lets go when both halves are dropped.
     fn open<'a>(&'a self, partition: &'a Partition) -> BoxFuture<'a, Result<OpenPartition, Error>>;
+
+    /// What will stop reading before long although it works now, for people: keys that end and cannot be renewed, say. `None` if nothing is known to be
+    /// wrong.
+    fn concern(&self) -> Option<String> {
+        None
+    }
 }
 
 /// What a partition holds.

@@ -15,6 +15,14 @@ pub enum Source {
 }
 
 impl Source {
+    /// What will stop reading before long although it works now, or stops it already, for people; `None` if nothing is known to be wrong.
+    pub fn concern(&self) -> Option<String> {
+        match self {
+            Self::Offsets(source) => source.concern(),
+            Self::Handles(source) => source.concern(),
+        }
+    }
+
     /// The source that is read at offsets, if it is one.
     pub fn offsets(self) -> Option<Arc<dyn OffsetSource>> {
         match self {

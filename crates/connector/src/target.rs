@@ -83,4 +83,10 @@ pub trait Target: Send + Sync {
     fn bare(&self) -> Option<Arc<dyn Target>> {
         None
     }
+
+    /// What will stop deliveries before long although it works now, for people: keys that end and cannot be renewed, say. `None` if nothing is known to be
+    /// wrong.
+    fn concern(&self) -> Option<String> {
+        None
+    }
 }

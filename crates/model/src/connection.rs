@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::credentials::CredentialsDefinition;
 use crate::secret::Secret;
 
 /// Name of the built-in connection to the RocketMQ that runs inside a standalone process.
@@ -33,7 +34,7 @@ pub struct ConnectionDefinition {
     /// Namespace: the prefix of topics and groups in the RocketMQ protocol; may be empty.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub namespace: String,
-    /// Access key; empty if the instance needs none.
+    /// Access key; empty if the instance needs none, or `credentials` has it. Short for `credentials.static`.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub access_key: String,
     /// Secret key, or a reference to it.
@@ -42,6 +43,9 @@ pub struct ConnectionDefinition {
     /// Token of temporary credentials, or a reference to it.
     #[serde(skip_serializing_if = "Secret::is_empty")]
     pub security_token: Secret,
+    /// Where the keys come from; absent: the three fields above, or none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub credentials: Option<CredentialsDefinition>,
     /// Name of the network that connections go through; empty: connect directly.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub network: String,

@@ -5,7 +5,7 @@
 //! - [`name`]: names and identifiers, each its own type;
 //! - [`event`]: an event and its lossless RocketMQ envelope;
 //! - [`properties`]: RocketMQ user and system properties in their own wire form; [`property`]: the names that are not the user's;
-//! - [`stream`]: the definition of a stream as its user wrote it; [`connection`] and [`network`]: what it refers to; [`dialect`]: whose rules its
+//! - [`stream`]: the definition of a stream as its user wrote it; [`connection`] (with [`credentials`]) and [`network`]: what it refers to; [`dialect`]: whose rules its
 //!   pattern follows;
 //! - [`address`] and [`cidr`]: where something is dialled, and where it may be;
 //! - [`route`]: the definition of a route, and the streams that it wants;
@@ -19,6 +19,7 @@
 pub mod address;
 pub mod cidr;
 pub mod connection;
+pub mod credentials;
 pub mod dialect;
 pub mod event;
 pub mod name;

@@ -1,5 +1,6 @@
 //! A definition after validation, with every reference followed: what the data path works from.
 
+mod credentials;
 mod network;
 mod tls;
 
@@ -10,9 +11,9 @@ use serde::{Deserialize, Serialize};
 use crate::address::Address;
 use crate::dialect::PatternDialect;
 use crate::name::{InstanceId, PartitionId, Region, Revision};
-use crate::secret::Secret;
 use crate::stream::TargetParameter;
 
+pub use credentials::{AssumedRole, Credentials, FederatedRole, HttpEndpoint, InstanceRole, KeyFile, Keys, Role};
 pub use network::{Network, Proxy, ProxyCredentials, ProxyProtocol, SecurityGroup, SecurityRule, Vswitch};
 pub use tls::{ClientIdentity, Tls};
 
@@ -53,7 +54,7 @@ pub struct RocketMqConnection {
     pub endpoints: Vec<String>,
     /// Prefix of topics and groups on the wire; empty for none.
     pub namespace: String,
-    /// The credentials for it, if any.
+    /// Where the keys for it come from; `None` if it needs none.
     pub credentials: Option<Credentials>,
     /// The network it is dialled through; `None` for the process's own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -88,17 +89,6 @@ impl RocketMqConnection {
     fn proxy(&self) -> Option<&Address> {
         Some(&self.network.as_ref()?.proxy.as_ref()?.address)
     }
-}
-
-/// Keys, and the token that temporary keys need.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub struct Credentials {
-    /// Access key.
-    pub access_key: String,
-    /// Secret key, or a reference to it.
-    pub secret_key: Secret,
-    /// Token of temporary credentials, or a reference to it; empty for none.
-    pub security_token: Secret,
 }
 
 /// A RocketMQ topic as a source.

@@ -1,6 +1,7 @@
 //! A value that never shows itself.
 
 use std::fmt;
+use std::io::Read;
 
 use serde::{Deserialize, Serialize};
 
@@ -28,7 +29,7 @@ impl Secret {
     }
 
     /// Follows a reference: `env:NAME` reads the process's environment, `file:/path` a file (trailing line end removed);
-    /// any other text is the secret itself. The error names the reference, never a value.
+    /// any other text is the secret itself. The error names the reference, never a value. It blocks while the file is read.
     pub fn resolve(&self) -> Result<Secret, Unresolvable> {
         if let Some(name) = self.0.strip_prefix("env:") {
             return std::env::var(name)
@@ -36,9 +37,9 @@ impl Secret {
                 .map_err(|_| Unresolvable { reference: self.0.clone(), reason: "the variable is not set or not UTF-8".into() });
         }
         if let Some(path) = self.0.strip_prefix("file:") {
-            return std::fs::read_to_string(path)
+            return read(path)
                 .map(|text| Secret::new(text.trim_end_matches(['\n', '\r'])))
-                .map_err(|error| Unresolvable { reference: self.0.clone(), reason: error.to_string() });
+                .map_err(|reason| Unresolvable { reference: self.0.clone(), reason });
         }
         Ok(self.clone())
     }
@@ -52,6 +53,17 @@ impl Secret {
     pub fn redacted(&self) -> String {
         if self.is_empty() || self.is_reference() { self.0.clone() } else { REDACTED.to_owned() }
     }
+}
+
+/// Longest file that a reference may lead to, bytes.
+const LONGEST: u64 = 65_536;
+
+/// A file, unless it is too long for a secret: a reference may lead to anything.
+fn read(path: &str) -> Result<String, String> {
+    let mut text = String::new();
+    let file = std::fs::File::open(path).map_err(|error| error.to_string())?;
+    file.take(LONGEST + 1).read_to_string(&mut text).map_err(|error| error.to_string())?;
+    if text.len() as u64 > LONGEST { Err(format!("it is longer than {LONGEST} bytes")) } else { Ok(text) }
 }
 
 /// Shown instead of a secret. A definition that comes back with it keeps the secret that is stored.
@@ -94,5 +106,7 @@ mod tests {
     fn a_reference_that_leads_nowhere_says_so() {
         let error = Secret::new("file:/nonexistent/rocketbridge").resolve().expect_err("no such file");
         assert_eq!(error.reference, "file:/nonexistent/rocketbridge");
+        let error = Secret::new("file:/dev/zero").resolve().expect_err("endless");
+        assert_eq!(error.reason, "it is longer than 65536 bytes");
     }
 }

@@ -88,7 +88,7 @@ pub enum Answer {
     Trouble(Option<Trouble>),
 }
 
-/// Why deliveries wait.
+/// Why deliveries wait, or will before long.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Trouble {
     /// What is wrong and with what.
@@ -97,6 +97,8 @@ pub struct Trouble {
     pub permanent: bool,
     /// Offset of the event that blocks those behind it: it was refused for good and nothing may pass it over.
     pub blocked_offset: Option<u64>,
+    /// Whether deliveries go on: the reason is what will stop them before long.
+    pub goes_on: bool,
 }
 
 /// One event for the target of the session.

@@ -10,6 +10,7 @@
 
 mod choice;
 mod connection;
+mod credentials;
 mod dead_letter;
 mod endpoint;
 mod fault;

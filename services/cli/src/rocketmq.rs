@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use clap::Subcommand;
 use rocketbridge_model::Secret;
-use rocketbridge_model::resolved::{Credentials, RocketMqConnection};
+use rocketbridge_model::resolved::{Credentials, Keys, RocketMqConnection};
 use rocketbridge_model::validate::endpoint;
 
 use crate::failure::Failure;
@@ -87,7 +87,7 @@ impl Instance {
         };
         let secret_key = reference("--secret-key", &self.secret_key)?;
         let security_token = reference("--security-token", &self.security_token)?;
-        let credentials = self.access_key.clone().map(|access_key| Credentials { access_key, secret_key, security_token });
+        let credentials = self.access_key.clone().map(|access_key| Credentials::Static(Keys { access_key, secret_key, security_token }));
         Ok(RocketMqConnection {
             endpoints: self.name_server.clone(),
             namespace: self.namespace.clone(),

@@ -31,6 +31,8 @@ use crate::pending::{Pending, Record, failure};
 /// What may be under way in one session, at least.
 pub(crate) const WINDOW: Credit = Credit { events: 4096, bytes: 32 << 20 };
 
+/// How often a lane without events looks whether something will stop it.
+const LOOK: Duration = Duration::from_secs(5);
 /// How long the end of a session waits for the group that a target has.
 const FINISH: Duration = patience::TARGET;
 
@@ -42,6 +44,16 @@ pub(crate) struct Way {
     /// Where letters go; only for streams that tolerate errors.
     pub(crate) dead_letter: Option<Arc<dyn Target>>,
     pub(crate) rules: Rules,
+}
+
+impl Way {
+    /// What will stop deliveries before long, if that is known.
+    fn concern(&self) -> Option<Trouble> {
+        let at_dead_letter =
+            || self.dead_letter.as_ref().and_then(|target| target.concern()).map(|concern| format!("dead letter: {concern}"));
+        let reason = self.target.concern().or_else(at_dead_letter)?;
+        Some(Trouble { reason, goes_on: true, ..Trouble::default() })
+    }
 }
 
 /// One session of a filter.
@@ -161,6 +173,8 @@ impl Lane {
                 Some((deliveries, results)) = attempt => self.settle(deliveries, results).await?,
                 Some(()) = late => return Ok(()),
                 Some(()) = wait => {}
+                // Where nothing happens, nobody else would look.
+                () = tokio::time::sleep(LOOK), if is_open => self.report(RangeBuilder::default()).await?,
                 request = self.upstream.requests.next(), if !is_closed => match request {
                     None | Some(Err(_)) if !is_open => self.finish(true),
                     Some(Ok(_)) if !is_open => {}
@@ -307,7 +321,7 @@ impl Lane {
         }
         // While a group is with a target, it is not known how it fares.
         match self.phase {
-            Phase::Waiting => self.tell(self.queue.front().and_then(|front| front.record.trouble())).await,
+            Phase::Waiting => self.tell(self.queue.front().and_then(|front| front.record.trouble()).or_else(|| self.way.concern())).await,
             Phase::Delivering { .. } => Ok(()),
         }
     }
@@ -321,7 +335,10 @@ impl Lane {
             Some(Trouble { reason, blocked_offset: Some(offset), .. }) => {
                 tracing::warn!(%stream, %partition, offset, %reason, "an event was refused for good and blocks those behind it");
             }
+            // Whoever has the concern logs it, once for all lanes.
+            Some(Trouble { goes_on: true, .. }) => {}
             Some(Trouble { reason, .. }) => tracing::warn!(%stream, %partition, %reason, "deliveries wait"),
+            None if self.told.as_ref().is_some_and(|told| told.goes_on) => {}
             None => tracing::info!(%stream, %partition, "deliveries flow again"),
         }
         self.told.clone_from(&trouble);

@@ -152,7 +152,7 @@ impl Record {
             Stage::Target => history.reason.clone(),
             Stage::DeadLetter { reason, .. } => format!("dead letter: {} (given up at the target: {reason})", history.reason),
         };
-        Some(Trouble { reason, permanent: history.remedy != Remedy::Time, blocked_offset })
+        Some(Trouble { reason, permanent: history.remedy != Remedy::Time, blocked_offset, goes_on: false })
     }
 
     /// The letter for the dead-letter target: the event as it was read, with why it is there as far as its form allows.

@@ -275,7 +275,7 @@ impl Transit {
                 self.lost();
                 self.tell().await?;
                 let permanent = error.code() == Code::Refused;
-                self.answer(Answer::Trouble(Some(Trouble { reason: error.to_string(), permanent, blocked_offset: None }))).await
+                self.answer(Answer::Trouble(Some(Trouble { reason: error.to_string(), permanent, ..Trouble::default() }))).await
             }
             News::Answer(Answer::Credit(credit)) => {
                 self.allowance.grant(credit);

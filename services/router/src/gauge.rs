@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use parking_lot::Mutex;
+use rocketbridge_connector::Source;
 use rocketbridge_delivery::outbox::Ended;
 use rocketbridge_model::session::Trouble;
 use rocketbridge_model::status::{BlockedEvent, PartitionReport};
@@ -32,6 +33,8 @@ struct State {
     /// Offset of the event that blocked last, and since when.
     blocked_since: Option<(u64, i64)>,
     age: Age,
+    /// Where the partition is read, for what will stop that; also between two openings, so that what it keeps is kept.
+    reads: Option<Source>,
 }
 
 /// What bounds the age of the oldest message that is not committed. All times are milliseconds since 1970.
@@ -63,6 +66,7 @@ impl Gauge {
             ended: VecDeque::new(),
             blocked_since: None,
             age: Age::default(),
+            reads: None,
         })))
     }
 
@@ -98,6 +102,11 @@ impl Gauge {
         self.0.lock().report.counts.skipped += 1;
     }
 
+    /// Where the partition is read from now on.
+    pub(crate) fn reads(&self, source: Source) {
+        self.0.lock().reads = Some(source);
+    }
+
     /// Messages were lost at the source before they were read.
     pub(crate) fn lost(&self, messages: u64) {
         self.0.lock().report.counts.gaps += messages;
@@ -126,7 +135,7 @@ impl Gauge {
     /// The far side waits, or no longer does. Nothing is stopped by it.
     pub(crate) fn trouble(&self, trouble: Option<Trouble>) {
         let mut state = self.0.lock();
-        state.report.flowing = trouble.is_none();
+        state.report.flowing = trouble.as_ref().is_none_or(|trouble| trouble.goes_on);
         let Some(Trouble { reason, blocked_offset, .. }) = trouble else {
             state.report.failure = None;
             state.report.blocked = None;
@@ -220,6 +229,10 @@ impl Gauge {
             report.failure = Some(format!("blocked by the event at offset {}, which cannot be read: {}", event.offset, event.reason));
             report.blocked = Some(event.clone());
         }
+        // What will stop it is told only while nothing has.
+        if report.failure.is_none() {
+            report.failure = state.reads.as_ref().and_then(Source::concern);
+        }
         report.rate = events as f64 / span.as_secs_f64();
         if events == 0 {
             report.latency = Duration::ZERO;
@@ -310,6 +323,10 @@ fn since(milliseconds: i64) -> Duration {
 
 #[cfg(test)]
 mod tests {
+    use futures::future::BoxFuture;
+    use rocketbridge_connector::{Error, OffsetSource, OpenPartition, Partition, Survey};
+    use rocketbridge_model::resolved::StartPosition;
+
     use super::*;
 
     /// *Scenario*: an event blocks, its session is lost and opened again, and it blocks again; then it is gone, and another blocks. *Guarantees*: the report
@@ -317,7 +334,7 @@ mod tests {
     #[test]
     fn a_blocking_event_is_reported_since_it_first_blocked() {
         let gauge = Gauge::new(&PartitionId::new("b/0"), Epoch(1));
-        let blocks = |offset| Some(Trouble { reason: "too long".into(), permanent: true, blocked_offset: Some(offset) });
+        let blocks = |offset| Some(Trouble { reason: "too long".into(), permanent: true, blocked_offset: Some(offset), goes_on: false });
         gauge.0.lock().blocked_since = Some((7, 1_000));
         gauge.trouble(blocks(7));
         let report = gauge.report();
@@ -329,6 +346,46 @@ mod tests {
         assert_eq!(gauge.report().blocked.map(|blocked| blocked.since), Some(1_000));
         gauge.trouble(blocks(8));
         assert!(gauge.report().blocked.is_some_and(|blocked| blocked.offset == 8 && blocked.since > 1_000));
+    }
+
+    /// A source that works, and will not before long.
+    struct Worried;
+
+    impl OffsetSource for Worried {
+        fn concern(&self) -> Option<String> {
+            Some("the keys end in 4 min".to_owned())
+        }
+
+        fn partitions(&self) -> BoxFuture<'_, Result<Vec<Partition>, Error>> {
+            unreachable!("nothing is read")
+        }
+
+        fn offset_at<'a>(&'a self, _: &'a Partition, _: StartPosition) -> BoxFuture<'a, Result<u64, Error>> {
+            unreachable!("nothing is read")
+        }
+
+        fn survey<'a>(&'a self, _: &'a Partition, _: &'a [u64]) -> BoxFuture<'a, Result<Survey, Error>> {
+            unreachable!("nothing is read")
+        }
+
+        fn open<'a>(&'a self, _: &'a Partition) -> BoxFuture<'a, Result<OpenPartition, Error>> {
+            unreachable!("nothing is read")
+        }
+    }
+
+    /// *Scenario*: source and target tell what will stop them, and something stops. *Guarantees*: a concern is told of a partition that flows; what stops it takes
+    /// its place.
+    #[test]
+    fn what_will_stop_a_partition_is_told_while_it_flows() {
+        let gauge = Gauge::new(&PartitionId::new("b/0"), Epoch(1));
+        gauge.flows();
+        gauge.reads(Source::Offsets(Arc::new(Worried)));
+        let told = || (gauge.report().flowing, gauge.report().failure.unwrap_or_default());
+        assert_eq!(told(), (true, "the keys end in 4 min".to_owned()));
+        gauge.trouble(Some(Trouble { reason: "the target's keys end in 2 min".into(), goes_on: true, ..Trouble::default() }));
+        assert_eq!(told(), (true, "the target's keys end in 2 min".to_owned()));
+        gauge.fails("refused");
+        assert_eq!(told(), (false, "refused".to_owned()));
     }
 
     fn gauge() -> Gauge {

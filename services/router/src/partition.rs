@@ -155,6 +155,7 @@ impl OwnedPartition {
     async fn open(&mut self) -> Result<Flow, Error> {
         let stream = self.definition.stream()?;
         let source = self.surroundings.registry.source(&stream.source);
+        self.gauge.reads(source.clone());
         let form = match &source {
             Source::Offsets(_) => SourceForm::Offsets,
             Source::Handles(_) => SourceForm::Handles,

@@ -225,6 +225,7 @@ pub const CONNECTION: &[Field] = &[
     own("access_key", Shape::Text),
     own("secret_key", Shape::Text),
     own("security_token", Shape::Text),
+    own("credentials", Shape::Value(CREDENTIALS)),
     own("network", Shape::Text),
     own("tls", Shape::Message(TLS)),
     own("uid", Shape::OutputOnly),
@@ -232,6 +233,41 @@ pub const CONNECTION: &[Field] = &[
     own("update_time", Shape::OutputOnly),
     own("built_in", Shape::OutputOnly),
 ];
+
+const CREDENTIALS: &[Field] = &[
+    own("static", Shape::Value(STATIC_CREDENTIALS)),
+    own("sts", Shape::Value(STS_CREDENTIALS)),
+    own("oidc", Shape::Value(OIDC_CREDENTIALS)),
+    own("instance_role", Shape::Value(INSTANCE_ROLE_CREDENTIALS)),
+    own("file", Shape::Value(FILE_CREDENTIALS)),
+];
+
+const STATIC_CREDENTIALS: &[Field] = &[own("access_key", Shape::Text), own("secret_key", Shape::Text), own("security_token", Shape::Text)];
+
+const STS_CREDENTIALS: &[Field] = &[
+    own("endpoint", Shape::Text),
+    own("role_arn", Shape::Text),
+    own("role_session_name", Shape::Text),
+    own("duration_seconds", Shape::Count),
+    own("policy", Shape::Text),
+    own("external_id", Shape::Text),
+    own("access_key", Shape::Text),
+    own("secret_key", Shape::Text),
+];
+
+const OIDC_CREDENTIALS: &[Field] = &[
+    own("endpoint", Shape::Text),
+    own("provider_arn", Shape::Text),
+    own("role_arn", Shape::Text),
+    own("role_session_name", Shape::Text),
+    own("duration_seconds", Shape::Count),
+    own("policy", Shape::Text),
+    own("token_file", Shape::Text),
+];
+
+const INSTANCE_ROLE_CREDENTIALS: &[Field] = &[own("role", Shape::Text), own("address", Shape::Text)];
+
+const FILE_CREDENTIALS: &[Field] = &[own("path", Shape::Text)];
 
 const TLS: &[Field] = &[
     own("enabled", Shape::Flag),

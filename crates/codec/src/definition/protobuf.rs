@@ -14,6 +14,8 @@ use rocketbridge_proto::stream::v1 as stream;
 
 pub use route::{route_from, route_to};
 
+use super::credentials;
+
 /// A stream from its message. Secrets are taken as they are: see [`super::secrets`].
 pub fn stream_from(message: stream::Stream) -> StreamDefinition {
     StreamDefinition {
@@ -73,6 +75,7 @@ pub fn connection_from(message: connection::Connection) -> ConnectionDefinition 
         access_key: message.access_key,
         secret_key: Secret::new(message.secret_key),
         security_token: Secret::new(message.security_token),
+        credentials: message.credentials.map(credentials::from),
         network: message.network,
         tls: message.tls.map(|tls| TlsDefinition {
             enabled: tls.enabled,
@@ -99,6 +102,7 @@ pub fn connection_to(definition: ConnectionDefinition) -> connection::Connection
         access_key: definition.access_key,
         secret_key: definition.secret_key.expose().to_owned(),
         security_token: definition.security_token.expose().to_owned(),
+        credentials: definition.credentials.map(credentials::to),
         network: definition.network,
         tls: definition.tls.map(|tls| connection::Tls {
             enabled: tls.enabled,

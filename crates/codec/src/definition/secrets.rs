@@ -1,6 +1,7 @@
 //! Stars in answers, and what they mean in requests.
 
 use rocketbridge_model::connection::ConnectionDefinition;
+use rocketbridge_model::credentials::CredentialsDefinition;
 use rocketbridge_model::network::NetworkDefinition;
 use rocketbridge_model::secret::REDACTED;
 use rocketbridge_model::{RouteDefinition, Secret, StreamDefinition};
@@ -22,14 +23,17 @@ pub trait Guarded {
     where
         Self: Clone,
     {
-        let mut stored = stored.clone();
-        for (secret, kept) in self.secrets().into_iter().zip(stored.secrets()) {
-            if let (Some(secret), Some(kept)) = (secret, kept)
-                && secret.expose() == REDACTED
-                && !kept.is_empty()
-            {
-                *secret = kept.clone();
-            }
+        put_back(self, &mut stored.clone());
+    }
+}
+
+fn put_back<D: Guarded + ?Sized>(given: &mut D, stored: &mut D) {
+    for (secret, kept) in given.secrets().into_iter().zip(stored.secrets()) {
+        if let (Some(secret), Some(kept)) = (secret, kept)
+            && secret.expose() == REDACTED
+            && !kept.is_empty()
+        {
+            *secret = kept.clone();
         }
     }
 }
@@ -45,7 +49,34 @@ impl Guarded for StreamDefinition {
 impl Guarded for ConnectionDefinition {
     fn secrets(&mut self) -> Vec<Option<&mut Secret>> {
         let key = self.tls.as_mut().map(|tls| &mut tls.client_key);
-        vec![Some(&mut self.secret_key), Some(&mut self.security_token), key]
+        let (fixed, sts) = match &mut self.credentials {
+            Some(credentials) => (credentials.fixed.as_mut(), credentials.sts.as_mut()),
+            None => (None, None),
+        };
+        let (secret, token) = match fixed {
+            Some(keys) => (Some(&mut keys.secret_key), Some(&mut keys.security_token)),
+            None => (None, None),
+        };
+        let assuming = sts.map(|sts| &mut sts.secret_key);
+        vec![Some(&mut self.secret_key), Some(&mut self.security_token), key, secret, token, assuming]
+    }
+
+    /// The secrets of `credentials` stay with their access key, and one that is for an STS with that STS: whoever may change a connection must not have
+    /// them used by a server of his own.
+    fn restore(&mut self, stored: &Self) {
+        let mut stored = stored.clone();
+        if let (Some(given), Some(kept)) = (&self.credentials, &mut stored.credentials) {
+            let access_key = |credentials: &CredentialsDefinition| credentials.fixed.as_ref().map(|keys| keys.access_key.clone());
+            if access_key(given) != access_key(kept) {
+                kept.fixed = None;
+            }
+            let asked =
+                |credentials: &CredentialsDefinition| credentials.sts.as_ref().map(|sts| (sts.endpoint.clone(), sts.access_key.clone()));
+            if asked(given) != asked(kept) {
+                kept.sts = None;
+            }
+        }
+        put_back(self, &mut stored);
     }
 }
 
@@ -74,6 +105,8 @@ impl Guarded for NetworkDefinition {
 
 #[cfg(test)]
 mod tests {
+    use rocketbridge_model::credentials::{StaticDefinition, StsDefinition};
+
     use super::*;
 
     fn connection(secret_key: &str, security_token: &str) -> ConnectionDefinition {
@@ -93,6 +126,53 @@ mod tests {
         changed.restore(&connection("hidden", ""));
         assert_eq!(changed.secret_key.expose(), "new");
         assert_eq!(changed.security_token.expose(), "******", "nothing is stored that stars could stand for");
+    }
+
+    /// *Scenario*: a connection with each kind of credentials that has a secret comes back with stars, the same and for another server or key. *Guarantees*:
+    /// a secret goes where it was stored for, and nowhere else.
+    #[test]
+    fn the_secret_of_a_role_stays_with_its_sts() {
+        let role = |endpoint: &str, access_key: &str, secret: &str| ConnectionDefinition {
+            credentials: Some(CredentialsDefinition {
+                sts: Some(StsDefinition {
+                    endpoint: endpoint.to_owned(),
+                    access_key: access_key.to_owned(),
+                    secret_key: Secret::new(secret),
+                    ..Default::default()
+                }),
+                ..Default::default()
+            }),
+            ..Default::default()
+        };
+        let stored = role("", "ak", "hidden");
+        let mut shown = stored.clone();
+        shown.redact();
+        assert_eq!(shown, role("", "ak", "******"));
+        for (given, expected) in [("", "hidden"), ("https://elsewhere", "******")] {
+            let mut given = role(given, "ak", "******");
+            given.restore(&stored);
+            assert_eq!(given.secrets().pop().flatten().expect("an STS").expose(), expected);
+        }
+        let keys = |access_key: &str, secret: &str, token: &str| ConnectionDefinition {
+            credentials: Some(CredentialsDefinition {
+                fixed: Some(StaticDefinition {
+                    access_key: access_key.to_owned(),
+                    secret_key: Secret::new(secret),
+                    security_token: Secret::new(token),
+                }),
+                ..Default::default()
+            }),
+            ..Default::default()
+        };
+        let stored = keys("ak", "hidden", "token");
+        for (access_key, expected) in [("ak", &stored), ("other", &keys("other", "******", "******"))] {
+            let mut given = keys(access_key, "******", "******");
+            given.restore(&stored);
+            assert_eq!(&given, expected);
+        }
+        let mut moved = role("", "ak", "******");
+        moved.restore(&stored);
+        assert_eq!(moved, role("", "ak", "******"), "a secret of another kind is none of this one");
     }
 
     /// *Scenario*: a network with a proxy's password comes back with stars, for the same proxy and for another. *Guarantees*: the password goes to the

@@ -5,9 +5,11 @@
 //! costs next to nothing while another one answers or an old route works. It repeats nothing by itself, but questions to name servers:
 //! whether a request may be sent twice is its caller's to know.
 
+mod exchange;
+
 use std::collections::HashMap;
 use std::convert::Infallible;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -15,18 +17,19 @@ use futures::future::{BoxFuture, Shared};
 use futures::stream::FuturesUnordered;
 use futures::{FutureExt, StreamExt};
 use parking_lot::Mutex;
-use rocketbridge_connector::Code;
 use rocketbridge_model::resolved::RocketMqConnection;
-use rocketbridge_model::secret::Unresolvable;
 use rocketbridge_network::{Dialer, Egress, Fault};
 use rocketbridge_runtime::{TaskKind, Tasks};
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, timeout, timeout_at};
 
-use crate::acl::Signer;
+pub(crate) use exchange::Exchange;
+use exchange::Signed;
+
+use crate::acl::Keys;
 use crate::error::Failure;
 use crate::probe::{self, GrpcOnly, Spoken};
-use crate::remoting::code::{request, response};
-use crate::remoting::{Answer, Connection, Request, Response, Unanswered};
+use crate::remoting::code::request;
+use crate::remoting::{Answer, Connection, Request, Response};
 use crate::route::Route;
 
 /// How long an ordinary answer may take.
@@ -51,6 +54,7 @@ pub(crate) struct Client {
     id: String,
     tasks: Tasks,
     dialer: Dialer,
+    keys: Keys,
     dials: Mutex<HashMap<String, Dial>>,
     routes: Mutex<HashMap<String, KnownRoute>>,
     name_server: AtomicUsize,
@@ -60,32 +64,10 @@ pub(crate) struct Client {
     probe_after: Mutex<Option<Instant>>,
 }
 
-/// A request under way, and what to say if it fails.
-pub(crate) struct Exchange {
-    answer: Answer,
-    link: Arc<Link>,
-    address: String,
-    deadline: Instant,
-    limit: Duration,
-}
-
-type Dial = Shared<BoxFuture<'static, Result<Arc<Link>, DialFailure>>>;
+type Dial = Shared<BoxFuture<'static, Result<Arc<Connection>, Fault>>>;
 
 /// Picks an address of a broker from a route.
 type Choose = for<'a> fn(&'a Route, &str) -> Option<&'a str>;
-
-struct Link {
-    connection: Connection,
-    signer: Option<Signer>,
-    /// New requests dial anew; what is under way goes on.
-    retired: AtomicBool,
-}
-
-#[derive(Clone)]
-enum DialFailure {
-    Dial(Fault),
-    Secret(Unresolvable),
-}
 
 /// What is known of the route of a topic.
 #[derive(Default)]
@@ -102,12 +84,13 @@ struct KnownRoute {
 type Question = Shared<BoxFuture<'static, Result<Arc<Route>, Failure>>>;
 
 impl Client {
-    pub(crate) fn new(settings: RocketMqConnection, tasks: Tasks, egress: Arc<Egress>, grpc_only: GrpcOnly) -> Arc<Self> {
+    pub(crate) fn new(settings: RocketMqConnection, tasks: Tasks, egress: Arc<Egress>, grpc_only: GrpcOnly, keys: Keys) -> Arc<Self> {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_nanos());
         let id = format!("rocketbridge@{}@{now:x}", std::process::id());
         Arc::new_cyclic(|me| Self {
             me: me.clone(),
             dialer: Dialer::new(&settings, egress),
+            keys,
             settings,
             id,
             tasks,
@@ -157,16 +140,35 @@ impl Client {
     /// Sends a request; its response is waited for apart, at most `limit` from now.
     pub(crate) async fn submit(&self, address: &str, request: Request, limit: Duration) -> Result<Exchange, Failure> {
         let deadline = Instant::now() + limit;
-        let link = self.link(address).await.map_err(|failure| match failure {
-            DialFailure::Dial(fault) => Failure::undialled(address, fault.code(), self.told_by_name_server(address, fault.to_string())),
-            DialFailure::Secret(unresolvable) => Failure::Secret(unresolvable),
-        })?;
-        let request = match &link.signer {
-            Some(signer) => signer.sign(request),
+        let signed = match timeout_at(deadline, self.keys.signer()).await {
+            Ok(Ok(signer)) => signer.map(|signer| Signed::new(request.clone(), signer)),
+            Ok(Err(error)) => return Err(Failure::Credentials(error)),
+            Err(_) => {
+                let reason = format!("the keys to sign with did not come within {:.1} s", limit.as_secs_f32());
+                return Err(Failure::Lost { address: address.to_owned(), reason });
+            }
+        };
+        let request = match &signed {
+            Some(signed) => signed.sign(request),
             None => request,
         };
-        let answer = link.connection.submit(request).await.map_err(|lost| Failure::lost(address, lost))?;
-        Ok(Exchange { answer, link, address: address.to_owned(), deadline, limit })
+        let (link, answer) = self.send(address, request).await?;
+        Ok(Exchange { client: self.me.clone(), answer, link, address: address.to_owned(), deadline, limit, signed })
+    }
+
+    /// Sends a request as it is. A future that is dropped has sent nothing.
+    async fn send(&self, address: &str, request: Request) -> Result<(Arc<Connection>, Answer), Failure> {
+        let link = self.link(address).await.map_err(|fault| {
+            let code = fault.code();
+            Failure::undialled(address, code, self.told_by_name_server(address, fault.to_string()))
+        })?;
+        let answer = link.submit(request).await.map_err(|lost| Failure::lost(address, lost))?;
+        Ok((link, answer))
+    }
+
+    /// What will stop requests before long, or does already, for people: the keys to sign them with cannot be renewed.
+    pub(crate) fn concern(&self) -> Option<String> {
+        self.keys.concern(&self.name_servers())
     }
 
     /// Asks the name servers, beginning with the one that answered last. The next one is asked as well when one does not answer soon, and
@@ -362,7 +364,7 @@ impl Client {
         format!("{reason}; this is the broker's address as name server {} gives it", self.name_servers())
     }
 
-    async fn link(&self, address: &str) -> Result<Arc<Link>, DialFailure> {
+    async fn link(&self, address: &str) -> Result<Arc<Connection>, Fault> {
         let dial = {
             let mut dials = self.dials.lock();
             match dials.get(address) {
@@ -377,34 +379,12 @@ impl Client {
         dial.await
     }
 
-    fn dial(&self, address: String) -> impl Future<Output = Result<Arc<Link>, DialFailure>> + Send + 'static {
-        let (tasks, credentials, dialer) = (self.tasks.clone(), self.settings.credentials.clone(), self.dialer.clone());
+    fn dial(&self, address: String) -> impl Future<Output = Result<Arc<Connection>, Fault>> + Send + 'static {
+        let (tasks, dialer) = (self.tasks.clone(), self.dialer.clone());
         async move {
-            let signer = credentials.as_ref().map(Signer::resolve).transpose().map_err(DialFailure::Secret)?;
-            let stream = dialer.dial(&address).await.map_err(|error| DialFailure::Dial(error.fault))?;
-            let connection = Connection::over(stream, &address, &tasks);
-            Ok(Arc::new(Link { connection, signer, retired: AtomicBool::new(false) }))
+            let stream = dialer.dial(&address).await.map_err(|error| error.fault)?;
+            Ok(Arc::new(Connection::over(stream, &address, &tasks)))
         }
-    }
-}
-
-impl Exchange {
-    /// Waits for the response, whatever its code. Cancel-safe: a dropped wait can be begun again.
-    pub(crate) async fn response(&mut self) -> Result<Response, Failure> {
-        let response = self.answer.wait(self.deadline, self.limit).await.map_err(|why| match why {
-            Unanswered::Lost(lost) => Failure::lost(&self.address, lost),
-            Unanswered::TooLong(bytes) => Failure::TooLong { address: self.address.clone(), bytes },
-        })?;
-        let refused = response.code != response::SUCCESS && self.link.signer.is_some();
-        if refused && Failure::refused(&self.address, &response).code() == Code::Denied {
-            // The keys may have been replaced where the references point: the next dial looks them up again.
-            self.link.retired.store(true, Ordering::Relaxed);
-        }
-        Ok(response)
-    }
-
-    pub(crate) fn address(&self) -> &str {
-        &self.address
     }
 }
 
@@ -412,7 +392,7 @@ impl Exchange {
 fn usable(dial: &Dial) -> bool {
     match dial.peek() {
         None => true,
-        Some(Ok(link)) => link.connection.is_open() && !link.retired.load(Ordering::Relaxed),
+        Some(Ok(link)) => link.is_open(),
         Some(Err(_)) => false,
     }
 }

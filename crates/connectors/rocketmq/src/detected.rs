@@ -51,6 +51,10 @@ impl Target for DetectedTarget {
         .boxed()
     }
 
+    fn concern(&self) -> Option<String> {
+        if self.is_grpc() { self.grpc.concern() } else { self.remoting.concern() }
+    }
+
     fn bare(&self) -> Option<Arc<dyn Target>> {
         let (remoting, grpc) = (self.remoting.bare()?, self.grpc.bare()?);
         Some(Arc::new(Self::new(remoting, grpc, self.endpoints.clone(), self.grpc_only.clone())))

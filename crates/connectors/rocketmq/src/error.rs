@@ -1,7 +1,6 @@
 //! From what a peer or the network said to the connector's [`Error`].
 
 use rocketbridge_connector::{Code, Error};
-use rocketbridge_model::secret::Unresolvable;
 use rocketbridge_model::session::LARGEST_EVENT;
 use rocketbridge_rocketmq_proto::v2;
 
@@ -34,8 +33,8 @@ pub(crate) enum Failure {
         /// The peer's words.
         remark: String,
     },
-    /// A reference to a secret leads nowhere.
-    Secret(Unresolvable),
+    /// There are no keys to sign with.
+    Credentials(rocketbridge_credentials::Error),
     /// The endpoint speaks another protocol than the definition says.
     Mistaken {
         /// The endpoint.
@@ -97,7 +96,12 @@ impl Failure {
         match self {
             Self::Lost { .. } => Code::Unavailable,
             // A person must change the definition.
-            Self::Secret(_) | Self::Undialled { .. } | Self::Mistaken { .. } => Code::Denied,
+            Self::Undialled { .. } | Self::Mistaken { .. } => Code::Denied,
+            Self::Credentials(error) => match error.code() {
+                rocketbridge_credentials::Code::Unavailable => Code::Unavailable,
+                rocketbridge_credentials::Code::Denied => Code::Denied,
+                rocketbridge_credentials::Code::Malformed => Code::Internal,
+            },
             Self::Nonsense { .. } => Code::Internal,
             Self::TooLong { .. } => Code::Rejected,
             Self::Refused { code, remark, .. } if *code >= v2::Code::Ok as i32 => grpc_refusal(*code, remark),
@@ -116,7 +120,7 @@ impl Failure {
             }
             Self::Lost { .. }
             | Self::Undialled { .. }
-            | Self::Secret(_)
+            | Self::Credentials(_)
             | Self::Mistaken { .. }
             | Self::Nonsense { .. }
             | Self::TooLong { .. } => false,
@@ -133,7 +137,7 @@ impl Failure {
             | Self::Nonsense { address, reason } => {
                 format!("{address}: {reason}")
             }
-            Self::Secret(unresolvable) => unresolvable.to_string(),
+            Self::Credentials(error) => format!("no credentials: {error}"),
             Self::TooLong { address, bytes } => format!(
                 "{address} answered {bytes} bytes, and events of at most {LARGEST_EVENT} bytes can be read; lower the broker's maxMessageSize, and let this one \
                  message pass (`rocketbridge skip stream NAME --partition P --offset N --reason TEXT`)"

@@ -10,6 +10,7 @@
 //! Guarantees: a proxy that is back is used by the next call; what was lost on the way is never taken for done; order is kept for each message group. It
 //! repeats nothing by itself.
 
+mod answered;
 mod assignment;
 mod chain;
 mod channel;

@@ -313,6 +313,10 @@ impl Known {
 }
 
 impl Target for MirrorTarget {
+    fn concern(&self) -> Option<String> {
+        self.client.concern().or_else(|| self.original.client.concern())
+    }
+
     fn deliver<'a>(
         &'a self,
         _lane: &'a LaneKey,

@@ -5,10 +5,12 @@ use std::sync::{Arc, Weak};
 
 use parking_lot::Mutex;
 use rocketbridge_connector::{Registry, Source, Target};
+use rocketbridge_credentials::Keepers;
 use rocketbridge_model::resolved::{DeadLetterTarget, Protocol, RocketMqConnection, RocketMqSource, RocketMqTarget};
 use rocketbridge_network::Egress;
 use rocketbridge_runtime::{Shutdown, Tasks};
 
+use crate::acl::Keys;
 use crate::admin::Admin;
 use crate::client::Client;
 use crate::detected::DetectedTarget;
@@ -30,6 +32,7 @@ use crate::via::Guard;
 pub struct Connectors {
     tasks: Tasks,
     egress: Arc<Egress>,
+    keepers: Keepers,
     clients: Mutex<HashMap<RocketMqConnection, Weak<Client>>>,
     presences: Mutex<HashMap<RocketMqConnection, Weak<Presence>>>,
     grpc_clients: Mutex<HashMap<RocketMqConnection, Weak<GrpcClient>>>,
@@ -46,9 +49,12 @@ impl Connectors {
 
     /// Connectors without clients that dial what the process may dial.
     pub fn within(egress: Arc<Egress>) -> Self {
+        let tasks = Tasks::new(Shutdown::new());
+        let keepers = Keepers::new(tasks.clone(), Arc::clone(&egress));
         Self {
-            tasks: Tasks::new(Shutdown::new()),
+            tasks,
             egress,
+            keepers,
             clients: Mutex::default(),
             presences: Mutex::default(),
             grpc_clients: Mutex::default(),
@@ -73,7 +79,8 @@ impl Connectors {
             return client;
         }
         clients.retain(|_, client| client.strong_count() > 0);
-        let client = Client::new(connection.clone(), self.tasks.clone(), Arc::clone(&self.egress), self.grpc_only.clone());
+        let keys = Keys::new(self.keepers.keeper(connection));
+        let client = Client::new(connection.clone(), self.tasks.clone(), Arc::clone(&self.egress), self.grpc_only.clone(), keys);
         clients.insert(connection.clone(), Arc::downgrade(&client));
         client
     }
@@ -84,7 +91,8 @@ impl Connectors {
             return client;
         }
         clients.retain(|_, client| client.strong_count() > 0);
-        let client = GrpcClient::new(connection.clone(), self.tasks.clone(), Arc::clone(&self.egress));
+        let client =
+            GrpcClient::new(connection.clone(), self.tasks.clone(), Arc::clone(&self.egress), Keys::new(self.keepers.keeper(connection)));
         clients.insert(connection.clone(), Arc::downgrade(&client));
         client
     }

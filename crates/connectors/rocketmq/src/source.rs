@@ -180,6 +180,10 @@ impl Topic {
 }
 
 impl OffsetSource for TopicSource {
+    fn concern(&self) -> Option<String> {
+        self.topic.client.concern()
+    }
+
     fn partitions(&self) -> BoxFuture<'_, Result<Vec<Partition>, Error>> {
         self.topic.list().boxed()
     }

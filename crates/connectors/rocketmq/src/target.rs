@@ -124,6 +124,10 @@ impl Target for TopicTarget {
         self.deliver_all(origin, permit, deliveries).boxed()
     }
 
+    fn concern(&self) -> Option<String> {
+        self.client.concern()
+    }
+
     fn bare(&self) -> Option<Arc<dyn Target>> {
         let bare = Self { bare: true, ..Self::new(Arc::clone(&self.client), &self.topic, self.orderly, None) };
         (!self.bare).then(|| Arc::new(bare) as Arc<dyn Target>)

@@ -3,7 +3,7 @@
 use super::findings::Findings;
 use super::instance::InstanceType;
 use super::suggest::nearest;
-use super::{References, name, protocol, secret, tls};
+use super::{References, credentials, name, protocol, tls};
 use crate::connection::ConnectionDefinition;
 use crate::resolved::Protocol;
 
@@ -20,7 +20,7 @@ pub(super) fn check(definition: &ConnectionDefinition, references: &dyn Referenc
     }
     let protocol = protocol::read("protocol", &definition.protocol, kind, findings);
     check_endpoints(definition, protocol, findings);
-    check_credentials(definition, findings);
+    credentials::check(definition, findings);
     check_network(definition, references, findings);
     if let Some(definition) = &definition.tls {
         tls::check(definition, findings);
@@ -37,16 +37,6 @@ fn check_endpoints(definition: &ConnectionDefinition, protocol: Protocol, findin
             let fix = if text.contains([';', ',']) { format!("write each {role} as an entry of its own") } else { fix };
             findings.add(format!("endpoints[{index}]"), text, format!("a {role} is host:port"), fix);
         }
-    }
-}
-
-fn check_credentials(definition: &ConnectionDefinition, findings: &mut Findings) {
-    secret::check("secret_key", &definition.secret_key, findings);
-    secret::check("security_token", &definition.security_token, findings);
-    secret::check_pair(("access_key", &definition.access_key), ("secret_key", &definition.secret_key), findings);
-    if definition.access_key.is_empty() && !definition.security_token.is_empty() {
-        let fix = "write access_key and secret_key, or remove the token";
-        findings.add("security_token", &definition.security_token.redacted(), "a token needs an access key", fix);
     }
 }
 

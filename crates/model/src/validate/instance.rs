@@ -4,10 +4,10 @@ use super::choice;
 use super::findings::Findings;
 use super::placement::{self, Placement};
 use super::suggest::nearest;
-use super::{References, endpoint, name, protocol, secret, tls};
+use super::{References, credentials, endpoint, name, protocol, secret, tls};
 use crate::connection::{ConnectionDefinition, EMBEDDED};
 use crate::name::{InstanceId, Region};
-use crate::resolved::{Credentials, Protocol, RocketMqConnection};
+use crate::resolved::{Credentials, Keys, Protocol, RocketMqConnection};
 use crate::secret::Secret;
 
 /// Kinds of instance, as calls write them.
@@ -169,13 +169,22 @@ impl Said<'_> {
         secret::check(&password, self.password, findings);
         secret::check_pair((&username, self.username), (&password, self.password), findings);
         if !self.username.is_empty() {
-            return Some(Credentials {
+            return Some(Credentials::Static(Keys {
                 access_key: self.username.to_owned(),
                 secret_key: self.password.clone(),
                 security_token: Secret::default(),
-            });
+            }));
         }
-        named.filter(|connection| !connection.access_key.is_empty()).map(credentials_of)
+        let held = named.and_then(credentials::read);
+        if let (Some(_), Some(connection)) = (&held, named)
+            && let Some(elsewhere) = endpoint::split(self.endpoint).find(|endpoint| !is_of(connection, endpoint))
+        {
+            // Whoever may write a stream must not have the keys of a connection used at a server of his own.
+            let rule = format!("the credentials of connection {} are for its own endpoints only", connection.name);
+            let fix = "leave instance_endpoint out, or write instance_username and instance_password";
+            findings.add(self.field("instance_endpoint"), elsewhere, rule, fix);
+        }
+        held
     }
 }
 
@@ -196,18 +205,16 @@ pub(super) fn of_connection(
         protocol: protocol::said(&definition.protocol, kind),
         endpoints: definition.endpoints.iter().filter_map(|text| endpoint::endpoint(text).ok()).collect(),
         namespace: namespace.clone(),
-        credentials: (!definition.access_key.is_empty()).then(|| credentials_of(definition)),
+        credentials: credentials::read(definition),
         network: placement::choose(Some((field, definition)), std::slice::from_ref(placement), references, findings),
         tls: tls::read(definition.tls.as_ref()),
     }
 }
 
-fn credentials_of(definition: &ConnectionDefinition) -> Credentials {
-    Credentials {
-        access_key: definition.access_key.clone(),
-        secret_key: definition.secret_key.clone(),
-        security_token: definition.security_token.clone(),
-    }
+/// Whether an endpoint is one of a connection's, however it is spelled.
+fn is_of(connection: &ConnectionDefinition, endpoint: &str) -> bool {
+    let plain = |text: &str| endpoint::endpoint(text.trim());
+    connection.endpoints.iter().any(|own| plain(own) == plain(endpoint))
 }
 
 /// The connection of an instance, if there is exactly one.

@@ -2,13 +2,14 @@
 
 use std::time::Duration;
 
+mod credentials;
 mod networks;
 
 use super::*;
 use crate::name::{InstanceId, Revision};
 use crate::network::{SecurityGroup, Vswitch};
 use crate::record::Desired;
-use crate::resolved::{DeadLetterTarget, Protocol, RetryStrategy, StartPosition};
+use crate::resolved::{Credentials, DeadLetterTarget, Protocol, RetryStrategy, StartPosition};
 use crate::secret::{REDACTED, Secret};
 use crate::stream::{
     BatchWindow, DeadLetterQueue, RetryStrategy as RetryDefinition, RunOptions, SecretParameter, SinkDefinition, SinkRocketMqParameters,
@@ -405,7 +406,8 @@ fn the_namespace_follows_from_the_kind_of_instance() {
         *source(&mut definition) = SourceRocketMqParameters { topic: "t".into(), connection: "c".into(), ..Default::default() };
         let references = Known { connections: vec![connection], networks: Vec::new() };
         let source = resolve(&record(definition), &references).expect("sound").source;
-        assert_eq!(source.connection.credentials.expect("the connection has keys").access_key, "ak");
+        let Some(Credentials::Static(keys)) = source.connection.credentials else { panic!("the connection has keys") };
+        assert_eq!(keys.access_key, "ak");
         source.connection.namespace
     };
     assert_eq!(namespace(cloud("c", "Cloud_4", "MQ_INST_1")), "MQ_INST_1");

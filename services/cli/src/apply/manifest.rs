@@ -47,8 +47,8 @@ pub(crate) fn read(files: &[PathBuf]) -> Result<Vec<Entry>, Failure> {
 impl Entry {
     fn new(document: Document) -> Self {
         let resource = match &document.definition {
-            Definition::Network(network) => Resource::Network(protobuf::network_to((**network).clone())),
-            Definition::Connection(connection) => Resource::Connection(protobuf::connection_to((**connection).clone())),
+            Definition::Network(network) => Resource::Network(Box::new(protobuf::network_to((**network).clone()))),
+            Definition::Connection(connection) => Resource::Connection(Box::new(protobuf::connection_to((**connection).clone()))),
             Definition::Route(route) => Resource::Route(Box::new(protobuf::route_to((**route).clone()))),
             Definition::Stream(stream) => Resource::Stream(Box::new(protobuf::stream_to((**stream).clone()))),
         };

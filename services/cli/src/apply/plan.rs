@@ -159,7 +159,7 @@ fn same(existing: &Value, wanted: &Value) -> bool {
 
 /// Replaces secrets by stars, as the server shows them, and says whether there were any. References are shown.
 fn hide_secrets(value: &mut Value) -> bool {
-    const SECRETS: [&str; 3] = ["secret_key", "security_token", "instance_password"];
+    const SECRETS: [&str; 5] = ["secret_key", "security_token", "instance_password", "client_key", "egress_proxy_password"];
     let hide = |secret: &mut Value| match secret {
         Value::String(text) if text != REDACTED && !text.is_empty() && !Secret::new(text.as_str()).is_reference() => {
             *text = REDACTED.to_owned();
@@ -184,8 +184,8 @@ async fn known(client: &Client) -> Result<Known, Error> {
     let mut known = Known::default();
     for resource in client.list(Kind::Connection).await?.into_iter().chain(client.list(Kind::Network).await?) {
         match resource {
-            Resource::Connection(connection) => known.connections.push(protobuf::connection_from(connection)),
-            Resource::Network(network) => known.networks.push(protobuf::network_from(network)),
+            Resource::Connection(connection) => known.connections.push(protobuf::connection_from(*connection)),
+            Resource::Network(network) => known.networks.push(protobuf::network_from(*network)),
             Resource::Stream(_) | Resource::Route(_) => {}
         }
     }
@@ -235,7 +235,7 @@ mod tests {
     }
 
     fn connection(secret_key: &str) -> Resource {
-        Resource::Connection(Connection { name: "qingdao".into(), secret_key: secret_key.into(), ..Default::default() })
+        Resource::Connection(Box::new(Connection { name: "qingdao".into(), secret_key: secret_key.into(), ..Default::default() }))
     }
 
     #[test]

@@ -35,9 +35,9 @@ pub enum Kind {
 #[derive(Clone, Debug, PartialEq)]
 pub enum Resource {
     /// A network.
-    Network(network::Network),
+    Network(Box<network::Network>),
     /// A connection.
-    Connection(connection::Connection),
+    Connection(Box<connection::Connection>),
     /// A stream.
     Stream(Box<stream::Stream>),
     /// A route.
@@ -172,11 +172,11 @@ impl Client {
         let resource = match kind {
             Kind::Network => {
                 let request = network::GetNetworkRequest { name };
-                self.call(&what, async { self.networks().get_network(request).await }).await?.network.map(Resource::Network)
+                self.call(&what, async { self.networks().get_network(request).await }).await?.network.map(from_network)
             }
             Kind::Connection => {
                 let request = connection::GetConnectionRequest { name };
-                self.call(&what, async { self.connections().get_connection(request).await }).await?.connection.map(Resource::Connection)
+                self.call(&what, async { self.connections().get_connection(request).await }).await?.connection.map(from_connection)
             }
             Kind::Stream => {
                 let request = stream::GetStreamRequest { name };
@@ -211,12 +211,12 @@ impl Client {
             Kind::Network => {
                 let request = network::ListNetworksRequest { page_size, page_token };
                 let answer = self.call(&what, async { self.networks().list_networks(request).await }).await?;
-                (answer.networks.into_iter().map(Resource::Network).collect(), answer.next_page_token)
+                (answer.networks.into_iter().map(from_network).collect(), answer.next_page_token)
             }
             Kind::Connection => {
                 let request = connection::ListConnectionsRequest { page_size, page_token };
                 let answer = self.call(&what, async { self.connections().list_connections(request).await }).await?;
-                (answer.connections.into_iter().map(Resource::Connection).collect(), answer.next_page_token)
+                (answer.connections.into_iter().map(from_connection).collect(), answer.next_page_token)
             }
             Kind::Stream => {
                 let request = stream::ListStreamsRequest { page_size, page_token };
@@ -237,12 +237,12 @@ impl Client {
         let request_id = String::new();
         let created = match resource {
             Resource::Network(network) => {
-                let request = network::CreateNetworkRequest { network: Some(network), request_id, validate_only };
-                self.call(&what, async { self.networks().create_network(request).await }).await?.network.map(Resource::Network)
+                let request = network::CreateNetworkRequest { network: Some(*network), request_id, validate_only };
+                self.call(&what, async { self.networks().create_network(request).await }).await?.network.map(from_network)
             }
             Resource::Connection(connection) => {
-                let request = connection::CreateConnectionRequest { connection: Some(connection), request_id, validate_only };
-                self.call(&what, async { self.connections().create_connection(request).await }).await?.connection.map(Resource::Connection)
+                let request = connection::CreateConnectionRequest { connection: Some(*connection), request_id, validate_only };
+                self.call(&what, async { self.connections().create_connection(request).await }).await?.connection.map(from_connection)
             }
             Resource::Stream(stream) => {
                 let request = stream::CreateStreamRequest { stream: Some(*stream), request_id, validate_only };
@@ -263,13 +263,13 @@ impl Client {
         let allow_missing = false;
         let replaced = match resource {
             Resource::Network(network) => {
-                let request = network::UpdateNetworkRequest { network: Some(network), update_mask, validate_only, allow_missing };
-                self.call(&what, async { self.networks().update_network(request).await }).await?.network.map(Resource::Network)
+                let request = network::UpdateNetworkRequest { network: Some(*network), update_mask, validate_only, allow_missing };
+                self.call(&what, async { self.networks().update_network(request).await }).await?.network.map(from_network)
             }
             Resource::Connection(connection) => {
                 let request =
-                    connection::UpdateConnectionRequest { connection: Some(connection), update_mask, validate_only, allow_missing };
-                self.call(&what, async { self.connections().update_connection(request).await }).await?.connection.map(Resource::Connection)
+                    connection::UpdateConnectionRequest { connection: Some(*connection), update_mask, validate_only, allow_missing };
+                self.call(&what, async { self.connections().update_connection(request).await }).await?.connection.map(from_connection)
             }
             Resource::Stream(stream) => {
                 let request = stream::UpdateStreamRequest {
@@ -313,6 +313,14 @@ impl Client {
             }
         }
     }
+}
+
+fn from_network(network: network::Network) -> Resource {
+    Resource::Network(Box::new(network))
+}
+
+fn from_connection(connection: connection::Connection) -> Resource {
+    Resource::Connection(Box::new(connection))
 }
 
 fn from_stream(stream: stream::Stream) -> Resource {

@@ -193,9 +193,9 @@ async fn define(client: &Client, [source, target]: [String; 2]) -> Result<(), Fa
     let documents = read_definitions(&text, "demo").map_err(|errors| Failure::Failed(errors.iter().map(ToString::to_string).collect()))?;
     for document in documents {
         let resource = match document.definition {
-            Definition::Connection(connection) => Resource::Connection(protobuf::connection_to(*connection)),
+            Definition::Connection(connection) => Resource::Connection(Box::new(protobuf::connection_to(*connection))),
             Definition::Stream(stream) => Resource::Stream(Box::new(protobuf::stream_to(*stream))),
-            Definition::Network(network) => Resource::Network(protobuf::network_to(*network)),
+            Definition::Network(network) => Resource::Network(Box::new(protobuf::network_to(*network))),
             Definition::Route(route) => Resource::Route(Box::new(protobuf::route_to(*route))),
         };
         client.create(resource, false).await?;

@@ -53,6 +53,8 @@ struct Fake {
     under_way: AtomicUsize,
     /// Whether the lane might still send when it last called.
     permitted: AtomicBool,
+    /// What will stop it before long.
+    concern: Mutex<Option<String>>,
 }
 
 impl Fake {
@@ -70,6 +72,7 @@ impl Fake {
             bare,
             under_way: AtomicUsize::new(0),
             permitted: AtomicBool::new(true),
+            concern: Mutex::default(),
         }
     }
 
@@ -127,6 +130,10 @@ impl Target for Fake {
             self.permitted.store(permit.holds(), Ordering::SeqCst);
             self.call(deliveries)
         })
+    }
+
+    fn concern(&self) -> Option<String> {
+        self.concern.lock().clone()
     }
 
     fn bare(&self) -> Option<Arc<dyn Target>> {
@@ -279,6 +286,24 @@ fn only(offset: u64, taste: Taste) -> impl Fn(&Delivery) -> Taste + Send + 'stat
 
 fn offsets_with(outcomes: &BTreeMap<u64, Outcome>, wanted: impl Fn(&Outcome) -> bool) -> Vec<u64> {
     outcomes.iter().filter(|(_, outcome)| wanted(outcome)).map(|(receipt, _)| *receipt).collect()
+}
+
+/// *Scenario*: a target tells what will stop it, first without events, then with one that fails, then it is well again. *Guarantees*: the concern is told although
+/// nothing happens, as one that stops nothing; a real failure takes its place; each ends.
+#[tokio::test(start_paused = true)]
+async fn what_will_stop_a_target_is_told_before_it_does() {
+    let mut bench = Bench::new(NONE, Fake::new(takes), Fake::new(takes));
+    *bench.target.concern.lock() = Some("the keys end in 4 min".to_owned());
+    let expected = Some(Trouble { reason: "the keys end in 4 min".to_owned(), goes_on: true, ..Trouble::default() });
+    bench.until("the concern", |heard| heard.trouble == expected).await;
+    bench.target.now(only(0, Taste::Fails(ConnectorCode::Denied)));
+    bench.send(1).await;
+    bench.until("the failure", |heard| heard.trouble.as_ref().is_some_and(|trouble| !trouble.goes_on)).await;
+    bench.target.now(takes);
+    bench.until_ended(1).await;
+    bench.until("the concern again", |heard| heard.trouble == expected).await;
+    *bench.target.concern.lock() = None;
+    bench.until("nothing", |heard| heard.trouble.is_none()).await;
 }
 
 /// *Scenario*: 30,010 events, ten of which the target refuses, tolerance ALL, no dead-letter topic. *Guarantees*: exactly those ten are discarded;

@@ -20,10 +20,11 @@ use tokio::time::{Instant, timeout};
 use tonic::transport::Channel;
 use tonic::{Request, Response, Status};
 
+use super::answered::Answer;
 use super::channel::Channels;
 use super::headers;
 use super::route::Route;
-use crate::acl::Keys;
+use crate::acl::{Keys, NEWER_KEYS, Signer};
 use crate::error::Failure;
 use crate::probe::{self, Spoken};
 
@@ -66,12 +67,12 @@ struct Known {
 }
 
 impl Client {
-    pub(crate) fn new(settings: RocketMqConnection, tasks: Tasks, egress: Arc<Egress>) -> Arc<Self> {
+    pub(crate) fn new(settings: RocketMqConnection, tasks: Tasks, egress: Arc<Egress>, keys: Keys) -> Arc<Self> {
         let dialer = Dialer::new(&settings, Arc::clone(&egress));
         let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_nanos());
         Arc::new(Self {
             id: format!("rocketbridge@{}@{now:x}", std::process::id()),
-            keys: Keys::new(settings.credentials.clone()),
+            keys,
             settings,
             next: AtomicU64::new(0),
             tasks,
@@ -87,6 +88,11 @@ impl Client {
     /// The settings it was made from.
     pub(crate) fn settings(&self) -> &RocketMqConnection {
         &self.settings
+    }
+
+    /// What calls are signed with.
+    pub(crate) fn keys(&self) -> Keys {
+        self.keys.clone()
     }
 
     /// What the process may dial.
@@ -125,34 +131,72 @@ impl Client {
         self.settings.endpoints.join(";")
     }
 
-    /// Makes a call and waits for its answer, whatever its status says.
-    pub(crate) async fn call<Q, A, R>(
+    /// Makes a call and waits for its answer, whatever its status says. A call that is refused for its keys was not carried out: it is made again if there are
+    /// newer keys by then.
+    pub(crate) async fn call<Q: Clone, A: Answer, R>(
         &self,
         address: &str,
         identity: &str,
         limit: Duration,
         message: Q,
-        rpc: impl FnOnce(Stub, Request<Q>) -> R,
+        rpc: impl Fn(Stub, Request<Q>) -> R,
     ) -> Result<A, Failure>
     where
         R: Future<Output = Result<Response<A>, Status>>,
     {
-        let mut request = self.request(identity, message)?;
-        request.set_timeout(limit);
-        match timeout(limit + GRACE, rpc(self.stub(address)?, request)).await {
-            Ok(Ok(response)) => Ok(response.into_inner()),
-            Ok(Err(status)) => Err(self.failed(address, &status).await),
+        let mut signer = self.signer().await?;
+        for left in (0..=NEWER_KEYS).rev() {
+            let mut request = self.signed(identity, message.clone(), signer.as_ref());
+            request.set_timeout(limit);
+            let answer = match timeout(limit + GRACE, rpc(self.stub(address)?, request)).await {
+                Ok(Ok(response)) => Ok(response.into_inner()),
+                Ok(Err(status)) => Err(self.failed(address, &status).await),
+                Err(_) => {
+                    let reason = format!("no answer within {} s", (limit + GRACE).as_secs());
+                    Err(Failure::Lost { address: address.to_owned(), reason })
+                }
+            };
+            let refused = match &answer {
+                Ok(answer) => answer.status().is_some_and(|status| is_denied(address, status)),
+                Err(failure) => matches!(failure, Failure::Refused { .. }) && failure.code() == Code::Denied,
+            };
+            let newer = match &signer {
+                Some(signer) if refused && left > 0 => self.keys.newer_than(signer).await,
+                _ => None,
+            };
+            if newer.is_none() {
+                return answer;
+            }
+            signer = newer;
+        }
+        unreachable!("the last round returns, as nothing newer is looked for in it")
+    }
+
+    async fn signer(&self) -> Result<Option<Signer>, Failure> {
+        match timeout(ANSWER, self.keys.signer()).await {
+            Ok(signer) => signer.map_err(Failure::Credentials),
             Err(_) => {
-                Err(Failure::Lost { address: address.to_owned(), reason: format!("no answer within {} s", (limit + GRACE).as_secs()) })
+                let reason = format!("the keys to sign with did not come within {} s", ANSWER.as_secs());
+                Err(Failure::Lost { address: self.endpoints(), reason })
             }
         }
     }
 
-    /// A request with the headers of every call, without a deadline.
-    pub(crate) fn request<Q>(&self, identity: &str, message: Q) -> Result<Request<Q>, Failure> {
+    /// A request with the headers of every call, without a deadline, for an exchange that is not made again by itself.
+    pub(crate) async fn request<Q>(&self, identity: &str, message: Q) -> Result<Request<Q>, Failure> {
+        let signer = self.signer().await?;
+        Ok(self.signed(identity, message, signer.as_ref()))
+    }
+
+    fn signed<Q>(&self, identity: &str, message: Q, signer: Option<&Signer>) -> Request<Q> {
         let mut request = Request::new(message);
-        headers::write(request.metadata_mut(), identity, &self.settings.namespace, &self.keys).map_err(Failure::Secret)?;
-        Ok(request)
+        headers::write(request.metadata_mut(), identity, &self.settings.namespace, signer);
+        request
+    }
+
+    /// What will stop calls before long, or does already, for people: the keys to sign them with cannot be renewed.
+    pub(crate) fn concern(&self) -> Option<String> {
+        self.keys.concern(&self.endpoints())
     }
 
     pub(crate) fn stub(&self, address: &str) -> Result<Stub, Failure> {
@@ -165,7 +209,7 @@ impl Client {
         let failure = unanswered(address, status);
         let Failure::Lost { address, reason } = failure else {
             if failure.code() == Code::Denied {
-                self.keys.forget();
+                self.keys.look();
             }
             return failure;
         };
@@ -204,7 +248,7 @@ impl Client {
         }
         let failure = Failure::Refused { address: address.to_owned(), code: status.code, remark: status.message.clone() };
         if failure.code() == Code::Denied {
-            self.keys.forget();
+            self.keys.look();
         }
         Err(failure)
     }
@@ -281,6 +325,12 @@ pub(crate) fn access_point(endpoints: &[String]) -> v2::Endpoints {
         v2::AddressScheme::DomainName
     };
     v2::Endpoints { scheme: scheme.into(), addresses }
+}
+
+/// Whether a status refuses the keys, or what they may do.
+fn is_denied(address: &str, status: &v2::Status) -> bool {
+    let failure = Failure::Refused { address: address.to_owned(), code: status.code, remark: status.message.clone() };
+    status.code != Answered::Ok as i32 && failure.code() == Code::Denied
 }
 
 /// The failure that a status of gRPC itself stands for: the call has no answer of RocketMQ's.

@@ -149,6 +149,7 @@ mod tests {
     use rocketbridge_runtime::{Shutdown, Tasks};
 
     use super::*;
+    use crate::acl::Keys;
 
     fn definition(tags: &[&str], sql: Option<&str>) -> RocketMqSource {
         let tags = tags.iter().map(|tag| (*tag).to_owned()).collect();
@@ -166,7 +167,7 @@ mod tests {
     /// *Scenario*: three receivers, of which the first is closed. *Guarantees*: the others close ranks.
     #[tokio::test]
     async fn receivers_close_ranks() {
-        let client = Client::new(RocketMqConnection::default(), Tasks::new(Shutdown::new()), Arc::default());
+        let client = Client::new(RocketMqConnection::default(), Tasks::new(Shutdown::new()), Arc::default(), Keys::new(None));
         let consumer = Arc::new(Consumer::new(client, definition(&[], None)));
         let (first, second, third) = (consumer.seat(), consumer.seat(), consumer.seat());
         assert_eq!((first.rank(), second.rank(), third.rank()), ((0, 3), (1, 3), (2, 3)));

@@ -1,16 +1,15 @@
 //! What goes with every call: who calls, and the signature of the moment.
 
-use rocketbridge_model::secret::Unresolvable;
 use tonic::metadata::{Ascii, MetadataMap, MetadataValue};
 use uuid::Uuid;
 
-use crate::acl::Keys;
+use crate::acl::Signer;
 
 /// The version of the protocol's own clients whose habits are kept here: proxies answer older ones with coarser codes.
 const CLIENT_VERSION: &str = "5.0.8";
 
-/// Writes the headers of one call.
-pub(crate) fn write(metadata: &mut MetadataMap, client_id: &str, namespace: &str, keys: &Keys) -> Result<(), Unresolvable> {
+/// Writes the headers of one call; without a signer it is not signed.
+pub(crate) fn write(metadata: &mut MetadataMap, client_id: &str, namespace: &str, signer: Option<&Signer>) {
     let moment = jiff::Timestamp::now().strftime("%Y%m%dT%H%M%SZ").to_string();
     let mut put = |name: &'static str, value: &str| {
         // What no header can hold cannot be known to a proxy either: it refuses the call by name.
@@ -27,25 +26,21 @@ pub(crate) fn write(metadata: &mut MetadataMap, client_id: &str, namespace: &str
     if !namespace.is_empty() {
         put("x-mq-namespace", namespace);
     }
-    if let Some(signer) = keys.signer()? {
+    if let Some(signer) = signer {
         put("authorization", &signer.authorization(&moment));
         if !signer.token().is_empty() {
             put("x-mq-session-token", signer.token().expose());
         }
     }
-    Ok(())
 }
 
 #[cfg(test)]
 mod tests {
-    use rocketbridge_model::Secret;
-    use rocketbridge_model::resolved::Credentials;
-
     use super::*;
 
-    fn written(credentials: Option<Credentials>, namespace: &str) -> MetadataMap {
+    fn written(signer: Option<&Signer>, namespace: &str) -> MetadataMap {
         let mut metadata = MetadataMap::new();
-        write(&mut metadata, "client", namespace, &Keys::new(credentials)).expect("no references");
+        write(&mut metadata, "client", namespace, signer);
         metadata
     }
 
@@ -57,8 +52,7 @@ mod tests {
     /// said that is not there.
     #[test]
     fn a_call_is_signed_for_its_moment() {
-        let credentials = Credentials { access_key: "ak".into(), secret_key: Secret::new("sk"), security_token: Secret::new("tk") };
-        let metadata = written(Some(credentials), "ns");
+        let metadata = written(Some(&Signer::with("ak", "sk", "tk")), "ns");
         let moment = value(&metadata, "x-mq-date-time").expect("a date");
         assert!(moment.len() == 16 && moment.ends_with('Z') && moment.as_bytes()[8] == b'T', "{moment}");
         let signature = value(&metadata, "authorization").expect("signed");

@@ -143,7 +143,7 @@ impl Life {
         let opened = async {
             let (outgoing, queue) = mpsc::channel(OUTGOING);
             outgoing.send(self.settings()).await.ok();
-            let request = self.client.request(&self.identity.id, ReceiverStream::new(queue))?;
+            let request = self.client.request(&self.identity.id, ReceiverStream::new(queue)).await?;
             let mut incoming = match self.client.stub(&self.address)?.telemetry(request).await {
                 Ok(response) => response.into_inner(),
                 Err(status) => return Err(self.client.failed(&self.address, &status).await),

@@ -77,6 +77,10 @@ fn terms(route: &Route, agreed: Agreed) -> Terms {
 }
 
 impl HandleSource for TopicSource {
+    fn concern(&self) -> Option<String> {
+        self.0.client.concern()
+    }
+
     fn terms(&self) -> BoxFuture<'_, Result<Terms, Error>> {
         let attempt = || format!("find topic {} through proxy {}", self.0.topic.name, self.0.client.endpoints());
         async move { self.look().await.map_err(|failure| failure.during(attempt())) }.boxed()
@@ -151,7 +155,7 @@ impl TopicReceiver {
 /// Asks once. What arrived before the answer broke off has been handed out, and counts.
 async fn receive(consumer: &Consumer, proxy: &str, request: v2::ReceiveMessageRequest) -> Result<Vec<Received>, Failure> {
     let client = &consumer.client;
-    let mut request = client.request(&consumer.id, request)?;
+    let mut request = client.request(&consumer.id, request).await?;
     request.set_timeout(POLL + POLL_GRACE / 2);
     let mut received = Vec::new();
     let answered = async {

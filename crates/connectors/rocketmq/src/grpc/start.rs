@@ -73,7 +73,8 @@ async fn commit_where_there_is_nothing(consumer: &Consumer, endpoints: Vec<Strin
     };
     let connection = RocketMqConnection { protocol: Protocol::Remoting, endpoints, ..consumer.definition.connection.clone() };
     let definition = RocketMqSource { connection: connection.clone(), tags: Vec::new(), sql: None, ..consumer.definition.clone() };
-    let client = Client::new(connection, consumer.client.tasks().clone(), consumer.client.egress(), GrpcOnly::default());
+    let client =
+        Client::new(connection, consumer.client.tasks().clone(), consumer.client.egress(), GrpcOnly::default(), consumer.client.keys());
     let source: Arc<dyn OffsetSource> = Arc::new(TopicSource::new(Presence::new(client), definition));
     for partition in source.partitions().await? {
         let mut open = source.open(&partition).await?;

@@ -13,6 +13,7 @@ use rocketbridge_connector::{Arrival, Code, Error, LaneKey, Permit, Target};
 use rocketbridge_model::Origin;
 use rocketbridge_model::session::{Delivery, ParameterKey};
 use rocketbridge_rocketmq_proto::v2::{self, Code as Answered, MessageType};
+use tonic::Status;
 
 use super::chain::{self, Chain};
 use super::client::Client;
@@ -201,16 +202,18 @@ impl TopicTarget {
     /// replica now has stored it.
     async fn confirmed(&self, way: &Way, message: v2::Message) -> Result<(), Failure> {
         let address = way.address.as_str();
+        let unsent = "it was not sent, as another process may own the lane by now";
         if !way.permit.holds() {
-            return Err(Failure::Lost {
-                address: address.to_owned(),
-                reason: "it was not sent, as another process may own the lane by now".to_owned(),
-            });
+            return Err(Failure::Lost { address: address.to_owned(), reason: unsent.to_owned() });
         }
         let request = v2::SendMessageRequest { messages: vec![message] };
-        let sent = self
-            .client
-            .call(address, self.client.id(), SEND_ANSWER, request, |mut stub, request| async move { stub.send_message(request).await });
+        let sent = self.client.call(address, self.client.id(), SEND_ANSWER, request, |mut stub, request| async move {
+            // Asked anew where the call is made again with newer keys.
+            if !way.permit.holds() {
+                return Err(Status::unavailable(unsent));
+            }
+            stub.send_message(request).await
+        });
         let answer = sent.await?;
         let stored = |code: i32| code == Answered::Ok as i32 || code == Answered::HaNotAvailable as i32;
         // The entry says it more exactly than the whole does.
@@ -242,6 +245,10 @@ impl TopicTarget {
 }
 
 impl Target for TopicTarget {
+    fn concern(&self) -> Option<String> {
+        self.client.concern()
+    }
+
     fn deliver<'a>(
         &'a self,
         _lane: &'a LaneKey,

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use rocketbridge_connector::{Arrival, Code, Registry};
 use rocketbridge_connector_rocketmq::{Message, ORIGIN_PROPERTY, TIMED_PROPERTY, origin_of};
 use rocketbridge_model::partition::Landmark;
-use rocketbridge_model::resolved::{RocketMqConnection, RocketMqTarget, StartPosition};
+use rocketbridge_model::resolved::{Credentials, RocketMqConnection, RocketMqTarget, StartPosition};
 use rocketbridge_model::{Event, Properties};
 use tokio::time::{Instant, sleep, timeout};
 
@@ -583,7 +583,10 @@ pub(crate) async fn credentials_decide(cluster: &mut Cluster) -> Result<()> {
         cluster.connection(),
         cluster.connection_with("admin12345", "env:ROCKETBRIDGE_TEST_UNSET"),
     ] {
-        let secret = connection.credentials.as_ref().map(|credentials| credentials.secret_key.expose().to_owned());
+        let secret = connection.credentials.as_ref().and_then(|credentials| match credentials {
+            Credentials::Static(keys) => Some(keys.secret_key.expose().to_owned()),
+            _ => None,
+        });
         let session = Session::new(connection);
         let errors = [
             deliver(&session.target(&topic, false), [event(0, "2", &[])]).await.remove(0).expect_err("refused"),

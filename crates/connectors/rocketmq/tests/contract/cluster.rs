@@ -7,7 +7,7 @@ use std::process::Command;
 use anyhow::{Context, Result, bail};
 use rocketbridge_embedded_rocketmq::{Embedded, EmbeddedConfig};
 use rocketbridge_model::Secret;
-use rocketbridge_model::resolved::{Credentials, RocketMqConnection};
+use rocketbridge_model::resolved::{Credentials, Keys, RocketMqConnection};
 
 /// A cluster.
 pub(crate) enum Cluster {
@@ -68,9 +68,8 @@ impl Cluster {
 
     /// A connection with keys of the Java kit's administrator, or others.
     pub(crate) fn connection_with(&self, access_key: &str, secret_key: &str) -> RocketMqConnection {
-        let credentials =
-            Credentials { access_key: access_key.into(), secret_key: Secret::new(secret_key), security_token: Secret::default() };
-        RocketMqConnection { credentials: Some(credentials), ..self.connection() }
+        let keys = Keys { access_key: access_key.into(), secret_key: Secret::new(secret_key), security_token: Secret::default() };
+        RocketMqConnection { credentials: Some(Credentials::Static(keys)), ..self.connection() }
     }
 
     /// Ends the broker: at once where it is a process.

@@ -1,6 +1,7 @@
 //! What the connector does when name servers and brokers misbehave in ways that real ones cannot be made to on demand.
 
 mod hostile;
+mod keys;
 mod server;
 
 use std::sync::Arc;

@@ -16,6 +16,7 @@ use tokio::sync::Mutex;
 pub(crate) struct Heard {
     pub(crate) code: i64,
     fields: HashMap<String, String>,
+    pub(crate) body: Vec<u8>,
 }
 
 /// Makes the bytes of an answer for the number of its request.
@@ -48,6 +49,13 @@ struct State {
 }
 
 impl Heard {
+    /// What a signature is over: the values of all other fields in the order of their names, then the body.
+    pub(crate) fn signed(&self) -> Vec<u8> {
+        let mut fields: Vec<_> = self.fields.iter().filter(|(name, _)| *name != "Signature").collect();
+        fields.sort();
+        fields.into_iter().flat_map(|(_, value)| value.bytes()).chain(self.body.iter().copied()).collect()
+    }
+
     pub(crate) fn field(&self, name: &str) -> Option<&str> {
         self.fields.get(name).map(String::as_str)
     }
@@ -134,9 +142,10 @@ async fn request(read: &mut OwnedReadHalf) -> Option<(Value, Heard)> {
     let mut frame = vec![0; length];
     read.read_exact(&mut frame).await.ok()?;
     let header = u32::from_be_bytes(frame[..4].try_into().expect("four bytes")) as usize & 0x00FF_FFFF;
+    let body = frame[4 + header..].to_vec();
     let header: Value = serde_json::from_slice(&frame[4..4 + header]).expect("a header in JSON");
     let fields = serde_json::from_value(header["extFields"].clone()).unwrap_or_default();
-    Some((header["opaque"].clone(), Heard { code: header["code"].as_i64().expect("a code"), fields }))
+    Some((header["opaque"].clone(), Heard { code: header["code"].as_i64().expect("a code"), fields, body }))
 }
 
 async fn answer(mut reply: Reply, opaque: Value, write: Arc<Mutex<OwnedWriteHalf>>) {
