@@ -100,7 +100,7 @@ pub struct RocketMqSource {
     pub topic: String,
     /// Tags that are wanted; empty for all.
     pub tags: Vec<String>,
-    /// SQL92 expression over the message's properties, for the broker; `None` for none. Never beside tags.
+    /// SQL92 expression over the message's properties; `None` for none. Never beside tags.
     #[serde(default)]
     pub sql: Option<String>,
     /// The consumer group that carries the progress.

@@ -6,7 +6,7 @@
 //! and of Apache RocketMQ's `TopicValidator`.
 //!
 //! Nothing here reads a clock, dials, or compiles a pattern: the caller passes [`References`] and [`Checks`]. What this version does not
-//! support (functions, SQL filters over remoting) is refused explicitly, never ignored.
+//! support (functions) is refused explicitly, never ignored.
 
 mod choice;
 mod connection;

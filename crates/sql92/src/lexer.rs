@@ -66,7 +66,7 @@ fn skip(text: &str, mut at: usize) -> Result<usize, Malformed> {
 
 fn next(rest: &str) -> Result<(Kind<'_>, usize), String> {
     let first = rest.bytes().next().unwrap_or_default();
-    let is_decimal = first == b'.' && rest.bytes().nth(1).is_some_and(|byte| byte.is_ascii_digit());
+    let is_decimal = first == b'.' && rest.as_bytes().get(1).is_some_and(u8::is_ascii_digit);
     if first.is_ascii_digit() || is_decimal {
         return number(rest);
     }

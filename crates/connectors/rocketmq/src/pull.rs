@@ -21,9 +21,21 @@ use crate::route::Queue;
 const MAY_SUSPEND: u32 = 2;
 const WITH_SUBSCRIPTION: u32 = 4;
 
+/// Who evaluates the SQL92 filter of a source first. What a broker gives is held against the filter here as well: one that cannot read the filter
+/// gives everything.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Evaluator {
+    Here,
+    Broker,
+}
+
 /// A pull that the broker may hold for a while when it finds nothing.
-pub(crate) fn request(names: &Names, queue: &Queue, offset: u64, limits: PullLimits, suspend: Duration) -> Request {
+pub(crate) fn request(names: &Names, evaluator: Evaluator, queue: &Queue, offset: u64, limits: PullLimits, suspend: Duration) -> Request {
     let flags = WITH_SUBSCRIPTION | if suspend.is_zero() { 0 } else { MAY_SUSPEND };
+    let (kind, expression) = match &names.sql {
+        Some(sql) if evaluator == Evaluator::Broker => ("SQL92", &sql.text),
+        _ => ("TAG", &names.expression),
+    };
     Request::new(request::PULL_MESSAGE)
         .field("consumerGroup", names.group.clone())
         .field("topic", names.topic.clone())
@@ -34,14 +46,19 @@ pub(crate) fn request(names: &Names, queue: &Queue, offset: u64, limits: PullLim
         .number("sysFlag", flags)
         .field("commitOffset", "0")
         .number("suspendTimeoutMillis", suspend.as_millis())
-        .field("subscription", names.expression.clone())
+        .field("subscription", expression.clone())
         .field("subVersion", "0")
-        .field("expressionType", "TAG")
+        .field("expressionType", kind)
         .field("bname", queue.broker.clone())
 }
 
+/// Whether a broker says that it evaluates no SQL92 filters (`enablePropertyFilter`).
+pub(crate) fn is_unfit(response: &Response) -> bool {
+    response.code == response::SYSTEM_ERROR && response.remark.contains("does not support consumer to filter message")
+}
+
 /// What the response to a pull at an offset brought.
-pub(crate) fn read(response: Response, address: &str, names: &Names, offset: u64) -> Result<Pulled, Failure> {
+pub(crate) fn read(response: Response, address: &str, names: &Names, evaluator: Evaluator, offset: u64) -> Result<Pulled, Failure> {
     let mut pulled = Pulled {
         // A queue that never had a message has an oldest offset of -1.
         minimum_offset: response.number::<i64>("minOffset").map_or(0, |offset| u64::try_from(offset).unwrap_or_default()),
@@ -64,8 +81,11 @@ pub(crate) fn read(response: Response, address: &str, names: &Names, offset: u64
         }
         _ => return Err(Failure::refused(address, &response)),
     }
-    if names.tags.is_empty() {
+    if names.tags.is_empty() && evaluator == Evaluator::Here {
         pulled.missing = holes(&pulled.events, offset, pulled.next_offset);
+    }
+    if let Some(sql) = &names.sql {
+        sql.keep(&mut pulled.events).map_err(|malformed| Failure::nonsense("filter_sql", malformed.to_string()))?;
     }
     Ok(pulled)
 }
@@ -116,18 +136,19 @@ mod tests {
     use crate::message::tests::stored;
 
     fn names(tags: &[&str]) -> Names {
-        Names { topic: "t".into(), group: "g".into(), expression: "*".into(), tags: tags.iter().map(|tag| (*tag).to_owned()).collect() }
+        let tags = tags.iter().map(|tag| (*tag).to_owned()).collect();
+        Names { topic: "t".into(), group: "g".into(), expression: "*".into(), tags, sql: None }
     }
 
     fn answer(code: i32, next: u64, minimum: i64, maximum: i64, offsets: &[i64]) -> Response {
         let fields = [("nextBeginOffset", next.to_string()), ("minOffset", minimum.to_string()), ("maxOffset", maximum.to_string())];
         let fields: HashMap<_, _> = fields.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
         let messages: Vec<Bytes> = offsets.iter().map(|offset| stored(*offset, b"", "TAGS\u{1}a\u{2}", 0)).collect();
-        Response { code, remark: String::new(), fields, body: messages.concat().into() }
+        Response { code, fields, body: messages.concat().into(), ..Response::default() }
     }
 
     fn pulled(response: Response, names: &Names, offset: u64) -> (Vec<u64>, u64, Vec<(u64, u64)>) {
-        let pulled = read(response, "b:1", names, offset).expect("a pull");
+        let pulled = read(response, "b:1", names, Evaluator::Here, offset).expect("a pull");
         (
             pulled.events.iter().map(|event| event.offset).collect(),
             pulled.next_offset,

@@ -17,7 +17,7 @@ use crate::error::Failure;
 use crate::names::Names;
 use crate::offsets::Offsets;
 use crate::presence::{Presence, Subscription};
-use crate::pull;
+use crate::pull::{self, Evaluator};
 use crate::route::Queue;
 
 /// How long a broker may hold a pull that finds nothing. Java brokers look every 5 s and may answer that
@@ -48,12 +48,20 @@ struct QueueReader {
     queue: Queue,
     /// Whether its broker compacts the topic; `None` before it was asked.
     is_compacted: Option<bool>,
+    /// Who evaluates an SQL92 filter; `None` until a broker has answered. Only those of Apache RocketMQ are known to evaluate it as they should.
+    evaluator: Option<Evaluator>,
     ahead: Option<Ahead>,
 }
 
 struct Ahead {
     offset: u64,
+    asked: Asked,
+}
+
+/// A pull under way.
+struct Asked {
     exchange: Exchange,
+    evaluator: Evaluator,
 }
 
 impl TopicSource {
@@ -145,9 +153,9 @@ impl Topic {
     /// Some messages from an offset on, whatever their tags, from one member of the broker, without waiting.
     pub(crate) async fn look_at(&self, address: &str, queue: &Queue, offset: u64, limits: PullLimits) -> Result<Pulled, Failure> {
         let names = self.names.unfiltered();
-        let request = pull::request(&names, queue, offset, limits, Duration::ZERO);
+        let request = pull::request(&names, Evaluator::Here, queue, offset, limits, Duration::ZERO);
         let response = self.client.exchange(address, request, PULL_ANSWER).await?;
-        pull::read(response, address, &names, offset)
+        pull::read(response, address, &names, Evaluator::Here, offset)
     }
 
     /// Asks the master, or where there is none, whoever can be read from: for the bounds, then for the message at each offset within them.
@@ -175,7 +183,14 @@ impl Topic {
     /// Reads a queue without any presence of the group.
     pub(crate) fn reader(&self, partition: &Partition) -> impl PartitionReader + 'static {
         let queue = Queue { broker: partition.broker.clone(), id: partition.queue };
-        QueueReader { client: Arc::clone(&self.client), names: Arc::clone(&self.names), queue, is_compacted: None, ahead: None }
+        QueueReader {
+            client: Arc::clone(&self.client),
+            names: Arc::clone(&self.names),
+            queue,
+            evaluator: None,
+            is_compacted: None,
+            ahead: None,
+        }
     }
 }
 
@@ -216,18 +231,24 @@ pub(crate) fn partition(queue: &Queue) -> Partition {
 
 impl QueueReader {
     async fn pull_at(&mut self, offset: u64, limits: PullLimits) -> Result<Pulled, Failure> {
-        let mut exchange = match self.ahead.take() {
-            Some(ahead) if ahead.offset == offset => ahead.exchange,
+        let mut asked = match self.ahead.take() {
+            Some(ahead) if ahead.offset == offset => ahead.asked,
             _ => self.submit(offset, limits).await?,
         };
-        let response = exchange.response().await?;
-        let mut pulled = pull::read(response, exchange.address(), &self.names, offset)?;
-        if !pulled.missing.is_empty() && self.compacts(exchange.address()).await {
+        let mut response = asked.exchange.response().await?;
+        if asked.evaluator == Evaluator::Broker && pull::is_unfit(&response) {
+            self.evaluator = Some(Evaluator::Here);
+            asked = self.submit(offset, limits).await?;
+            response = asked.exchange.response().await?;
+        }
+        self.evaluator.get_or_insert(if response.is_java { Evaluator::Broker } else { Evaluator::Here });
+        let mut pulled = pull::read(response, asked.exchange.address(), &self.names, asked.evaluator, offset)?;
+        if !pulled.missing.is_empty() && self.compacts(asked.exchange.address()).await {
             pulled.missing.clear();
         }
         if limits.ahead && !pulled.events.is_empty() {
             // A failure here shows at the next call, which then submits by itself.
-            self.ahead = self.submit(pulled.next_offset, limits).await.ok().map(|exchange| Ahead { offset: pulled.next_offset, exchange });
+            self.ahead = self.submit(pulled.next_offset, limits).await.ok().map(|asked| Ahead { offset: pulled.next_offset, asked });
         }
         Ok(pulled)
     }
@@ -240,9 +261,11 @@ impl QueueReader {
         self.is_compacted == Some(true)
     }
 
-    async fn submit(&self, offset: u64, limits: PullLimits) -> Result<Exchange, Failure> {
+    async fn submit(&self, offset: u64, limits: PullLimits) -> Result<Asked, Failure> {
         let address = self.client.reader(&self.names.topic, &self.queue.broker).await?;
-        self.client.submit(&address, pull::request(&self.names, &self.queue, offset, limits, SUSPEND), PULL_ANSWER).await
+        let evaluator = self.evaluator.filter(|_| self.names.sql.is_some()).unwrap_or(Evaluator::Here);
+        let request = pull::request(&self.names, evaluator, &self.queue, offset, limits, SUSPEND);
+        Ok(Asked { exchange: self.client.submit(&address, request, PULL_ANSWER).await?, evaluator })
     }
 }
 

@@ -1,11 +1,13 @@
 //! The source of a stream.
 
+use rocketbridge_sql92::Filter;
+
 use super::choice;
 use super::findings::Findings;
 use super::instance::Said;
 use super::placement::Placement;
 use super::{References, name};
-use crate::resolved::{Protocol, RocketMqConnection, RocketMqSource, StartPosition};
+use crate::resolved::{RocketMqSource, StartPosition};
 use crate::stream::{SourceRocketMqParameters, StreamDefinition};
 
 const PATH: &str = "source.source_rocketmq_parameters";
@@ -41,7 +43,7 @@ pub(super) fn read(
     let tags = name::tags(&field("tag"), &parameters.tag, findings);
     let start = start(parameters, findings);
     let group = group(parameters, &definition.name, uid, findings);
-    let sql = sql(parameters, connection.as_ref(), findings);
+    let sql = sql(parameters, findings);
     check_words(parameters, findings);
     // A connection and a topic suffice to look for loops, whatever else is wrong.
     connection.filter(|_| readable).map(|connection| RocketMqSource {
@@ -115,8 +117,8 @@ fn check_words(parameters: &SourceRocketMqParameters, findings: &mut Findings) {
     choice::one_of(&field("body_data_type"), &parameters.body_data_type, &["Json"], findings);
 }
 
-/// The SQL92 expression. The broker evaluates it, and only over gRPC is it sent there by this version.
-fn sql(parameters: &SourceRocketMqParameters, connection: Option<&RocketMqConnection>, findings: &mut Findings) -> Option<String> {
+/// The SQL92 expression.
+fn sql(parameters: &SourceRocketMqParameters, findings: &mut Findings) -> Option<String> {
     if !choice::one_of(&field("filter_type"), &parameters.filter_type, &["Tag", "Sql"], findings) {
         return None;
     }
@@ -132,10 +134,9 @@ fn sql(parameters: &SourceRocketMqParameters, connection: Option<&RocketMqConnec
                 let fix = "remove the tag and write TAGS = 'a' in the expression";
                 findings.add(field("tag"), &parameters.tag, "with Sql the expression alone decides", fix);
             }
-            if connection.is_some_and(|connection| connection.protocol != Protocol::Grpc) {
-                let fix = "write instance_protocol: Grpc and a proxy, or remove filter_type and filter_sql and write filter_pattern, which can test \
-                           $.data.userProperties";
-                findings.add(field("filter_type"), "Sql", "this version supports SQL filters over gRPC only", fix);
+            if let Err(malformed) = Filter::parse(expression) {
+                let fix = "docs/sql-filters.md has the language";
+                findings.add(field("filter_sql"), expression, malformed.to_string(), fix);
             }
             Some(expression.to_owned())
         }

@@ -455,10 +455,10 @@ fn the_protocol_is_said_or_follows_from_the_kind_of_instance() {
     assert!(lines(super::connection(&four, &Known::default())).starts_with("protocol: found \"Grpc\"; an instance of type Cloud_4"));
 }
 
-/// *Scenario*: an SQL expression with and without its type, with a tag, over both protocols. *Guarantees*: it is taken as it is where it is served, and
-/// refused elsewhere with what to write.
+/// *Scenario*: an SQL expression with and without its type, with a tag, over both protocols, and one that is none. *Guarantees*: it is taken as it is,
+/// or refused with where it is wrong and what to write.
 #[test]
-fn an_sql_expression_belongs_to_its_type_and_to_grpc() {
+fn an_sql_expression_belongs_to_its_type() {
     let with = |filter_type: &str, sql: &str, tag: &str, protocol: &str| {
         let mut definition = sound();
         let source = source(&mut definition);
@@ -466,13 +466,15 @@ fn an_sql_expression_belongs_to_its_type_and_to_grpc() {
         (source.tag, source.instance_protocol) = (tag.into(), protocol.into());
         definition
     };
-    let resolved = resolve(&record(with("Sql", " a > 1 ", "*", "Grpc")), &Known::default()).expect("sound");
-    assert_eq!(resolved.source.sql.as_deref(), Some("a > 1"));
+    for protocol in ["Grpc", "Remoting"] {
+        let resolved = resolve(&record(with("Sql", " a > 1 ", "*", protocol)), &Known::default()).expect("sound");
+        assert_eq!(resolved.source.sql.as_deref(), Some("a > 1"));
+    }
     for (definition, expected) in [
         (with("Sql", "", "", "Grpc"), "filter_sql: is missing; Sql needs an expression"),
         (with("", "a > 1", "", "Grpc"), "filter_sql: found \"a > 1\"; an expression belongs to filter_type Sql alone"),
         (with("Sql", "a > 1", "x", "Grpc"), "tag: found \"x\"; with Sql the expression alone decides"),
-        (with("Sql", "a > 1", "", "Remoting"), "filter_type: found \"Sql\"; this version supports SQL filters over gRPC only"),
+        (with("Sql", "a > 'x'", "", ""), "filter_sql: found \"a > 'x'\"; at character 5: a text has no order"),
     ] {
         let text = said(&definition, &Known::default());
         assert!(text.starts_with(&format!("source.source_rocketmq_parameters.{expected}")) && text.lines().count() == 1, "{text}");

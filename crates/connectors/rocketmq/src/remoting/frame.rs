@@ -81,6 +81,8 @@ pub(crate) struct Response {
     pub(crate) remark: String,
     pub(crate) fields: HashMap<String, String>,
     pub(crate) body: Bytes,
+    /// Whether a Java server of Apache RocketMQ gave it.
+    pub(crate) is_java: bool,
 }
 
 impl Response {
@@ -128,13 +130,14 @@ pub(crate) fn read(mut frame: Bytes) -> Result<Incoming, Malformed> {
         // Answers come in the form of the request, JSON; only a broker's own requests may be in RocketMQ's binary form.
         return Ok(Incoming::Notice);
     }
-    let header: ResponseHeader = serde_json::from_slice(&header).map_err(|_| Malformed("a header that is not the expected JSON"))?;
+    let header: ResponseHeader<'_> = serde_json::from_slice(&header).map_err(|_| Malformed("a header that is not the expected JSON"))?;
     if header.flag & FLAG_RESPONSE != 0 {
         let response = Response {
             code: header.code,
             remark: header.remark.unwrap_or_default(),
             fields: header.ext_fields.unwrap_or_default(),
             body: frame,
+            is_java: header.language == "JAVA",
         };
         return Ok(Incoming::Response(header.opaque, response));
     }
@@ -177,8 +180,10 @@ struct RequestHeader<'a> {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct ResponseHeader {
+struct ResponseHeader<'h> {
     code: i32,
+    #[serde(default, borrow)]
+    language: Cow<'h, str>,
     opaque: i32,
     #[serde(default)]
     flag: i32,

@@ -18,6 +18,7 @@ pub(crate) use crate::mirror::{
     both_ends_of_a_mirror_are_looked_at, nothing_overtakes_what_a_mirror_cannot_deliver,
 };
 use crate::session::{LIMITS, Session, body, deliver, delivered, event, first, open, origin, own, read, stored};
+pub(crate) use crate::sql::sql_filters_answer_alike_everywhere;
 
 /// *Scenario*: bodies of every byte, of none, of 1 MiB; keys, tags, empty and Chinese properties; sent, read, delivered, read again.
 /// *Guarantees*: the same bodies, flags, ids and properties at the far end, plus the origin; order kept; hosts and times told.

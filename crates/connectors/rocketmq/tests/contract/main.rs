@@ -6,6 +6,7 @@ mod cases;
 mod cluster;
 mod mirror;
 mod session;
+mod sql;
 mod tls;
 
 use std::time::Instant;
@@ -51,6 +52,7 @@ contract![
     positions_are_found,
     commits_are_kept_by_the_broker,
     tags_are_filtered,
+    sql_filters_answer_alike_everywhere,
     unknown_topics_and_groups_are_said,
     unreachable_name_servers_are_said,
     offsets_out_of_range_are_said,
