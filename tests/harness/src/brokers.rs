@@ -33,6 +33,7 @@ pub struct Cluster {
     connectors: Connectors,
     name_server: String,
     running: Running,
+    proxy: Option<String>,
 }
 
 enum Running {
@@ -54,14 +55,9 @@ impl Brokers {
                     skip(&format!("ROCKETBRIDGE_TEST_JAVA is not 1 (Apache RocketMQ {version}, Java and Maven)"));
                     return None;
                 }
-                let start = |region| tokio::task::spawn_blocking(move || Java::start(version, region));
+                let start = |region| tokio::task::spawn_blocking(move || Java::start(version, region, false));
                 let (source, target) = tokio::join!(start("qingdao"), start("hohhot"));
-                let cluster = |java: Java| Cluster {
-                    connectors: Connectors::new(),
-                    name_server: java.name_server.clone(),
-                    running: Running::Java(java),
-                };
-                Some(Self { source: cluster(source.expect("it starts")), target: cluster(target.expect("it starts")) })
+                Some(Self { source: Cluster::of(source.expect("it starts")), target: Cluster::of(target.expect("it starts")) })
             }
         }
     }
@@ -93,6 +89,21 @@ impl Brokers {
 }
 
 impl Cluster {
+    /// Starts Apache RocketMQ of a version with a proxy, or prints that it is skipped.
+    pub async fn with_proxy(version: &'static str, region: &'static str) -> Option<Self> {
+        if std::env::var("ROCKETBRIDGE_TEST_JAVA").as_deref() != Ok("1") {
+            skip(&format!("ROCKETBRIDGE_TEST_JAVA is not 1 (Apache RocketMQ {version}, Java and Maven)"));
+            return None;
+        }
+        let java = tokio::task::spawn_blocking(move || Java::start(version, region, true)).await;
+        Some(Self::of(java.expect("it starts")))
+    }
+
+    fn of(java: Java) -> Self {
+        let (name_server, proxy) = (java.name_server.clone(), java.proxy.clone());
+        Self { connectors: Connectors::new(), name_server, running: Running::Java(java), proxy }
+    }
+
     /// Starts an embedded cluster.
     pub async fn embedded(name: &'static str) -> Self {
         Self::embedded_at(name, 0).await
@@ -106,7 +117,12 @@ impl Cluster {
         let port = |address: String| address.rsplit_once(':').and_then(|(_, port)| port.parse().ok()).expect("an address has a port");
         let ports = (port(embedded.name_server()), port(embedded.broker()));
         let name_server = embedded.name_server();
-        Self { connectors: Connectors::new(), name_server, running: Running::Embedded { name, directory, ports, embedded: Some(embedded) } }
+        Self {
+            connectors: Connectors::new(),
+            name_server,
+            running: Running::Embedded { name, directory, ports, embedded: Some(embedded) },
+            proxy: None,
+        }
     }
 
     /// Address of its name server.
@@ -116,6 +132,15 @@ impl Cluster {
 
     fn connection(&self) -> RocketMqConnection {
         RocketMqConnection { endpoints: vec![self.name_server.clone()], ..RocketMqConnection::default() }
+    }
+
+    /// Address of its proxy, where clients of gRPC and of remoting are served.
+    ///
+    /// # Panics
+    ///
+    /// When it was started without one.
+    pub fn proxy(&self) -> &str {
+        self.proxy.as_deref().expect("it was started with a proxy")
     }
 
     /// A client for its administration.
@@ -165,24 +190,33 @@ impl Cluster {
 struct Java {
     name: String,
     name_server: String,
+    proxy: Option<String>,
     directory: PathBuf,
 }
 
 impl Java {
-    fn start(version: &str, region: &str) -> Self {
+    fn start(version: &str, region: &str, with_proxy: bool) -> Self {
         let name = format!("e2e-{region}-{}-{}", version.replace('.', "-"), std::process::id());
         let directory = std::env::temp_dir().join("rocketbridge-rocketmq").join(&name);
         let mut last = String::new();
         // Another process may take the ports in between.
         for _ in 0..3 {
             let (name_server, broker) = ports();
-            let java = Self { name: name.clone(), name_server: format!("127.0.0.1:{name_server}"), directory: directory.clone() };
+            let proxy = with_proxy.then(|| (free_port().to_string(), free_port().to_string()));
+            let java = Self {
+                name: name.clone(),
+                name_server: format!("127.0.0.1:{name_server}"),
+                // Of a proxy's two ports, the one for remoting serves both protocols.
+                proxy: proxy.as_ref().map(|(_, both)| format!("127.0.0.1:{both}")),
+                directory: directory.clone(),
+            };
             let (name_server, broker, directory) = (name_server.to_string(), broker.to_string(), directory.to_string_lossy());
             let up = kit(&["install", "--version", version]).and_then(|()| {
                 kit(&[
                     &["up", "--version", version, "--name", &name, "--dir", &directory][..],
                     &["--namesrv-port", &name_server, "--broker-port", &broker],
                     &["--broker-conf", "autoCreateTopicEnable=false"],
+                    &proxy.iter().flat_map(|(grpc, both)| ["--proxy-port", grpc, "--proxy-remoting-port", both]).collect::<Vec<_>>(),
                 ]
                 .concat())
             });
