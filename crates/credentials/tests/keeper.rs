@@ -85,21 +85,21 @@ async fn a_role_is_assumed_once_for_all_who_use_it() {
     assert!(life > HOUR - Duration::from_secs(20) && life <= HOUR, "{life:?}");
 }
 
-/// *Scenario*: keys of 300 ms, used for three seconds. *Guarantees*: whoever asks always gets keys that live, an issue costs one request, and there are
+/// *Scenario*: keys of one second, used for five. *Guarantees*: whoever asks always gets keys that live, an issue costs one request, and there are
 /// no more of them than lives need.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn keys_are_replaced_before_they_end() {
-    let life = Duration::from_millis(300);
+    let life = Duration::from_secs(1);
     let issuer = Issuer::start(life).await;
     let keeper = keeper(sts(&issuer, SECRET_KEY));
-    let end = tokio::time::Instant::now() + Duration::from_secs(3);
+    let end = tokio::time::Instant::now() + Duration::from_secs(5);
     while tokio::time::Instant::now() < end {
         let token = keeper.current().await.expect("keys");
         assert!(token.is_alive(tokio::time::Instant::now()));
         tokio::time::sleep(Duration::from_millis(3)).await;
     }
     let count = issuer.requests().len();
-    assert!((8..=22).contains(&count), "{count} requests in ten lives");
+    assert!((5..=12).contains(&count), "{count} requests in five lives");
     assert_eq!(keeper.concern(), None);
 }
 
@@ -127,9 +127,9 @@ async fn a_projected_token_is_read_each_time() {
     let keeper = keeper(oidc(&issuer, &path));
     assert_eq!(keeper.current().await.expect("keys").access_key, "STS.0");
     issuer.take_token("another-token");
-    until("the refusal is told", || keeper.concern().is_some()).await;
-    let concern = keeper.concern().expect("told");
-    assert!(concern.contains("answered 400 AuthenticationFail.OIDCToken.Invalid: bad token ******"), "{concern}");
+    // On a busy machine keys of so short a life may also be told to have ended before they came.
+    let refused = "answered 400 AuthenticationFail.OIDCToken.Invalid: bad token ******";
+    until(refused, || keeper.concern().is_some_and(|concern| concern.contains(refused))).await;
     replace(&path, "another-token");
     until("keys come again", || keeper.concern().is_none()).await;
     assert_ne!(keeper.current().await.expect("keys").access_key, "STS.0");

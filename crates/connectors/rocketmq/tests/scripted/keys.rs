@@ -197,7 +197,13 @@ async fn keys_of_a_role_are_replaced_under_load() {
         delivered.values().sum::<u64>()
     );
     assert!(requests.iter().all(|request| request == "AssumeRole"), "{requests:?}");
-    assert_eq!(target.concern(), None);
+    // Keys that end before they come, on a busy machine, are told until the next ones do.
+    let well = async {
+        while target.concern().is_some() {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(30), well).await.expect("nothing is wrong");
 }
 
 fn assumed(issuer: &Issuer) -> Credentials {
