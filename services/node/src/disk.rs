@@ -12,7 +12,7 @@ const FULL: u64 = 90;
 #[error(
     "the disk that holds {} is {percent} % full ({} MiB of {} MiB are free), and the embedded RocketMQ stores nothing on a disk that is more than \
      {FULL} % full; free some space, or put the data on another disk with --data-dir DIR (data_dir in the configuration), or run without it: \
-     --embedded-rocketmq false (embedded_rocketmq in the configuration)",
+     --embedded-rocketmq=false (embedded_rocketmq in the configuration)",
     path.display(), available >> 20, total >> 20
 )]
 pub(crate) struct Full {
@@ -59,7 +59,7 @@ mod tests {
         let expected =
             "the disk that holds /data/rocketmq is 93 % full (27 MiB of 400 MiB are free), and the embedded RocketMQ stores nothing";
         assert!(text.starts_with(expected), "{text}");
-        for fix in ["--data-dir DIR", "--embedded-rocketmq false", "free some space"] {
+        for fix in ["--data-dir DIR", "--embedded-rocketmq=false", "free some space"] {
             assert!(text.contains(fix), "{text}");
         }
         assert!(judge(path, 1_000, 99).is_err());
