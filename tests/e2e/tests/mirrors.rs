@@ -111,14 +111,16 @@ async fn a_stopped_owner_of_a_mirror_sends_nothing_late() {
         });
         audit.wait(sent + SHARE / 4, DEADLINE).await;
         let process = mesh.take(&victim);
+        let is_replaced = |status: &StreamStatus| status.partitions.iter().all(|part| part.dispatcher != victim);
         match fault {
             Fault::Kill => {
                 process.kill();
                 mesh.add(Role::Dispatcher);
+                dispatcher(&api, is_replaced).await;
             }
             Fault::Freeze => {
                 process.freeze();
-                dispatcher(&api, |status| status.partitions.iter().all(|part| part.dispatcher != victim)).await;
+                dispatcher(&api, is_replaced).await;
                 process.thaw();
                 mesh.put(Role::Dispatcher, process);
             }

@@ -6,11 +6,12 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rocketbridge_harness::{Api, Audit, Cluster, Etcd, Load, Mesh, Route, eventually};
+use rocketbridge_harness::{Api, Audit, Cluster, Etcd, Load, Mesh, Numbered, Route, eventually};
 use rocketbridge_proto::stream::v1::source::Source;
 use rocketbridge_proto::stream::v1::{State, Stream, StreamStatus};
 
 const MESSAGES: u64 = 20_000;
+const SEED: u64 = 51;
 /// Fewer than the receivers.
 const QUEUES: u32 = 2;
 /// As `router.window_events` is set below.
@@ -39,8 +40,8 @@ async fn a_killed_router_of_two_loses_nothing_that_a_proxy_handed_out() {
     let victim = status.partitions[0].router.clone();
     let held = status.partitions.iter().filter(|partition| partition.router == victim).count() as u64 * WINDOW;
 
-    let audit = Audit::follow(&target, "orders", QUEUES, 51).await;
-    let load = Arc::new(Load::new(&source, "orders", QUEUES, 51));
+    let audit = Audit::follow(&target, "orders", QUEUES, SEED).await;
+    let load = Arc::new(Load::new(&source, "orders", QUEUES, SEED).with_bodies());
     let sending = tokio::spawn({
         let load = load.clone();
         async move { load.send(0..MESSAGES).await }
@@ -49,7 +50,8 @@ async fn a_killed_router_of_two_loses_nothing_that_a_proxy_handed_out() {
     let arrived = audit.delivered();
     mesh.take(&victim).kill();
     sending.await.expect("the load is sent");
-    let report = audit.report(0..MESSAGES, |_| true, RECOVERY).await;
+    let has_body = |number| !Numbered::new(SEED, number).body.is_empty();
+    let report = audit.report(0..MESSAGES, has_body, RECOVERY).await;
     println!("router {victim} was killed after {arrived} arrivals; {report}");
     assert_eq!((report.lost, report.corrupt, report.unwanted), (0, 0, 0), "{report}");
     assert!(report.duplicated <= held + load.resent(), "{} repeats are more than {held}", report.duplicated);

@@ -23,13 +23,19 @@ pub struct Load {
     queues: u64,
     produced: AtomicU64,
     resent: AtomicU64,
+    leaves_out_empty: bool,
 }
 
 impl Load {
     /// A load for a topic with a number of queues.
     pub fn new(cluster: &Cluster, topic: &str, queues: u32, seed: u64) -> Self {
         let (produced, resent) = (AtomicU64::new(0), AtomicU64::new(0));
-        Self { producer: cluster.admin().producer(topic), seed, queues: queues.into(), produced, resent }
+        Self { producer: cluster.admin().producer(topic), seed, queues: queues.into(), produced, resent, leaves_out_empty: false }
+    }
+
+    /// The same load without the messages that have no body, for sources that cannot hand such messages out.
+    pub fn with_bodies(self) -> Self {
+        Self { leaves_out_empty: true, ..self }
     }
 
     /// Sends the messages of these numbers; returns when the broker has acknowledged each.
@@ -58,7 +64,13 @@ impl Load {
 
     async fn send_chunk(&self, numbers: Range<u64>) {
         let queue = |number: u64| usize::try_from(number % self.queues).expect("a few queues");
-        let mut messages: Vec<_> = numbers.map(|number| Numbered::new(self.seed, number).message(queue(number))).collect();
+        let numbered = numbers.map(|number| Numbered::new(self.seed, number));
+        let sent = numbered.filter(|message| !(self.leaves_out_empty && message.body.is_empty()));
+        let in_queue = |message: Numbered| {
+            let queue = queue(message.number);
+            message.message(queue)
+        };
+        let mut messages: Vec<_> = sent.map(in_queue).collect();
         let begin = Instant::now();
         loop {
             let results = self.producer.send(&messages).await;
