@@ -73,36 +73,15 @@ impl Admin {
         let Some(address) = masters.get(broker) else {
             return Err(Error::new(Code::Unavailable, attempt, "the broker has no master now"));
         };
-        let mut request = Request::new(request::UPDATE_AND_CREATE_TOPIC)
-            .field("topic", self.client.wire_name(topic))
-            .field("defaultTopic", "TBW102")
-            .number("readQueueNums", settings.read_queue_nums)
-            .number("writeQueueNums", settings.write_queue_nums)
-            .number("perm", settings.perm)
-            .field("topicFilterType", "SINGLE_TAG")
-            .field("topicSysFlag", "0")
-            .field("order", "false");
+        let mut request = self.set_up(topic, settings.read_queue_nums, settings.write_queue_nums, settings.perm);
         if is_new && !settings.attributes.is_empty() {
             let pairs = settings.attributes.iter().map(|(name, value)| format!("+{name}={value}"));
             request = request.field("attributes", pairs.collect::<Vec<_>>().join(","));
         }
         self.client.ask(address, request).await.map_err(|failure| failure.during(attempt))?;
-        // Brokers confirm a topic before they have registered it. Too late is no failure: whoever uses it tries again.
-        let known = self.registered(topic, broker, settings.write_queue_nums);
-        let _ = tokio::time::timeout(super::topic::REGISTRATION, known).await;
+        let queues = settings.write_queue_nums as usize;
+        self.registered(topic, |route| route.writable().iter().filter(|queue| queue.broker == broker).count() >= queues).await;
         Ok(())
-    }
-
-    async fn registered(&self, topic: &str, broker: &str, queues: u32) {
-        let wire = self.client.wire_name(topic);
-        loop {
-            if let Ok(route) = self.client.fresh_route(&wire).await
-                && route.writable().iter().filter(|queue| queue.broker == broker).count() >= queues as usize
-            {
-                return;
-            }
-            tokio::time::sleep(super::topic::LOOK).await;
-        }
     }
 
     /// Brokers before 5.0 tell the settings of all topics at once only.

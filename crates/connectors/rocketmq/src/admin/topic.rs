@@ -12,14 +12,14 @@ use crate::error::Failure;
 use crate::offsets::Offsets;
 use crate::remoting::code::request;
 use crate::remoting::{Request, json};
-use crate::route::{BrokerData, Queue};
+use crate::route::{BrokerData, Queue, Route};
 
 /// Readable and writable.
 const PERMISSION: u32 = 6;
 /// How long brokers may take to register a topic.
-pub(super) const REGISTRATION: Duration = Duration::from_secs(5);
+const REGISTRATION: Duration = Duration::from_secs(5);
 /// Between two looks whether a name server knows a topic.
-pub(super) const LOOK: Duration = Duration::from_millis(20);
+const LOOK: Duration = Duration::from_millis(20);
 
 /// Topics that every RocketMQ has for its own use, as Java's `TopicValidator` lists them.
 const SYSTEM_TOPICS: [&str; 10] = [
@@ -65,32 +65,35 @@ impl Admin {
     /// There is no such cluster or no master, or a broker refuses. Then the topic may stand at some brokers; the error names them.
     pub async fn create_topic_in(&self, cluster: Option<&str>, topic: &str, queues: u32) -> Result<Vec<String>, Error> {
         let attempt = format!("create topic {topic} through name server {}", self.client.name_servers());
-        let request = Request::new(request::UPDATE_AND_CREATE_TOPIC)
-            .field("topic", self.client.wire_name(topic))
-            .field("defaultTopic", "TBW102")
-            .number("readQueueNums", queues)
-            .number("writeQueueNums", queues)
-            .number("perm", PERMISSION)
-            .field("topicFilterType", "SINGLE_TAG")
-            .field("topicSysFlag", "0")
-            .field("order", "false");
-        let brokers = self.at_masters(cluster, &attempt, request).await?;
-        // Too late is no failure: the topic is there, and whoever uses it tries again.
-        let _ = tokio::time::timeout(REGISTRATION, self.known_everywhere(topic, &brokers)).await;
+        let brokers = self.at_masters(cluster, &attempt, self.set_up(topic, queues, queues, PERMISSION)).await?;
+        let is_known = |route: &Route| brokers.iter().all(|broker| route.readable().iter().any(|queue| queue.broker == *broker));
+        self.registered(topic, is_known).await;
         Ok(brokers)
     }
 
-    /// Brokers confirm a topic before they have registered it.
-    async fn known_everywhere(&self, topic: &str, brokers: &[String]) {
+    /// The request that creates a topic or changes how it is set up.
+    pub(super) fn set_up(&self, topic: &str, read_queues: u32, write_queues: u32, permission: u32) -> Request {
+        Request::new(request::UPDATE_AND_CREATE_TOPIC)
+            .field("topic", self.client.wire_name(topic))
+            .field("defaultTopic", "TBW102")
+            .number("readQueueNums", read_queues)
+            .number("writeQueueNums", write_queues)
+            .number("perm", permission)
+            .field("topicFilterType", "SINGLE_TAG")
+            .field("topicSysFlag", "0")
+            .field("order", "false")
+    }
+
+    /// Waits until a name server knows of a topic what it should: brokers confirm a topic before they have registered it. Too late is no failure: the topic is
+    /// there, and whoever uses it tries again.
+    pub(super) async fn registered(&self, topic: &str, is_known: impl Fn(&Route) -> bool) {
         let topic = self.client.wire_name(topic);
-        loop {
-            if let Ok(route) = self.client.fresh_route(&topic).await
-                && brokers.iter().all(|broker| route.readable().iter().any(|queue| queue.broker == *broker))
-            {
-                return;
+        let looks = async {
+            while !self.client.fresh_route(&topic).await.is_ok_and(|route| is_known(&route)) {
+                tokio::time::sleep(LOOK).await;
             }
-            tokio::time::sleep(LOOK).await;
-        }
+        };
+        let _ = tokio::time::timeout(REGISTRATION, looks).await;
     }
 
     /// Removes a topic and its messages from the masters of one cluster, or of all, and from every name server. Answers the names of
