@@ -19,6 +19,8 @@ pub const WAIT: &str = "WAIT";
 pub const MULTI_DISPATCH: &str = "INNER_MULTI_DISPATCH";
 /// Where a routed message first came from.
 pub const ORIGIN: &str = "RB_ORIGIN";
+/// When the original of a routed message was born, where the copy says another time.
+pub const BORN: &str = "RB_BORN";
 /// Where a mirrored message stood at the source of the mirror.
 pub const POSITION: &str = "RB_POSITION";
 /// Which topics a message has been in on its way through streams.
@@ -110,7 +112,7 @@ pub fn is_system(name: &str) -> bool {
 }
 
 /// Every name that is not a user's, sorted by its bytes.
-pub const NAMES: [(&str, Kind); 82] = [
+pub const NAMES: [(&str, Kind); 83] = [
     ("1ST_POP_TIME", Kind::Broker),
     ("ARRIVE_TIME", Kind::Message),
     ("BORN_TIMESTAMP", Kind::Message),
@@ -145,6 +147,7 @@ pub const NAMES: [(&str, Kind); 82] = [
     ("POP_CK_OFFSET", Kind::Broker),
     ("PROPERTY_FORWARD_QUEUE_ID", Kind::Broker),
     ("PUSH_REPLY_TIME", Kind::Message),
+    ("RB_BORN", Kind::Bridge),
     ("RB_ORIGIN", Kind::Bridge),
     ("RB_POSITION", Kind::Bridge),
     ("RB_REASON", Kind::Bridge),

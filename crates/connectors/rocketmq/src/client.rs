@@ -7,6 +7,7 @@
 
 mod exchange;
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::convert::Infallible;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -27,6 +28,8 @@ use exchange::Signed;
 
 use crate::acl::Keys;
 use crate::error::Failure;
+use crate::light;
+use crate::namespace;
 use crate::probe::{self, GrpcOnly, Spoken};
 use crate::remoting::code::request;
 use crate::remoting::{Answer, Connection, Request, Response};
@@ -118,7 +121,12 @@ impl Client {
 
     /// A topic or group as it is called on the wire.
     pub(crate) fn wire_name(&self, name: &str) -> String {
-        if self.settings.namespace.is_empty() { name.to_owned() } else { format!("{}%{name}", self.settings.namespace) }
+        namespace::wrapped(&self.settings.namespace, name)
+    }
+
+    /// What users of this connection call a topic or group of this name on the wire; `None` if it is not of their namespace.
+    pub(crate) fn plain_name<'a>(&self, wire: &'a str) -> Option<Cow<'a, str>> {
+        namespace::unwrapped(&self.settings.namespace, wire)
     }
 
     /// The name servers, for messages to people.
@@ -274,11 +282,8 @@ impl Client {
 
     /// The route of a topic as the name servers have it now.
     pub(crate) async fn fresh_route(&self, topic: &str) -> Result<Arc<Route>, Failure> {
-        let request = Request::new(request::GET_ROUTE_BY_TOPIC).field("topic", topic.to_owned()).field("acceptStandardJsonOnly", "true");
-        let asked = self.ask_name_server(request).await;
-        let read = asked.and_then(|(address, response)| {
-            Route::read(&response.body).map(Arc::new).map_err(|error| Failure::nonsense(&address, format!("route: {error}")))
-        });
+        let read = self.asked_route(topic).await;
+        let read = read.map(Arc::new);
         let mut routes = self.routes.lock();
         match &read {
             Ok(route) => {
@@ -296,6 +301,15 @@ impl Client {
             }
         }
         read
+    }
+
+    async fn asked_route(&self, topic: &str) -> Result<Route, Failure> {
+        let by_topic = Request::new(request::GET_ROUTE_BY_TOPIC).field("topic", topic.to_owned()).field("acceptStandardJsonOnly", "true");
+        let is_light = light::is_light(topic);
+        let request = if is_light { Request::new(request::GET_BROKER_CLUSTER_INFO) } else { by_topic };
+        let (address, response) = self.ask_name_server(request).await?;
+        let read = if is_light { light::route(&response.body) } else { Route::read(&response.body) };
+        read.map_err(|error| Failure::nonsense(&address, format!("route: {error}")))
     }
 
     /// Asks for a route in a task of its own, whoever waits for it.

@@ -11,6 +11,7 @@ use rocketbridge_model::properties::{NAME_VALUE_SEPARATOR, PROPERTY_SEPARATOR, p
 use rocketbridge_model::property;
 use rocketbridge_model::session::Delivery;
 
+use crate::born::Born;
 use crate::limit;
 use crate::outgoing::{self, Making, Outgoing};
 use crate::placement::key_queue;
@@ -18,6 +19,8 @@ use crate::position::Position;
 
 /// Bytes of a message in a batch before its body.
 const BEFORE_BODY: usize = 4 * 5;
+/// Bytes of `RB_BORN` with a value of 13 digits, which is what times have until the year 2286.
+const BORN_PROPERTY: usize = property::BORN.len() + 2 + 13;
 
 /// What is sent with one request.
 #[derive(Debug)]
@@ -41,6 +44,8 @@ pub(crate) struct Batch {
     pub(crate) body: Bytes,
     /// How the bodies of its messages are compressed: a batch has one flag for all.
     pub(crate) system_flag: i32,
+    /// When its first message was born: a batch says one time for all.
+    pub(crate) born: Born,
     pub(crate) messages: Vec<Batched>,
 }
 
@@ -62,6 +67,9 @@ pub(crate) struct Single {
     pub(crate) properties: Bytes,
     pub(crate) flag: i32,
     pub(crate) system_flag: i32,
+    pub(crate) born: Born,
+    /// Whether its properties are not UTF-8, and a batch of this one message may carry them: the header of a request is text.
+    pub(crate) is_binary: bool,
 }
 
 /// Deliveries as parts, and those that no broker would take.
@@ -138,7 +146,7 @@ pub(crate) fn plan(deliveries: &[Delivery], placement: &Placement<'_>) -> SendPl
             continue;
         }
         let made = Outgoing::of(delivery, placement.making, &mut properties);
-        let message = match made.and_then(|message| carried(message, &properties)) {
+        let mut message = match made.and_then(|message| carried(message, &properties)) {
             Ok(message) => message,
             Err(reason) => {
                 let attempt = format!("{} the event at offset {}", placement.attempt, delivery.event.offset);
@@ -146,7 +154,6 @@ pub(crate) fn plan(deliveries: &[Delivery], placement: &Placement<'_>) -> SendPl
                 continue;
             }
         };
-        plan.left_out += message.left_out.len();
         if message.left_out.contains(&property::POSITION) {
             plan.unmarked.push(index);
         }
@@ -159,16 +166,20 @@ pub(crate) fn plan(deliveries: &[Delivery], placement: &Placement<'_>) -> SendPl
         // Brokers take a message without a body in a batch only.
         if alone && !message.body.is_empty() {
             open.close(&mut plan, queue);
+            plan.left_out += message.left_out.len();
             plan.parts.push(Part { queue, content: Content::Single(message.single(index, &properties)) });
             continue;
         }
-        if !open.takes(queue, &message, length, taste.batch) {
+        if !open.takes(queue, &message, length + BORN_PROPERTY, taste.batch) {
             open.close(&mut plan, queue);
         }
         let (body, batch) = open.batches[queue].get_or_insert_with(|| {
-            let batch = Batch { system_flag: message.system_flag, ..Batch::default() };
+            let batch = Batch { system_flag: message.system_flag, born: message.born, ..Batch::default() };
             (BytesMut::with_capacity(room(&deliveries[index..])), batch)
         });
+        message.add_born(batch.born, &mut properties);
+        plan.left_out += message.left_out.len();
+        let length = message.batched_length(&properties);
         message.batched(&properties, length, body);
         batch.messages.push(Batched { index, end: body.len() });
     }
@@ -189,6 +200,11 @@ fn carried(message: Outgoing, properties: &[u8]) -> Result<Outgoing, String> {
         return Err(format!("its body is empty and its properties are {} bytes long; without a body {most} are safe", properties.len()));
     }
     Ok(message)
+}
+
+/// Whether properties are not the text that the header of a request holds.
+fn is_binary(properties: &[u8]) -> bool {
+    std::str::from_utf8(properties).is_err()
 }
 
 /// Room for a batch of deliveries.
@@ -232,8 +248,9 @@ impl Outgoing {
     }
 
     fn single(self, index: usize, properties: &[u8]) -> Single {
-        let properties = Bytes::copy_from_slice(properties);
-        Single { index, body: self.body, properties, flag: self.flag, system_flag: self.system_flag }
+        let (flag, system_flag, born) = (self.flag, self.system_flag, self.born);
+        let is_binary = !self.timed && !self.singular && outgoing::fits_a_batch(properties) && is_binary(properties);
+        Single { index, body: self.body, properties: Bytes::copy_from_slice(properties), flag, system_flag, born, is_binary }
     }
 }
 
@@ -250,7 +267,9 @@ impl Batch {
                 index: message.index,
                 flag: number(12) as i32,
                 system_flag: self.system_flag,
+                born: self.born,
                 body: encoded.slice(BEFORE_BODY..properties - 2),
+                is_binary: is_binary(&encoded[properties..]),
                 properties: encoded.slice(properties..),
             }
         })
@@ -274,10 +293,12 @@ impl Single {
             timed: false,
             singular: false,
             keyed: false,
+            born: self.born,
             left_out: Vec::new(),
         };
         message.batched(&self.properties, length, &mut body);
-        Batch { body: body.freeze(), system_flag: self.system_flag, messages: vec![Batched { index: self.index, end: length }] }
+        let messages = vec![Batched { index: self.index, end: length }];
+        Batch { body: body.freeze(), system_flag: self.system_flag, born: self.born, messages }
     }
 
     /// The properties as text, which is what the header of a request holds. Bytes that are not UTF-8 become U+FFFD, as in every Java client
@@ -406,6 +427,69 @@ mod tests {
         assert_eq!(singles[0].properties_text(), "a\u{1}\u{fffd}\u{2}RB_ORIGIN\u{1}q/i/t/b/0/0\u{2}");
         assert!(batch.has_sharding_key() && !singles[0].as_batch().has_sharding_key());
         assert_eq!(singles[0].as_batch().body, batch.body.slice(..batch.messages[0].end));
+    }
+
+    /// *Scenario*: messages born at the same time and at others, one that goes alone, one that was routed before. *Guarantees*: a batch has the time of its first
+    /// message, who was born at another time says so, and nobody says it twice.
+    #[test]
+    fn messages_of_a_batch_say_when_they_were_born() {
+        let born = |offset: u64, born: i64, pairs: &[(&str, &str)]| {
+            let mut delivery = delivery(offset, b"x", pairs);
+            delivery.event.envelope.born_timestamp = born;
+            delivery
+        };
+        let deliveries = [
+            born(0, 1_000, &[]),
+            born(1, 1_000, &[]),
+            born(2, 2_000, &[]),
+            born(3, 3_000, &[("INNER_MULTI_DISPATCH", "%LMQ%a")]),
+            born(4, 4_000, &[("RB_BORN", "1500")]),
+            born(5, 4_000, &[]),
+        ];
+        let plan = plan(&deliveries, &placement());
+        let said = |single: &Single| {
+            (single.index, single.born.or(7), Properties::from_wire(single.properties.clone()).get("RB_BORN").map(str::to_owned))
+        };
+        let said: Vec<_> = plan
+            .parts
+            .iter()
+            .flat_map(|part| match &part.content {
+                Content::Batch(batch) => batch.singles().map(|single| said(&single)).collect(),
+                Content::Single(single) => vec![said(single)],
+            })
+            .collect();
+        let text = |text: &str| Some(text.to_owned());
+        let expected = [
+            (0, 1_000, None),
+            (1, 1_000, None),
+            (2, 1_000, text("2000")),
+            (3, 3_000, None),
+            (4, 1_500, text("1500")),
+            (5, 1_500, text("4000")),
+        ];
+        assert_eq!(said, expected);
+    }
+
+    /// *Scenario*: properties that are not UTF-8, with a body too long for other batches, for a light queue, near the limit, and delayed. *Guarantees*: only the first
+    /// may be carried as they are by a batch of one message.
+    #[test]
+    fn bytes_that_are_not_text_ask_for_a_batch_of_one() {
+        let long = vec![0; limit::BATCH];
+        let odd = |body: &[u8], pairs: &[(&str, &str)]| {
+            let mut odd = delivery(0, body, pairs);
+            let wire = [&b"a\x01\xff\x02"[..], odd.event.envelope.properties.as_wire()].concat();
+            odd.event.envelope.properties = Properties::from_wire(wire.into());
+            odd
+        };
+        let deliveries = [
+            odd(&long, &[]),
+            odd(b"x", &[("INNER_MULTI_DISPATCH", "%LMQ%a")]),
+            odd(b"x", &[("big", &"x".repeat(32_690))]),
+            delivery(0, &long, &[]),
+        ];
+        let plan = plan(&deliveries, &placement());
+        let binary = |part: &Part| matches!(&part.content, Content::Single(single) if single.is_binary);
+        assert_eq!(plan.parts.iter().map(binary).collect::<Vec<_>>(), [true, false, false, false]);
     }
 
     /// *Scenario*: an orderly target; keys and a message without. *Guarantees*: one queue per key, as Java's hash chooses; else the lane's.

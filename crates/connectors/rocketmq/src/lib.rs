@@ -4,17 +4,17 @@
 //! - [`Admin`]: topics, offsets, progress; [`Producer`] and [`Tail`]: send and follow messages by hand and in tests;
 //! - [`MirrorEnds`]: both ends of a mirror: where an offset of one is at the other, and whether they hold the same;
 //! - [`POSITION_PROPERTY`], [`Position`]: where a mirrored message stood at its source; [`VIA_PROPERTY`]: which topics a message has been in;
-//! - [`ORIGIN_PROPERTY`], [`TIMED_PROPERTY`], [`origin_of`]: the provenance that a routed message carries; [`REASON_PROPERTY`]: why a dead letter
+//! - [`ORIGIN_PROPERTY`], [`TIMED_PROPERTY`], [`origin_of`], [`born_of`]: the provenance that a routed message carries; [`REASON_PROPERTY`]: why a dead letter
 //!   is one.
 //!
 //! Guarantees: a message arrives with the same body and properties, plus its origin, less what only the source's broker could say of
 //! it; offsets are always explicit and never moved quietly; a send is confirmed by the broker; a broker that is back is used again at
-//! the next request. It keeps no ledger and repeats nothing by itself. Over remoting it does not read POP, LMQ or batch-indexed topics. It
-//! dials only through `rocketbridge-network`.
+//! the next request. It keeps no ledger and repeats nothing by itself. It dials only through `rocketbridge-network`.
 
 mod acl;
 mod admin;
 mod attributes;
+mod born;
 mod client;
 mod committer;
 mod decimal;
@@ -22,10 +22,12 @@ mod detected;
 mod encode;
 mod error;
 mod grpc;
+mod light;
 mod limit;
 mod message;
 mod mirror;
 mod names;
+mod namespace;
 mod offsets;
 mod outgoing;
 mod placement;
@@ -44,6 +46,7 @@ mod target;
 mod via;
 
 pub use admin::{Admin, QueueOffsets, QueueProgress, TopicQueue, TopicSettings};
+pub use born::born_of;
 pub use mirror::{Difference, MirrorEnds, QueueReport, Translation};
 pub use position::{POSITION_PROPERTY, Position, SourceQueue, position_of};
 pub use producer::{Message, Producer};

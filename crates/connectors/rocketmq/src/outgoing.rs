@@ -13,6 +13,8 @@ use rocketbridge_model::property::{self, Kind};
 use rocketbridge_model::session::{Delivery, ParameterKey};
 use rocketbridge_pattern::json::{Malformed, Reader};
 
+use crate::born::Born;
+use crate::decimal::decimal;
 use crate::limit;
 use crate::position::Position;
 use crate::provenance::{self, Provenance};
@@ -29,6 +31,8 @@ pub(crate) struct Outgoing {
     pub(crate) singular: bool,
     /// Whether it has a sharding key.
     pub(crate) keyed: bool,
+    /// When it was born: itself, or the message that was read first.
+    pub(crate) born: Born,
     /// Names of RocketBridge's own properties that did not fit.
     pub(crate) left_out: Vec<&'static str>,
 }
@@ -69,6 +73,7 @@ impl Outgoing {
             timed: false,
             singular: false,
             keyed: false,
+            born: Born::default(),
             left_out: Vec::new(),
         };
         let mut replaced = Replaced { reason: delivery.rejected.is_some(), ..Replaced::default() };
@@ -89,6 +94,9 @@ impl Outgoing {
         replaced.via = matches!(making, Making::Routed(Provenance { guard: Some(_), .. }));
         let copied = replaced.copy(envelope.properties.as_wire(), routed, properties);
         (message.timed, message.singular) = (copied.timed, copied.singular);
+        if routed {
+            message.born = Born::of(envelope, copied.born, matches!(making, Making::Bare));
+        }
         replaced.write(properties)?;
         if let Making::Routed(provenance) = making {
             message.add_provenance(delivery, provenance, &copied, properties);
@@ -131,6 +139,13 @@ impl Outgoing {
         let room = room(properties).saturating_sub(property::REASON.len() + 2).min(provenance::REASON_BYTES);
         let reason = provenance::reason(reason, room);
         self.add(property::REASON, &[reason.as_bytes()], properties);
+    }
+
+    /// Adds when it was born, if the request that it travels in says another time.
+    pub(crate) fn add_born(&mut self, request: Born, properties: &mut Vec<u8>) {
+        if let Some(born) = self.born.unsaid_by(request) {
+            self.add(property::BORN, &[decimal(born, &mut [0; 20])], properties);
+        }
     }
 
     fn add(&mut self, name: &'static str, value: &[&[u8]], properties: &mut Vec<u8>) {
@@ -194,6 +209,8 @@ struct Copied<'a> {
     timed: bool,
     singular: bool,
     keyed: bool,
+    /// The value of the original's own `RB_BORN`.
+    born: Option<&'a [u8]>,
 }
 
 impl Replaced<'_> {
@@ -222,6 +239,7 @@ impl Replaced<'_> {
                 Kind::Bridge => {
                     copied.has_origin |= is(property::ORIGIN);
                     copied.has_timed |= is(property::TIMED);
+                    copied.born = if is(property::BORN) { Some(value) } else { copied.born };
                     !(is(property::REASON) && self.reason)
                 }
                 Kind::Message if is(property::KEYS) => self.keys.is_none(),

@@ -11,6 +11,7 @@ use rocketbridge_connector::{PullLimits, Pulled};
 use rocketbridge_model::Event;
 
 use crate::error::Failure;
+use crate::light;
 use crate::message;
 use crate::names::Names;
 use crate::remoting::code::{request, response};
@@ -72,6 +73,9 @@ pub(crate) fn read(response: Response, address: &str, names: &Names, evaluator: 
             let delta = response.number("offsetDelta").unwrap_or_default();
             message::read(response.body, delta, offset, &names.tags, &mut pulled.events)
                 .map_err(|malformed| Failure::nonsense(address, malformed.0))?;
+            if light::is_light(&names.topic) {
+                light::place(&names.topic, &mut pulled.events);
+            }
             pulled.next_offset = settle(&mut pulled.events, offset, pulled.next_offset);
         }
         response::PULL_NOT_FOUND | response::PULL_RETRY_IMMEDIATELY => {}

@@ -48,6 +48,13 @@ impl Route {
         Ok(route)
     }
 
+    /// Queue 0 of each broker, to be read and not to be written.
+    pub(crate) fn of_readable(brokers: impl IntoIterator<Item = BrokerData>) -> Self {
+        let addresses: BTreeMap<_, _> = brokers.into_iter().map(|broker| (broker.broker_name, broker.broker_addrs)).collect();
+        let readable = addresses.keys().map(|broker| Queue { broker: broker.clone(), id: 0 }).collect();
+        Self { readable, writable: Vec::new(), addresses }
+    }
+
     /// Queues that may be read, sorted.
     pub(crate) fn readable(&self) -> &[Queue] {
         &self.readable

@@ -12,6 +12,7 @@ use rocketbridge_connector::{Arrival, Code, Error, LaneKey, Permit, Target};
 use rocketbridge_model::Origin;
 use rocketbridge_model::session::Delivery;
 
+use crate::born::Born;
 use crate::client::Client;
 use crate::encode::{self, Batch, Content, Part, Placement, Single, Taste};
 use crate::error::Failure;
@@ -53,6 +54,8 @@ pub(crate) struct Sender {
     taste: Mutex<Taste>,
     /// Whether nothing overtakes a message that is refused for good.
     strict: bool,
+    /// Whether it was said that bytes that are no text went as text.
+    changed: AtomicBool,
 }
 
 /// Where a message goes, and whether it still may.
@@ -166,7 +169,14 @@ fn results(count: usize, looped: &[usize], failures: impl Iterator<Item = (usize
 impl Sender {
     pub(crate) fn new(client: Arc<Client>, topic: &str) -> Self {
         let topic = client.wire_name(topic);
-        Self { taste: Mutex::new(Taste::of(&topic)), topic, group: client.wire_name(GROUP), client, strict: false }
+        Self {
+            taste: Mutex::new(Taste::of(&topic)),
+            topic,
+            group: client.wire_name(GROUP),
+            client,
+            strict: false,
+            changed: AtomicBool::new(false),
+        }
     }
 
     /// The same, whose messages behind one that is refused for good are not attempted.
@@ -269,11 +279,17 @@ impl Sender {
 
     async fn send_single(&self, way: Way<'_>, single: &Single) -> Result<(), Error> {
         let queue = way.queue;
+        if single.is_binary && self.taste().batch > 0 && !single.body.is_empty() {
+            match self.confirmed(way, self.batch(queue, &single.as_batch())).await {
+                Err(failure) if failure.may_be_of_the_batch() => self.tell_changed(&failure),
+                sent => return sent.map_err(|failure| self.failed(queue, failure)),
+            }
+        }
         // A broker fails at a request without a body unless it is a batch.
         let request = if single.body.is_empty() {
             self.batch(queue, &single.as_batch())
         } else {
-            self.message(Request::new(request::SEND_MESSAGE_V2), queue)
+            self.message(Request::new(request::SEND_MESSAGE_V2), queue, single.born)
                 .number("f", single.system_flag)
                 .number("h", single.flag)
                 .field("i", single.properties_text())
@@ -293,8 +309,16 @@ impl Sender {
         })
     }
 
+    /// Says once that a broker takes properties as text only.
+    fn tell_changed(&self, failure: &Failure) {
+        if !self.changed.swap(true, Ordering::Relaxed) {
+            let topic = &self.topic;
+            tracing::warn!(topic, ?failure, "properties that are not UTF-8 go as text, as every Java client reads them: no batch is taken");
+        }
+    }
+
     fn batch(&self, queue: &Queue, batch: &Batch) -> Request {
-        self.message(Request::new(request::SEND_BATCH_MESSAGE), queue)
+        self.message(Request::new(request::SEND_BATCH_MESSAGE), queue, batch.born)
             .number("f", batch.system_flag)
             .field("h", "0")
             .field("i", "")
@@ -303,7 +327,7 @@ impl Sender {
     }
 
     /// The fields that all sends share (`SendMessageRequestHeaderV2`).
-    fn message(&self, request: Request, queue: &Queue) -> Request {
+    fn message(&self, request: Request, queue: &Queue, born: Born) -> Request {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis());
         request
             .field("a", self.group.clone())
@@ -311,7 +335,7 @@ impl Sender {
             .field("c", "TBW102")
             .field("d", "4")
             .number("e", queue.id)
-            .number("g", now)
+            .number("g", born.or(u64::try_from(now).unwrap_or(u64::MAX)))
             .field("j", "0")
             .field("k", "false")
             .field("n", queue.broker.clone())

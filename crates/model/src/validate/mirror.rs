@@ -29,6 +29,15 @@ pub(super) fn check(
         if let Some(sql) = &source.sql {
             findings.add(path("filter_sql"), sql, rule, "remove the filter, or write run_options.mode RULE");
         }
+        if super::name::is_light(&source.topic) {
+            let rule = "a mirror copies the queues of a topic, and a light queue is none of them";
+            findings.add(
+                path("topic"),
+                &source.topic,
+                rule,
+                "mirror the topic that its messages are sent to, or write run_options.mode RULE",
+            );
+        }
         refuse_grpc(path("instance_protocol"), &source.connection, findings);
     }
     let Some(target) = target else { return };

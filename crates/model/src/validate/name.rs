@@ -16,6 +16,13 @@ const CLOSED_TOPICS: &[&str] = &[
     "OFFSET_MOVED_EVENT",
 ];
 
+/// Topics whose messages must not be read yet, by whoever: halves of transactions that may be rolled back, and messages whose delay is not over
+/// (`TransactionalMessageUtil`, `TopicValidator`, `TimerMessageStore`).
+const PENDING_TOPICS: &[&str] = &["SCHEDULE_TOPIC_XXXX", "RMQ_SYS_TRANS_HALF_TOPIC", "RMQ_SYS_TRANS_OP_HALF_TOPIC", "rmq_sys_wheel_timer"];
+/// What the topics of a group's retries and dead letters begin with, and light queues (`MixAll`), with what follows.
+const MARKS: [(&str, &str); 3] = [("%RETRY%", "GID_orders"), ("%DLQ%", "GID_orders"), (LIGHT_MARK, "orders")];
+const LIGHT_MARK: &str = "%LMQ%";
+
 /// The name of a stream, connection or network.
 pub(super) fn resource(field: &str, name: &str, findings: &mut Findings) {
     if name.is_empty() {
@@ -44,13 +51,53 @@ pub(super) fn topic(field: &str, topic: &str, findings: &mut Findings) -> bool {
     wire_name(field, topic, "topic", NAME, findings)
 }
 
+/// A topic that is read; `false` if it cannot be used.
+pub(super) fn source_topic(field: &str, name: &str, findings: &mut Findings) -> bool {
+    if PENDING_TOPICS.contains(&name) {
+        let rule = "RocketMQ keeps messages in this topic until they are committed, or until their delay is over";
+        findings.add(field, name, rule, "name the topic that they were sent to; once they are due they are in it");
+        return false;
+    }
+    topic(field, name, findings) && marked(field, name, findings)
+}
+
+/// Whether a topic is a light queue, which no name server lists and which brokers fill by themselves.
+pub(super) fn is_light(name: &str) -> bool {
+    name.starts_with(LIGHT_MARK)
+}
+
 /// A topic that messages are sent to; `false` if it cannot be used.
 pub(super) fn target_topic(field: &str, name: &str, findings: &mut Findings) -> bool {
+    if is_light(name) {
+        let rule = "a broker fills a light queue by itself, with the messages whose INNER_MULTI_DISPATCH names it";
+        findings.add(field, name, rule, "choose the topic that those messages are sent to");
+        return false;
+    }
     if CLOSED_TOPICS.contains(&name) {
         findings.add(field, name, "RocketMQ keeps this topic for itself and takes no messages for it", "choose another topic");
         return false;
     }
-    topic(field, name, findings)
+    topic(field, name, findings) && marked(field, name, findings)
+}
+
+/// A topic of RocketMQ's own must be named in full, in capitals as RocketMQ writes it.
+fn marked(field: &str, name: &str, findings: &mut Findings) -> bool {
+    for (mark, example) in MARKS {
+        if !name.get(..mark.len()).is_some_and(|start| start.eq_ignore_ascii_case(mark)) {
+            continue;
+        }
+        let rest = &name[mark.len()..];
+        if rest.is_empty() {
+            let rule = format!("{mark} is followed by a name, such as {mark}{example}");
+            findings.add(field, name, rule, "write the whole name of the topic");
+        } else if !name.starts_with(mark) {
+            findings.add(field, name, format!("RocketMQ writes {mark} in capitals"), format!("write {mark}{rest}"));
+        } else {
+            return true;
+        }
+        return false;
+    }
+    true
 }
 
 /// A consumer group; `false` if it cannot be used.

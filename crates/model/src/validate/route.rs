@@ -49,6 +49,11 @@ fn check_topics(topics: &[String], findings: &mut Findings) {
             findings.add(field, topic, "! stands only at the beginning, and excludes what follows", "write one entry for each");
         } else if topic.trim_start_matches('!').is_empty() {
             findings.add(field, topic, "a name or a pattern is needed", "write one, or remove the entry");
+        } else if name::is_light(topic) {
+            let rule = "name servers do not list light queues, so a route cannot look for them";
+            findings.add(field, topic, rule, "make a stream for each, with its whole name as the topic");
+        } else if plain == *topic {
+            name::source_topic(&field, topic, findings);
         } else if !plain.is_empty() {
             name::topic(&field, &plain, findings);
         }
@@ -208,6 +213,24 @@ mod tests {
         assert_eq!(fields, expected, "{said:#?}");
         assert!(said[8].ends_with("did you mean MIRROR?") && said[9].ends_with("did you mean latest?"), "{said:#?}");
         assert!(said[10].ends_with("did you mean east?"), "{said:#?}");
+    }
+
+    /// *Scenario*: RocketMQ's own topics: by name and by pattern, incomplete, in small letters, with messages that are not due, and light queues. *Guarantees*: what
+    /// can be read is taken on purpose; the rest is refused with what to write.
+    #[test]
+    fn rocketmqs_own_topics_are_named_right_or_refused() {
+        let topics =
+            ["%DLQ%g", "%DLQ%*", "%RETRY%?", "!%LMQ%x", "!%DLQ%g2", "%DLQ%", "%retry%g", "RMQ_SYS_TRANS_HALF_TOPIC", "%LMQ%x", "%LMQ%*"];
+        let route = RouteDefinition { topics: topics.map(str::to_owned).into(), ..sound() };
+        let expected = [
+            "topics[5]: found \"%DLQ%\"; %DLQ% is followed by a name, such as %DLQ%GID_orders; write the whole name of the topic",
+            "topics[6]: found \"%retry%g\"; RocketMQ writes %RETRY% in capitals; write %RETRY%g",
+            "topics[7]: found \"RMQ_SYS_TRANS_HALF_TOPIC\"; RocketMQ keeps messages in this topic until they are committed, or until their delay is over; name the \
+             topic that they were sent to; once they are due they are in it",
+            "topics[8]: found \"%LMQ%x\"; name servers do not list light queues, so a route cannot look for them; make a stream for each, with its whole name as the topic",
+            "topics[9]: found \"%LMQ%*\"; name servers do not list light queues, so a route cannot look for them; make a stream for each, with its whole name as the topic",
+        ];
+        assert_eq!(said(&route), expected);
     }
 
     /// *Scenario*: a route whose ends are one instance, told in different ways; ends that are left out; a time in seconds. *Guarantees*: each is refused at its field.

@@ -39,7 +39,7 @@ pub(super) fn read(
         password: &parameters.instance_password,
     };
     let connection = said.reach(&placements(parameters), references, findings);
-    let readable = name::topic(&field("topic"), &parameters.topic, findings);
+    let readable = name::source_topic(&field("topic"), &parameters.topic, findings);
     let tags = name::tags(&field("tag"), &parameters.tag, findings);
     let start = start(parameters, findings);
     let group = group(parameters, &definition.name, uid, findings);

@@ -120,12 +120,11 @@ impl Admin {
 
     /// Topics that users made, sorted, by the name they use; with `all` also RocketMQ's own, such as those of retries.
     pub async fn topics_of_users(&self, all: bool) -> Result<Vec<String>, Error> {
-        let prefix = self.client.wire_name("");
         let attempt = || format!("list the topics of name server {}", self.client.name_servers());
         let own = self.clusters().await.map_err(|failure| failure.during(attempt()))?.names();
         let topics = self.topics().await?;
-        let named = topics.iter().filter_map(|topic| topic.strip_prefix(&prefix));
-        Ok(named.filter(|topic| all || !(own.contains(*topic) || is_system_topic(topic))).map(str::to_owned).collect())
+        let named = topics.iter().filter_map(|topic| self.client.plain_name(topic));
+        Ok(named.filter(|topic| all || !(own.contains(&**topic) || is_system_topic(topic))).map(Into::into).collect())
     }
 
     /// Every queue of a topic, sorted. `NotFound` if no name server knows the topic.

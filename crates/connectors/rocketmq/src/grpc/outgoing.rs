@@ -18,6 +18,7 @@ use sha1::{Digest, Sha1};
 use uuid::Uuid;
 
 use super::route::Types;
+use crate::born::born_of;
 use crate::limit;
 use crate::outgoing::Outgoing;
 
@@ -80,6 +81,7 @@ pub(crate) fn message(
     fields.make_room(&mut left_out);
     let kind = fields.fit(whence, destination)?;
     let is_compressed = made.system_flag & system_flag::COMPRESSED != 0;
+    let born = Some(born_of(envelope)).filter(|born| *born > 0).unwrap_or(destination.now);
     let host = envelope.born_host.map(|host| host.ip().to_string()).unwrap_or_default();
     let system = SystemProperties {
         tag: fields.tag,
@@ -87,7 +89,7 @@ pub(crate) fn message(
         message_id: fields.id.unwrap_or_else(|| Uuid::new_v4().simple().to_string().to_uppercase()),
         body_encoding: if is_compressed { Encoding::Gzip } else { Encoding::Identity }.into(),
         message_type: kind.into(),
-        born_timestamp: Some(time(if envelope.born_timestamp > 0 { envelope.born_timestamp } else { destination.now })),
+        born_timestamp: Some(time(born)),
         born_host: host,
         delivery_timestamp: fields.due.map(time),
         message_group: fields.group,
@@ -263,11 +265,21 @@ mod tests {
     use rocketbridge_model::Properties;
 
     use super::*;
+    use crate::born::Born;
 
     const WHENCE: Whence<'static> = Whence::Stored { broker: "broker-a", queue: 3, offset: 9 };
 
     fn outgoing(body: &'static [u8], flag: i32, system_flag: i32) -> Outgoing {
-        Outgoing { body: Bytes::from_static(body), flag, system_flag, timed: false, singular: false, keyed: false, left_out: Vec::new() }
+        Outgoing {
+            body: Bytes::from_static(body),
+            flag,
+            system_flag,
+            timed: false,
+            singular: false,
+            keyed: false,
+            born: Born::default(),
+            left_out: Vec::new(),
+        }
     }
 
     fn made_of(properties: &[u8], types: &[MessageType], whence: Whence<'_>) -> Result<Ready, String> {

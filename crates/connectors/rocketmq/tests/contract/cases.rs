@@ -12,6 +12,10 @@ use rocketbridge_model::{Event, Properties};
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::cluster::Cluster;
+pub(crate) use crate::fidelity::{
+    born_times_are_kept, dead_letters_are_read_by_name, keys_keep_spaces_and_brackets, light_queues_are_read_by_name,
+    transactions_come_once_they_are_committed,
+};
 pub(crate) use crate::mirror::{
     a_mirror_finds_its_last_message_among_others, a_mirror_sends_nothing_twice, a_mirror_without_a_permit_sends_nothing,
     a_mirrors_topic_follows_the_source, a_mirrors_topic_is_made_after_the_source, a_ring_of_mirrors_ends,
@@ -65,9 +69,9 @@ pub(crate) async fn messages_keep_everything(cluster: &mut Cluster) -> Result<()
     Ok(())
 }
 
-/// *Scenario*: bodies compressed by their producer, by zlib and Zstandard, one of 12 MiB before; among bodies that are not. *Guarantees*: each
-/// is stored at the target as it was stored at the source, the large one too, although the broker would not take it plain; a tail shows
-/// them plain.
+/// *Scenario*: bodies compressed by their producer, by zlib, LZ4 and Zstandard, one of 12 MiB before; among bodies that are not, and bodies that lie: called
+/// compressed, and not. *Guarantees*: each is stored at the target as it was stored at the source, the large one too, although the broker would not take it
+/// plain; a tail shows them plain, and what lies as it is.
 pub(crate) async fn compressed_bodies_travel_as_they_are_stored(cluster: &mut Cluster) -> Result<()> {
     use std::io::Write;
     let session = Session::new(cluster.connection());
@@ -82,13 +86,19 @@ pub(crate) async fn compressed_bodies_travel_as_they_are_stored(cluster: &mut Cl
         event(1, zlib(&plain[1])?, &[]),
         event(2, plain[2].clone(), &[]),
         event(3, zstd::encode_all(&plain[0][..], 3)?, &[]),
+        event(4, lz4_frame(b"stored"), &[]),
+        event(5, "no zlib at all", &[]),
+        event(6, zlib(&plain[0])?, &[]),
     ];
     // Compressed; and by Zstandard. The fourth bit says that a transaction was committed, which is over.
     events[0].envelope.system_flag = 1 | 8;
     events[1].envelope.system_flag = 1;
     events[3].envelope.system_flag = 1 | 2 << 8;
+    events[4].envelope.system_flag = 1 | 1 << 8;
+    events[5].envelope.system_flag = 1;
+    events[6].envelope.system_flag = 1 | 2 << 8;
     delivered(&session.target(&topic, false), events.clone()).await?;
-    let arrived = stored(&session, &topic, 4).await?;
+    let arrived = stored(&session, &topic, 7).await?;
     for (arrived, sent) in arrived.iter().zip(&events) {
         ensure!(arrived.envelope.body == sent.envelope.body, "{} bytes", arrived.envelope.body.len());
         ensure!(arrived.envelope.system_flag & 0x70D == sent.envelope.system_flag & 0x701, "{:x}", arrived.envelope.system_flag);
@@ -98,7 +108,27 @@ pub(crate) async fn compressed_bodies_travel_as_they_are_stored(cluster: &mut Cl
         let shown = timeout(Duration::from_secs(20), tail.next()).await.context("a message")??.event;
         ensure!(shown.envelope.body == *expected && shown.envelope.system_flag & 1 == 0, "{} bytes", shown.envelope.body.len());
     }
+    for expected in [&b"stored"[..], b"no zlib at all", &events[6].envelope.body] {
+        let shown = timeout(Duration::from_secs(20), tail.next()).await.context("a message")??.event;
+        ensure!(shown.envelope.body == *expected, "{:?}", shown.envelope);
+    }
+    // On from there: what lies goes on as it was stored, too.
+    let copy = session.topic("compressed-copy", 1).await?;
+    delivered(&session.target(&copy, false), arrived).await?;
+    for (copied, sent) in stored(&session, &copy, 7).await?.iter().zip(&events) {
+        ensure!(copied.envelope.body == sent.envelope.body && (copied.envelope.system_flag ^ sent.envelope.system_flag) & 0x701 == 0);
+    }
     Ok(())
+}
+
+/// An LZ4 frame of one block that is stored: version 1, independent blocks of 64 KiB at most, no checksums.
+fn lz4_frame(plain: &[u8]) -> Vec<u8> {
+    let mut frame = 0x184D_2204_u32.to_le_bytes().to_vec();
+    frame.extend([0x60, 0x40, 0x82]);
+    frame.extend((plain.len() as u32 | 1 << 31).to_le_bytes());
+    frame.extend(plain);
+    frame.extend([0; 4]);
+    frame
 }
 
 /// *Scenario*: properties of every length near the limit of 32,767 bytes, which brokers add to, between small messages; by a target and by
@@ -155,8 +185,8 @@ fn acknowledged(events: &[Event], results: &[Result<Arrival, rocketbridge_connec
     Ok(bodies)
 }
 
-/// *Scenario*: property values and names that are not UTF-8, in a batch and alone. *Guarantees*: a batch carries the very bytes; alone they
-/// are what every Java client makes of them.
+/// *Scenario*: property values and names that are not UTF-8: of a message in a batch, of one that is too long for one, and of one for a light queue, which
+/// brokers heed in single messages only. *Guarantees*: the very bytes arrive; only of the last they are what every Java client makes of them.
 pub(crate) async fn property_bytes_are_kept(cluster: &mut Cluster) -> Result<()> {
     let session = Session::new(cluster.connection());
     let topic = session.topic("bytes", 1).await?;
@@ -167,13 +197,17 @@ pub(crate) async fn property_bytes_are_kept(cluster: &mut Cluster) -> Result<()>
         odd.envelope.properties = Properties::from_wire(wire.into());
         odd
     };
-    delivered(&session.target(&topic, false), [odd("batch", &[]), odd("alone", &[("INNER_MULTI_DISPATCH", "%LMQ%x")])]).await?;
-    let arrived = stored(&session, &topic, 2).await?;
+    let long = odd(&"long".repeat(400_000), &[]);
+    let light = odd("alone", &[("INNER_MULTI_DISPATCH", "%LMQ%x")]);
+    delivered(&session.target(&topic, false), [odd("batch", &[]), long, light]).await?;
+    let arrived = stored(&session, &topic, 3).await?;
     let has = |event: &Event, part: &[u8]| event.envelope.properties.as_wire().windows(part.len()).any(|window| window == part);
     // The embedded broker reads properties as text.
-    let kept = has(&arrived[0], b"latin\x01caf\xe9\x02") && has(&arrived[0], b"n\xff\x01v\x02");
-    ensure!(kept || !cluster.is_java(), "{:?}", arrived[0].envelope.properties.as_wire());
-    ensure!(has(&arrived[1], "latin\u{1}caf\u{fffd}\u{2}".as_bytes()), "{:?}", arrived[1].envelope.properties.as_wire());
+    for event in &arrived[..2] {
+        let kept = has(event, b"latin\x01caf\xe9\x02") && has(event, b"n\xff\x01v\x02");
+        ensure!(kept || !cluster.is_java(), "{:?}", event.envelope.properties.as_wire());
+    }
+    ensure!(has(&arrived[2], "latin\u{1}caf\u{fffd}\u{2}".as_bytes()), "{:?}", arrived[2].envelope.properties.as_wire());
     Ok(())
 }
 

@@ -141,6 +141,8 @@ impl Java {
         let mut arguments = vec!["up", "--version", version, "--name", &java.name];
         arguments.extend(["--namesrv-port", &name_server_port, "--broker-port", &broker_port]);
         arguments.extend(["--broker-conf", "autoCreateTopicEnable=false", "--broker-conf", "mappedFileSizeCommitLog=33554432"]);
+        // Light queues.
+        arguments.extend(["--broker-conf", "enableLmq=true", "--broker-conf", "enableMultiDispatch=true"]);
         arguments.extend(more);
         java.kit(&arguments)?;
         Ok(java)
