@@ -46,6 +46,9 @@ pub struct Grant {
 #[derive(Clone)]
 pub struct Issuer(Arc<State>);
 
+/// Called with keys before they are answered.
+type Register = Box<dyn Fn(&Grant) + Send>;
+
 struct State {
     address: String,
     inner: Mutex<Inner>,
@@ -63,6 +66,7 @@ struct Inner {
     nonces: HashSet<String>,
     metadata_tokens: HashSet<String>,
     requests: Vec<String>,
+    register: Option<Register>,
 }
 
 impl Issuer {
@@ -79,6 +83,7 @@ impl Issuer {
             nonces: HashSet::new(),
             metadata_tokens: HashSet::new(),
             requests: Vec::new(),
+            register: None,
         };
         let issuer = Self(Arc::new(State { address, inner: Mutex::new(inner) }));
         let serving = issuer.clone();
@@ -94,6 +99,11 @@ impl Issuer {
     /// Answers everything with this from now on; `None`: as it should.
     pub fn fail(&self, failure: Option<(u16, &str)>) {
         self.0.inner.lock().failure = failure.map(|(status, body)| (status, body.to_owned()));
+    }
+
+    /// Calls this with all keys before it answers them: brokers must know them.
+    pub fn register(&self, register: impl Fn(&Grant) + Send + 'static) {
+        self.0.inner.lock().register = Some(Box::new(register));
     }
 
     /// Takes another OIDC token from now on.
@@ -201,7 +211,7 @@ impl Inner {
     fn grant(&mut self, now: jiff::Timestamp, before: &str) -> String {
         let number = self.grants.len();
         let grant = Grant {
-            access_key: format!("STS.{number}"),
+            access_key: format!("STS.{number:08}"),
             secret_key: format!("issued-secret-{number}"),
             security_token: format!("issued-token-{number}"),
             end: Instant::now() + self.life,
@@ -211,6 +221,9 @@ impl Inner {
             r#"{{{before}"AccessKeyId":"{}","AccessKeySecret":"{}","SecurityToken":"{}","Expiration":"{expiration}"}}"#,
             grant.access_key, grant.secret_key, grant.security_token
         );
+        if let Some(register) = &self.register {
+            register(&grant);
+        }
         self.grants.push(grant);
         text
     }

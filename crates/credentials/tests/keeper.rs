@@ -79,7 +79,7 @@ async fn a_role_is_assumed_once_for_all_who_use_it() {
         async move { keeper.current().await.expect("keys") }
     });
     let tokens = futures::future::join_all(uses).await;
-    assert!(tokens.iter().all(|token| token.access_key == "STS.0" && token.security_token.expose() == "issued-token-0"));
+    assert!(tokens.iter().all(|token| token.access_key == "STS.00000000" && token.security_token.expose() == "issued-token-0"));
     assert_eq!(issuer.requests(), ["AssumeRole"]);
     let life = tokens[0].end.expect("they end").duration_since(tokio::time::Instant::now());
     assert!(life > HOUR - Duration::from_secs(20) && life <= HOUR, "{life:?}");
@@ -125,14 +125,14 @@ async fn a_projected_token_is_read_each_time() {
     replace(&path, "oidc-token");
     let issuer = Issuer::start(Duration::from_millis(500)).await;
     let keeper = keeper(oidc(&issuer, &path));
-    assert_eq!(keeper.current().await.expect("keys").access_key, "STS.0");
+    assert_eq!(keeper.current().await.expect("keys").access_key, "STS.00000000");
     issuer.take_token("another-token");
     // On a busy machine keys of so short a life may also be told to have ended before they came.
     let refused = "answered 400 AuthenticationFail.OIDCToken.Invalid: bad token ******";
     until(refused, || keeper.concern().is_some_and(|concern| concern.contains(refused))).await;
     replace(&path, "another-token");
     until("keys come again", || keeper.concern().is_none()).await;
-    assert_ne!(keeper.current().await.expect("keys").access_key, "STS.0");
+    assert_ne!(keeper.current().await.expect("keys").access_key, "STS.00000000");
 }
 
 /// *Scenario*: the role of an instance, by name and found out. *Guarantees*: every question goes with the token of the hardened mode.

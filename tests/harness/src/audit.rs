@@ -9,7 +9,7 @@ use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use rocketbridge_connector_rocketmq::{ORIGIN_PROPERTY, POSITION_PROPERTY, REASON_PROPERTY, VIA_PROPERTY};
+use rocketbridge_connector_rocketmq::{BORN_PROPERTY, ORIGIN_PROPERTY, POSITION_PROPERTY, REASON_PROPERTY, VIA_PROPERTY};
 use rocketbridge_model::Event;
 use rocketbridge_model::resolved::StartPosition;
 use tokio::task::JoinHandle;
@@ -21,7 +21,7 @@ use crate::message::Numbered;
 /// How many examples of each kind of fault a report keeps.
 const EXAMPLES: usize = 5;
 /// Properties that RocketMQ or the bridge adds.
-const OWN: [&str; 17] = [
+const OWN: [&str; 18] = [
     "KEYS",
     "TAGS",
     "UNIQ_KEY",
@@ -35,6 +35,7 @@ const OWN: [&str; 17] = [
     "MIN_OFFSET",
     "MAX_OFFSET",
     "INNER_NUM",
+    BORN_PROPERTY,
     ORIGIN_PROPERTY,
     REASON_PROPERTY,
     POSITION_PROPERTY,

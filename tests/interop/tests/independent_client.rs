@@ -22,7 +22,7 @@ const SHARDING_KEY: &str = "__SHARDINGKEY";
 
 /// Properties that a broker or a client makes when a message is stored or read. `WAIT` is the sender's word to the broker: brokers since
 /// 5.0 do not store it if it says what is the default.
-const NOT_OF_THE_MESSAGE: [&str; 7] = ["CLUSTER", "MAX_OFFSET", "MIN_OFFSET", "MSG_REGION", "RB_VIA", "TRACE_ON", "WAIT"];
+const NOT_OF_THE_MESSAGE: [&str; 8] = ["CLUSTER", "MAX_OFFSET", "MIN_OFFSET", "MSG_REGION", "RB_BORN", "RB_VIA", "TRACE_ON", "WAIT"];
 
 /// *Scenario*: the suite below on embedded clusters. *Guarantees*: as its parts say.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

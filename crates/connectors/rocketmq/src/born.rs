@@ -5,6 +5,9 @@
 
 use rocketbridge_model::{Envelope, property};
 
+/// Name of the property that says when the original of a routed message was born, in milliseconds since 1970, where the copy itself says another time.
+pub const BORN_PROPERTY: &str = property::BORN;
+
 /// When a message was born, and whether its properties say so.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Born {

@@ -4,7 +4,7 @@
 //! - [`Admin`]: topics, offsets, progress; [`Producer`] and [`Tail`]: send and follow messages by hand and in tests;
 //! - [`MirrorEnds`]: both ends of a mirror: where an offset of one is at the other, and whether they hold the same;
 //! - [`POSITION_PROPERTY`], [`Position`]: where a mirrored message stood at its source; [`VIA_PROPERTY`]: which topics a message has been in;
-//! - [`ORIGIN_PROPERTY`], [`TIMED_PROPERTY`], [`origin_of`], [`born_of`]: the provenance that a routed message carries; [`REASON_PROPERTY`]: why a dead letter
+//! - [`ORIGIN_PROPERTY`], [`TIMED_PROPERTY`], [`BORN_PROPERTY`], [`origin_of`], [`born_of`]: the provenance that a routed message carries; [`REASON_PROPERTY`]: why a dead letter
 //!   is one.
 //!
 //! Guarantees: a message arrives with the same body and properties, plus its origin, less what only the source's broker could say of
@@ -46,7 +46,7 @@ mod target;
 mod via;
 
 pub use admin::{Admin, QueueOffsets, QueueProgress, TopicQueue, TopicSettings};
-pub use born::born_of;
+pub use born::{BORN_PROPERTY, born_of};
 pub use mirror::{Difference, MirrorEnds, QueueReport, Translation};
 pub use position::{POSITION_PROPERTY, Position, SourceQueue, position_of};
 pub use producer::{Message, Producer};

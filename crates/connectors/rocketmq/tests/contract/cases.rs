@@ -12,6 +12,7 @@ use rocketbridge_model::{Event, Properties};
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::cluster::Cluster;
+pub(crate) use crate::credentials::{keys_in_a_file_are_replaced_under_load, keys_of_a_role_are_replaced_under_load};
 pub(crate) use crate::fidelity::{
     born_times_are_kept, dead_letters_are_read_by_name, keys_keep_spaces_and_brackets, light_queues_are_read_by_name,
     transactions_come_once_they_are_committed,

@@ -4,6 +4,7 @@
 
 mod cases;
 mod cluster;
+mod credentials;
 mod fidelity;
 mod mirror;
 mod raw;
@@ -82,6 +83,24 @@ contract![
     a_broker_that_is_back_is_used_at_once,
 ];
 
+/// Cases on one cluster with access control, in order.
+macro_rules! guarded {
+    ($($case:ident),* $(,)?) => {
+        async fn guarded(cluster: &mut Cluster) -> Result<()> {
+            $(
+                if is_wanted(stringify!($case)) {
+                    let began = Instant::now();
+                    cases::$case(cluster).await.context(stringify!($case))?;
+                    println!("{}: {} {:.1} s", cluster.name(), stringify!($case), began.elapsed().as_secs_f32());
+                }
+            )*
+            Ok(())
+        }
+    };
+}
+
+guarded![credentials_decide, keys_in_a_file_are_replaced_under_load, keys_of_a_role_are_replaced_under_load];
+
 /// Whether a case is to run on the Java brokers: `ROCKETBRIDGE_TEST_CASE` may name some, by parts of their names with commas between them.
 fn is_wanted(case: &str) -> bool {
     std::env::var("ROCKETBRIDGE_TEST_CASE").map_or(true, |wanted| wanted.split(',').any(|part| case.contains(part)))
@@ -96,7 +115,7 @@ async fn java(version: &'static str) -> Result<()> {
     all(&mut cluster).await?;
     drop(cluster);
     let mut cluster = Cluster::Java(Java::start(version, &["--acl"])?);
-    cases::credentials_decide(&mut cluster).await.context("credentials_decide")
+    guarded(&mut cluster).await
 }
 
 /// *Scenario*: the whole contract on Apache RocketMQ 5.3.3. *Guarantees*: it holds.
