@@ -25,6 +25,11 @@ impl Keys {
         Self(keeper)
     }
 
+    /// Whether requests are not signed.
+    pub(crate) fn are_none(&self) -> bool {
+        self.0.is_none()
+    }
+
     /// What signs a request now; `None` if requests are not signed. It waits while the first keys are asked for.
     pub(crate) async fn signer(&self) -> Result<Option<Signer>, Error> {
         match &self.0 {

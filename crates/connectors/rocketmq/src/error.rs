@@ -109,6 +109,11 @@ impl Failure {
         }
     }
 
+    /// Whether a peer refused the keys, or what they may do: it did not carry out what it was asked.
+    pub(crate) fn refuses_keys(&self) -> bool {
+        matches!(self, Self::Refused { .. }) && self.code() == Code::Denied
+    }
+
     /// Whether a broker may have refused a batch for being one, or for one of its messages, so that others could be taken. A system error is
     /// among them: brokers answer it for whatever they did not foresee, and a batch that is only repeated would be refused for ever.
     pub(crate) fn may_be_of_the_batch(&self) -> bool {

@@ -21,10 +21,10 @@ use tonic::transport::Channel;
 use tonic::{Request, Response, Status};
 
 use super::answered::Answer;
+use super::attempts::Attempts;
 use super::channel::Channels;
-use super::headers;
 use super::route::Route;
-use crate::acl::{Keys, NEWER_KEYS, Signer};
+use crate::acl::Keys;
 use crate::error::Failure;
 use crate::probe::{self, Spoken};
 
@@ -47,7 +47,7 @@ const PROBE_LIFE: Duration = Duration::from_secs(30);
 pub(crate) struct Client {
     settings: RocketMqConnection,
     id: String,
-    /// Number of the next client identity: each consumer is one towards proxies.
+    /// Number of the next client identity: each consumer and each producer is one towards proxies.
     next: AtomicU64,
     tasks: Tasks,
     dialer: Dialer,
@@ -109,12 +109,7 @@ impl Client {
         &self.tasks
     }
 
-    /// Its identity where it is nobody in particular.
-    pub(crate) fn id(&self) -> &str {
-        &self.id
-    }
-
-    /// An identity of its own, for a consumer.
+    /// An identity of its own, for a consumer or a producer.
     pub(crate) fn new_identity(&self) -> String {
         format!("{}@{}", self.id, self.next.fetch_add(1, Ordering::Relaxed))
     }
@@ -144,9 +139,9 @@ impl Client {
     where
         R: Future<Output = Result<Response<A>, Status>>,
     {
-        let mut signer = self.signer().await?;
-        for left in (0..=NEWER_KEYS).rev() {
-            let mut request = self.signed(identity, message.clone(), signer.as_ref());
+        let mut attempts = self.attempts().await?;
+        loop {
+            let mut request = attempts.request(identity, message.clone());
             request.set_timeout(limit);
             let answer = match timeout(limit + GRACE, rpc(self.stub(address)?, request)).await {
                 Ok(Ok(response)) => Ok(response.into_inner()),
@@ -158,40 +153,17 @@ impl Client {
             };
             let refused = match &answer {
                 Ok(answer) => answer.status().is_some_and(|status| is_denied(address, status)),
-                Err(failure) => matches!(failure, Failure::Refused { .. }) && failure.code() == Code::Denied,
+                Err(failure) => failure.refuses_keys(),
             };
-            let newer = match &signer {
-                Some(signer) if refused && left > 0 => self.keys.newer_than(signer).await,
-                _ => None,
-            };
-            if newer.is_none() {
+            if !attempts.again(refused).await {
                 return answer;
             }
-            signer = newer;
-        }
-        unreachable!("the last round returns, as nothing newer is looked for in it")
-    }
-
-    async fn signer(&self) -> Result<Option<Signer>, Failure> {
-        match timeout(ANSWER, self.keys.signer()).await {
-            Ok(signer) => signer.map_err(Failure::Credentials),
-            Err(_) => {
-                let reason = format!("the keys to sign with did not come within {} s", ANSWER.as_secs());
-                Err(Failure::Lost { address: self.endpoints(), reason })
-            }
         }
     }
 
-    /// A request with the headers of every call, without a deadline, for an exchange that is not made again by itself.
-    pub(crate) async fn request<Q>(&self, identity: &str, message: Q) -> Result<Request<Q>, Failure> {
-        let signer = self.signer().await?;
-        Ok(self.signed(identity, message, signer.as_ref()))
-    }
-
-    fn signed<Q>(&self, identity: &str, message: Q, signer: Option<&Signer>) -> Request<Q> {
-        let mut request = Request::new(message);
-        headers::write(request.metadata_mut(), identity, &self.settings.namespace, signer);
-        request
+    /// The attempts of an exchange that has no deadline or is no call.
+    pub(crate) async fn attempts(&self) -> Result<Attempts<'_>, Failure> {
+        Attempts::begin(&self.keys, &self.settings).await
     }
 
     /// What will stop calls before long, or does already, for people: the keys to sign them with cannot be renewed.
@@ -220,13 +192,23 @@ impl Client {
                         .to_owned(),
                 address,
             },
+            // It takes connections, and is mute.
+            None if !self.dialer.is_tls() && self.is_endpoint(&address) && self.dialer.dial(&address).await.is_ok() => Failure::Lost {
+                reason: format!("{reason}; it takes connections and answers nothing: if it speaks TLS, write `tls` in the connection"),
+                address,
+            },
             _ => Failure::Lost { address, reason },
         }
     }
 
+    /// Whether a user wrote the address.
+    fn is_endpoint(&self, address: &str) -> bool {
+        self.settings.endpoints.iter().any(|endpoint| endpoint == address)
+    }
+
     /// What is spoken at an endpoint that a user wrote and that broke off; asked for once in a while.
     async fn spoken(&self, address: &str) -> Option<Spoken> {
-        if !self.settings.endpoints.iter().any(|endpoint| endpoint == address) {
+        if !self.is_endpoint(address) {
             return None;
         }
         let known = self.probes.lock().get(address).copied();
@@ -246,9 +228,15 @@ impl Client {
         if status.code == Answered::Ok as i32 {
             return Ok(());
         }
-        let failure = Failure::Refused { address: address.to_owned(), code: status.code, remark: status.message.clone() };
+        let mut failure = Failure::Refused { address: address.to_owned(), code: status.code, remark: status.message.clone() };
         if failure.code() == Code::Denied {
             self.keys.look();
+            if let Failure::Refused { remark, .. } = &mut failure
+                && self.keys.are_none()
+            {
+                // Proxies of 5.3.3 say "username cannot be null".
+                remark.push_str(" (calls are not signed: the connection has no access_key)");
+            }
         }
         Err(failure)
     }
@@ -330,7 +318,7 @@ pub(crate) fn access_point(endpoints: &[String]) -> v2::Endpoints {
 /// Whether a status refuses the keys, or what they may do.
 fn is_denied(address: &str, status: &v2::Status) -> bool {
     let failure = Failure::Refused { address: address.to_owned(), code: status.code, remark: status.message.clone() };
-    status.code != Answered::Ok as i32 && failure.code() == Code::Denied
+    status.code != Answered::Ok as i32 && failure.refuses_keys()
 }
 
 /// The failure that a status of gRPC itself stands for: the call has no answer of RocketMQ's.

@@ -1,17 +1,21 @@
 //! A consumer of one topic for one group: its sessions with proxies, shared by all receivers of this process.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use parking_lot::Mutex;
 use rocketbridge_model::resolved::RocketMqSource;
+use rocketbridge_rocketmq_proto::v2::settings::PubSub;
 use rocketbridge_rocketmq_proto::v2::{self, ClientType, FilterExpression, FilterType};
 use tokio::sync::OnceCell;
 
-use super::client::{ANSWER, Client, access_point};
+use super::beside::Beside;
+use super::client::Client;
 use super::route::Route;
-use super::session::{Agreed, Identity, Session};
+use super::session::Agreed;
+use super::sessions::{self, Sessions};
+use super::unheld::Unheld;
 use crate::error::Failure;
 
 /// A consumer.
@@ -23,10 +27,14 @@ pub(crate) struct Consumer {
     pub(crate) filter: FilterExpression,
     /// What it calls itself towards proxies.
     pub(crate) id: String,
-    sessions: Mutex<HashMap<String, Arc<Session>>>,
+    sessions: Sessions,
+    /// Remoting, where the endpoints speak it as well.
+    pub(crate) beside: Beside,
     /// Numbers of the receivers that are open, and of the next one.
     receivers: Mutex<BTreeSet<u64>>,
     next: AtomicU64,
+    /// Requests that brokers did not hold.
+    pub(crate) unheld: Unheld,
     /// Set once the group begins where the definition says.
     pub(crate) placed: OnceCell<()>,
 }
@@ -39,16 +47,27 @@ pub(crate) struct Seat {
 
 impl Consumer {
     pub(crate) fn new(client: Arc<Client>, definition: RocketMqSource) -> Self {
+        let (topic, group) = (client.resource(&definition.topic), client.resource(&definition.group));
+        let (filter, id) = (filter(&definition), client.new_identity());
+        let subscription = v2::Subscription {
+            group: Some(group.clone()),
+            subscriptions: vec![v2::SubscriptionEntry { topic: Some(topic.clone()), expression: Some(filter.clone()) }],
+            ..v2::Subscription::default()
+        };
+        let identity =
+            sessions::identity(&client, &id, Some(group.clone()), ClientType::SimpleConsumer, PubSub::Subscription(subscription));
         Self {
-            topic: client.resource(&definition.topic),
-            group: client.resource(&definition.group),
-            filter: filter(&definition),
-            id: client.new_identity(),
+            sessions: Sessions::new(Arc::clone(&client), identity),
             client,
             definition,
-            sessions: Mutex::default(),
+            topic,
+            group,
+            filter,
+            id,
+            beside: Beside::default(),
             receivers: Mutex::default(),
             next: AtomicU64::new(0),
+            unheld: Unheld::default(),
             placed: OnceCell::new(),
         }
     }
@@ -65,23 +84,15 @@ impl Consumer {
 
     /// What a proxy and this consumer agreed upon; waits until the proxy knows the consumer.
     pub(crate) async fn agreed(&self, proxy: &str) -> Result<Agreed, Failure> {
-        let session = Arc::clone(
-            self.sessions
-                .lock()
-                .entry(proxy.to_owned())
-                .or_insert_with(|| Arc::new(Session::start(&self.client, proxy.to_owned(), self.identity()))),
-        );
-        session.ready().await
+        self.sessions.agreed(proxy).await
     }
 
     /// Something that a proxy should know of this consumer it did not know, or its route was wrong.
     pub(crate) fn doubt(&self, proxy: &str, failure: &Failure) {
         self.client.doubt_route(&self.topic);
         // A proxy that has no settings of its client answers with whatever breaks first.
-        if matches!(failure, Failure::Refused { .. })
-            && let Some(session) = self.sessions.lock().get(proxy)
-        {
-            session.doubt();
+        if matches!(failure, Failure::Refused { .. }) {
+            self.sessions.doubt(proxy);
         }
     }
 
@@ -90,28 +101,6 @@ impl Consumer {
         let number = self.next.fetch_add(1, Ordering::Relaxed);
         self.receivers.lock().insert(number);
         Seat { consumer: Arc::clone(self), number }
-    }
-
-    fn identity(&self) -> Identity {
-        let subscription = v2::Subscription {
-            group: Some(self.group.clone()),
-            subscriptions: vec![v2::SubscriptionEntry { topic: Some(self.topic.clone()), expression: Some(self.filter.clone()) }],
-            ..v2::Subscription::default()
-        };
-        let settings = v2::Settings {
-            client_type: Some(ClientType::SimpleConsumer.into()),
-            access_point: Some(access_point(&self.client.settings().endpoints)),
-            request_timeout: prost_types::Duration::try_from(ANSWER).ok(),
-            pub_sub: Some(v2::settings::PubSub::Subscription(subscription)),
-            user_agent: Some(v2::Ua {
-                language: v2::Language::Rust.into(),
-                version: env!("CARGO_PKG_VERSION").to_owned(),
-                platform: format!("{} {}", std::env::consts::OS, std::env::consts::ARCH),
-                hostname: String::new(),
-            }),
-            ..v2::Settings::default()
-        };
-        Identity { id: self.id.clone(), group: self.group.clone(), settings }
     }
 }
 

@@ -17,6 +17,7 @@ use rocketbridge_rocketmq_proto::v2::{self, Encoding, MessageType, SystemPropert
 use sha1::{Digest, Sha1};
 use uuid::Uuid;
 
+use super::producer::Checks;
 use super::route::Types;
 use crate::born::born_of;
 use crate::limit;
@@ -33,6 +34,8 @@ const FORGOTTEN: [&str; 6] = [property::WAIT, "PGROUP", "RECONSUME_TIME", "MAX_R
 pub(crate) struct Destination<'a> {
     pub(crate) topic: &'a v2::Resource,
     pub(crate) types: Types,
+    /// What the proxy checks.
+    pub(crate) checks: Checks,
     /// Whether messages must keep their order: those without a sharding key keep that of the queue they were read from.
     pub(crate) orderly: bool,
     /// Milliseconds since 1970.
@@ -72,6 +75,10 @@ pub(crate) fn message(
     whence: Whence<'_>,
     destination: &Destination<'_>,
 ) -> Result<Ready, String> {
+    let (length, longest) = (made.body.len(), destination.checks.longest_body);
+    if length > longest {
+        return Err(format!("its body has {length} bytes, and exceeds the {longest} that the proxy takes (maxMessageSize)"));
+    }
     let mut fields = Fields::read(properties)?;
     let mut left_out = made.left_out;
     left_out.append(&mut fields.left_out);
@@ -151,6 +158,10 @@ impl Fields {
                 (_, name) => fields.left_out.extend(property::NAMES.iter().find(|(known, _)| *known == name).map(|(known, _)| *known)),
             }
         }
+        if fields.lite_topic.is_some() {
+            // Brokers make it of the lite topic.
+            fields.left_out.retain(|name| *name != property::MULTI_DISPATCH);
+        }
         Ok(fields)
     }
 
@@ -177,7 +188,7 @@ impl Fields {
         let types = destination.types;
         let kind = self.kind();
         if destination.orderly && kind == MessageType::Normal {
-            if !types.take(MessageType::Fifo) {
+            if destination.checks.types && !types.take(MessageType::Fifo) {
                 return Err(format!(
                     "delivery_order_type is Orderly, and topic {} takes messages of type {} only, which gRPC keeps in no order; choose a FIFO topic",
                     destination.topic.name,
@@ -203,6 +214,9 @@ impl Fields {
                 self.priority = Some(0);
                 return Ok(MessageType::Priority);
             }
+        }
+        if !destination.checks.types {
+            return Ok(kind);
         }
         let why = match kind {
             MessageType::Fifo => "it has a sharding key, which makes it FIFO",
@@ -284,7 +298,8 @@ mod tests {
 
     fn made_of(properties: &[u8], types: &[MessageType], whence: Whence<'_>) -> Result<Ready, String> {
         let topic = v2::Resource { resource_namespace: String::new(), name: "t".into() };
-        let destination = Destination { topic: &topic, types: types.iter().copied().collect(), orderly: false, now: 5_250 };
+        let destination =
+            Destination { topic: &topic, types: types.iter().copied().collect(), checks: Checks::default(), orderly: false, now: 5_250 };
         let envelope = Envelope { born_timestamp: 1_234, born_host: "10.0.0.1:5".parse().ok(), ..Envelope::default() };
         message(outgoing(b"\0\xff", 0, 0), properties, &envelope, whence, &destination)
     }
@@ -336,7 +351,8 @@ mod tests {
         let delayed = plain(&[Delay]).expect("taken");
         assert_eq!(system(&delayed).delivery_timestamp, Some(Timestamp { seconds: 5, nanos: 250_000_000 }));
         assert_eq!(system(&plain(&[Priority]).expect("taken")).priority, Some(0));
-        let lite = made(&[("__LITE_TOPIC", "l")], &[Lite]).expect("taken");
+        let lite = made(&[("INNER_MULTI_DISPATCH", "%LMQ%$t$l"), ("__LITE_TOPIC", "l")], &[Lite]).expect("taken");
+        assert!(lite.left_out.is_empty(), "brokers make it of the lite topic: {:?}", lite.left_out);
         assert_eq!((system(&lite).lite_topic.as_deref(), system(&lite).message_type()), (Some("l"), Lite));
         for (refused, words) in [
             (plain(&[Transaction]), "topic t takes messages of type TRANSACTION only, and this one is NORMAL"),
@@ -351,6 +367,25 @@ mod tests {
         ] {
             assert!(refused.as_ref().expect_err("refused").starts_with(words), "{refused:?}");
         }
+    }
+
+    /// *Scenario*: proxies that do not check types, and one that takes short bodies only. *Guarantees*: topics still get the type they want where there is one; else the message
+    /// keeps its own; a body that is too long is refused with both lengths.
+    #[test]
+    fn what_a_proxy_does_not_check_is_not_refused() {
+        let topic = v2::Resource { resource_namespace: String::new(), name: "t".into() };
+        let made = |pairs: &[(&str, &str)], kind: MessageType, orderly: bool, checks: Checks| {
+            let properties = Properties::from_pairs(pairs.iter().copied()).expect("no separators");
+            let destination = Destination { topic: &topic, types: [kind].into_iter().collect(), checks, orderly, now: 0 };
+            message(outgoing(b"xy", 0, 0), properties.as_wire(), &Envelope::default(), WHENCE, &destination)
+        };
+        let unchecked = Checks { types: false, ..Checks::default() };
+        let keyed = made(&[("__SHARDINGKEY", "s")], MessageType::Normal, false, unchecked).expect("carried");
+        assert_eq!((system(&keyed).message_type(), keyed.group()), (MessageType::Fifo, Some("s")));
+        assert_eq!(made(&[], MessageType::Normal, true, unchecked).expect("carried").group(), Some("broker-a/3"));
+        assert_eq!(made(&[], MessageType::Fifo, false, unchecked).expect("carried").group(), Some("broker-a/3"));
+        let error = made(&[], MessageType::Normal, false, Checks { longest_body: 1, ..unchecked }).expect_err("too long");
+        assert_eq!(error, "its body has 2 bytes, and exceeds the 1 that the proxy takes (maxMessageSize)");
     }
 
     /// *Scenario*: a property that is not UTF-8. *Guarantees*: the message is refused rather than changed.
@@ -382,7 +417,7 @@ mod tests {
         assert!(!must_be_plain(0) && !must_be_plain(compressed) && !must_be_plain(compressed | ZLIB));
         assert!(must_be_plain(compressed | 1 << 8) && must_be_plain(compressed | 2 << 8));
         let topic = v2::Resource::default();
-        let destination = Destination { topic: &topic, types: Types::default(), orderly: false, now: 0 };
+        let destination = Destination { topic: &topic, types: Types::default(), checks: Checks::default(), orderly: false, now: 0 };
         let ready = message(outgoing(b"z", 7, compressed), b"", &Envelope::default(), WHENCE, &destination).expect("carried");
         assert_eq!((system(&ready).body_encoding(), ready.left_out.as_slice()), (Encoding::Gzip, &["flag"][..]));
         let plain = with_plain_body(outgoing(b"z", 0, compressed | 1 << 8), Bytes::from_static(b"plain"));
@@ -395,7 +430,8 @@ mod tests {
     fn order_without_a_sharding_key_is_that_of_the_queue() {
         let topic = v2::Resource { resource_namespace: String::new(), name: "t".into() };
         let made = |types: &[MessageType]| {
-            let destination = Destination { topic: &topic, types: types.iter().copied().collect(), orderly: true, now: 0 };
+            let destination =
+                Destination { topic: &topic, types: types.iter().copied().collect(), checks: Checks::default(), orderly: true, now: 0 };
             message(outgoing(b"x", 0, 0), b"", &Envelope::default(), WHENCE, &destination)
         };
         assert_eq!(made(&[]).expect("carried").group(), Some("broker-a/3"));

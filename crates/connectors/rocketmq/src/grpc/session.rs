@@ -7,6 +7,7 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
+use rocketbridge_rocketmq_proto::v2::settings::PubSub;
 use rocketbridge_rocketmq_proto::v2::telemetry_command::Command;
 use rocketbridge_rocketmq_proto::v2::{self, Code as Answered, TelemetryCommand};
 use rocketbridge_runtime::{Backoff, TaskKind};
@@ -16,6 +17,7 @@ use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tonic::Streaming;
 
+use super::attempts::Attempts;
 use super::client::{ANSWER, Client};
 use crate::error::Failure;
 
@@ -39,8 +41,8 @@ pub(crate) struct Session {
 pub(crate) struct Identity {
     /// What it calls itself.
     pub(crate) id: String,
-    /// The group that it consumes for.
-    pub(crate) group: v2::Resource,
+    /// The group that it consumes for, if it does.
+    pub(crate) group: Option<v2::Resource>,
     pub(crate) settings: v2::Settings,
 }
 
@@ -51,6 +53,10 @@ pub(crate) struct Agreed {
     pub(crate) is_ordered: bool,
     /// How often a message is handed out before the proxy moves it to the group's dead-letter topic; 0 if it does not say.
     pub(crate) attempts: i32,
+    /// Whether a topic takes messages of its own type only.
+    pub(crate) checks_types: bool,
+    /// Longest body that is taken, bytes; 0 if the proxy does not say.
+    pub(crate) longest_body: i32,
 }
 
 #[derive(Clone)]
@@ -59,6 +65,9 @@ enum State {
     Open(Agreed),
     Failed(Failure),
 }
+
+/// A stream that was agreed upon: what is sent on it, what comes on it, and what was agreed.
+type Opened = (mpsc::Sender<TelemetryCommand>, Streaming<TelemetryCommand>, Agreed);
 
 /// What ended a stream that had been agreed upon.
 enum End {
@@ -138,30 +147,40 @@ impl Life {
         Ok(())
     }
 
-    /// Opens the stream, says the settings, and waits for those that the proxy answers.
-    async fn open(&self) -> Result<(mpsc::Sender<TelemetryCommand>, Streaming<TelemetryCommand>, Agreed), Failure> {
+    /// Opens the stream, says the settings, and waits for those that the proxy answers; again with newer keys where it was refused for its own.
+    async fn open(&self) -> Result<Opened, Failure> {
         let opened = async {
-            let (outgoing, queue) = mpsc::channel(OUTGOING);
-            outgoing.send(self.settings()).await.ok();
-            let request = self.client.request(&self.identity.id, ReceiverStream::new(queue)).await?;
-            let mut incoming = match self.client.stub(&self.address)?.telemetry(request).await {
-                Ok(response) => response.into_inner(),
-                Err(status) => return Err(self.client.failed(&self.address, &status).await),
-            };
+            let mut attempts = self.client.attempts().await?;
             loop {
-                let command = self.next(&mut incoming).await?;
-                if let Some(status) = &command.status
-                    && status.code != Answered::Unspecified as i32
-                {
-                    self.client.accepted(&self.address, Some(status))?;
-                }
-                if let Some(Command::Settings(settings)) = &command.command {
-                    return Ok((outgoing, incoming, agreed(settings)));
+                match self.open_once(&attempts).await {
+                    Err(failure) if attempts.again(failure.refuses_keys()).await => {}
+                    opened => return opened,
                 }
             }
         };
         let late = || Failure::Lost { address: self.address.clone(), reason: format!("no settings within {} s", ANSWER.as_secs()) };
         timeout(ANSWER, opened).await.unwrap_or_else(|_| Err(late()))
+    }
+
+    async fn open_once(&self, attempts: &Attempts<'_>) -> Result<Opened, Failure> {
+        let (outgoing, queue) = mpsc::channel(OUTGOING);
+        outgoing.send(self.settings()).await.ok();
+        let request = attempts.request(&self.identity.id, ReceiverStream::new(queue));
+        let mut incoming = match self.client.stub(&self.address)?.telemetry(request).await {
+            Ok(response) => response.into_inner(),
+            Err(status) => return Err(self.client.failed(&self.address, &status).await),
+        };
+        loop {
+            let command = self.next(&mut incoming).await?;
+            if let Some(status) = &command.status
+                && status.code != Answered::Unspecified as i32
+            {
+                self.client.accepted(&self.address, Some(status))?;
+            }
+            if let Some(Command::Settings(settings)) = &command.command {
+                return Ok((outgoing, incoming, agreed(settings)));
+            }
+        }
     }
 
     /// Keeps an open stream until it breaks.
@@ -211,7 +230,7 @@ impl Life {
     /// One heartbeat. A failure shows in the stream too, if it lasts; a proxy that does not know its client is told again.
     async fn beat(&self) {
         let request = v2::HeartbeatRequest {
-            group: Some(self.identity.group.clone()),
+            group: self.identity.group.clone(),
             client_type: self.identity.settings.client_type.unwrap_or_default(),
         };
         let sent = self
@@ -227,7 +246,7 @@ impl Life {
     }
 
     async fn take_leave(&self) {
-        let request = v2::NotifyClientTerminationRequest { group: Some(self.identity.group.clone()) };
+        let request = v2::NotifyClientTerminationRequest { group: self.identity.group.clone() };
         let told = self.client.call(&self.address, &self.identity.id, ANSWER, request, |mut stub, request| async move {
             stub.notify_client_termination(request).await
         });
@@ -241,11 +260,15 @@ impl Life {
 }
 
 fn agreed(settings: &v2::Settings) -> Agreed {
-    let is_ordered = match &settings.pub_sub {
-        Some(v2::settings::PubSub::Subscription(subscription)) => subscription.fifo(),
-        _ => false,
-    };
-    Agreed { is_ordered, attempts: settings.backoff_policy.as_ref().map_or(0, |policy| policy.max_attempts) }
+    let mut agreed = Agreed { attempts: settings.backoff_policy.as_ref().map_or(0, |policy| policy.max_attempts), ..Agreed::default() };
+    match &settings.pub_sub {
+        Some(PubSub::Subscription(subscription)) => agreed.is_ordered = subscription.fifo(),
+        Some(PubSub::Publishing(publishing)) => {
+            (agreed.checks_types, agreed.longest_body) = (publishing.validate_message_type, publishing.max_body_size);
+        }
+        None => {}
+    }
+    agreed
 }
 
 /// The answer to a command, so that whoever asked by RocketMQ's tools does not wait in vain.

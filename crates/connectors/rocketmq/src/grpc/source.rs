@@ -10,14 +10,15 @@ use futures::{FutureExt, StreamExt, stream};
 use rocketbridge_connector::{Error, Handle, HandleSource, Handles, OpenReceiver, PullLimits, Received, Receiver, Start, Terms};
 use rocketbridge_rocketmq_proto::v2::receive_message_response::Content;
 use rocketbridge_rocketmq_proto::v2::{self, Code as Answered};
-use tokio::time::timeout;
+use tokio::time::{Instant, sleep, timeout};
+use tonic::Request;
 use uuid::Uuid;
 
 use super::client::ANSWER;
 use super::consumer::{Consumer, Seat};
 use super::route::Route;
 use super::session::Agreed;
-use super::{assignment, incoming, start};
+use super::{assignment, incoming, lag, start};
 use crate::error::Failure;
 
 /// How long a proxy may hold a request for messages; it refuses less.
@@ -78,12 +79,16 @@ fn terms(route: &Route, agreed: Agreed) -> Terms {
 
 impl HandleSource for TopicSource {
     fn concern(&self) -> Option<String> {
-        self.0.client.concern()
+        self.0.client.concern().or_else(|| self.0.unheld.concern())
     }
 
     fn terms(&self) -> BoxFuture<'_, Result<Terms, Error>> {
         let attempt = || format!("find topic {} through proxy {}", self.0.topic.name, self.0.client.endpoints());
         async move { self.look().await.map_err(|failure| failure.during(attempt())) }.boxed()
+    }
+
+    fn waiting(&self) -> BoxFuture<'_, Result<Option<u64>, Error>> {
+        lag::waiting(&self.0).boxed()
     }
 
     fn open(&self, start: Start) -> BoxFuture<'_, Result<OpenReceiver, Error>> {
@@ -142,8 +147,11 @@ impl TopicReceiver {
             long_polling_timeout: prost_types::Duration::try_from(POLL).ok(),
             attempt_id: attempt,
         };
+        let began = Instant::now();
         let received = receive(&consumer, proxy, request).await.inspect_err(|failure| consumer.doubt(proxy, failure))?;
         self.attempt = None;
+        // Nothing was received where this waits, so nothing is lost if it is given up.
+        sleep(consumer.unheld.note(&broker.name, received.len(), began.elapsed())).await;
         if !received.is_empty() {
             self.weight = received.iter().map(|received| received.event.size()).sum::<usize>() / received.len();
         }
@@ -152,10 +160,20 @@ impl TopicReceiver {
     }
 }
 
+/// Asks; again with newer keys where that was refused for its own.
+async fn receive(consumer: &Consumer, proxy: &str, message: v2::ReceiveMessageRequest) -> Result<Vec<Received>, Failure> {
+    let mut attempts = consumer.client.attempts().await?;
+    loop {
+        match receive_once(consumer, proxy, attempts.request(&consumer.id, message.clone())).await {
+            Err(failure) if attempts.again(failure.refuses_keys()).await => {}
+            received => return received,
+        }
+    }
+}
+
 /// Asks once. What arrived before the answer broke off has been handed out, and counts.
-async fn receive(consumer: &Consumer, proxy: &str, request: v2::ReceiveMessageRequest) -> Result<Vec<Received>, Failure> {
+async fn receive_once(consumer: &Consumer, proxy: &str, mut request: Request<v2::ReceiveMessageRequest>) -> Result<Vec<Received>, Failure> {
     let client = &consumer.client;
-    let mut request = client.request(&consumer.id, request).await?;
     request.set_timeout(POLL + POLL_GRACE / 2);
     let mut received = Vec::new();
     let answered = async {
@@ -342,10 +360,11 @@ mod tests {
     /// not more than queues.
     #[test]
     fn terms_follow_the_route() {
-        let partitions = |queues: &[usize], is_ordered| terms(&route(queues), Agreed { is_ordered, attempts: 17 }).partitions;
+        let partitions =
+            |queues: &[usize], is_ordered| terms(&route(queues), Agreed { is_ordered, attempts: 17, ..Agreed::default() }).partitions;
         assert_eq!((partitions(&[4], false), partitions(&[4], true), partitions(&[1; 10], false)), (8, 4, 20));
         assert_eq!((partitions(&[1; 100], false), partitions(&[1], true)), (64, 1));
-        assert!(terms(&route(&[4]), Agreed { is_ordered: true, attempts: 0 }).is_ordered);
+        assert!(terms(&route(&[4]), Agreed { is_ordered: true, ..Agreed::default() }).is_ordered);
     }
 
     /// *Scenario*: small and large limits, light and heavy messages. *Guarantees*: at least one message, at most what a broker hands out, and about the

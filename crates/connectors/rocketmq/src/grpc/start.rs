@@ -11,13 +11,13 @@
 use std::sync::Arc;
 
 use rocketbridge_connector::{Code, Error, OffsetSource, PullLimits, Start};
-use rocketbridge_model::resolved::{Protocol, RocketMqConnection, RocketMqSource, StartPosition};
+use rocketbridge_model::resolved::StartPosition;
 use tokio::time::{Duration, timeout};
 
+use super::beside;
 use super::consumer::Consumer;
 use crate::client::Client;
 use crate::presence::Presence;
-use crate::probe::{GrpcOnly, Spoken};
 use crate::source::TopicSource;
 
 /// How long it may take to look at the queues and commit their offsets.
@@ -36,8 +36,7 @@ pub(crate) async fn place(consumer: &Consumer, start: Start) -> Result<(), Error
 async fn place_now(consumer: &Consumer, start: Start) -> Result<(), Error> {
     let definition = &consumer.definition;
     let attempt = || format!("let group {} begin in topic {}", definition.group, definition.topic);
-    let endpoints = speaking_remoting(consumer).await;
-    if endpoints.is_empty() {
+    let Some(client) = consumer.beside.client(&consumer.client).await else {
         return match start.position {
             StartPosition::Earliest | StartPosition::Timestamp(_) if definition.group.starts_with(OWN_GROUP) => Err(Error::new(
                 // A person must change something, and it is no fault of the credentials; nothing else tells it better.
@@ -48,33 +47,19 @@ async fn place_now(consumer: &Consumer, start: Start) -> Result<(), Error> {
             )),
             StartPosition::Earliest | StartPosition::Timestamp(_) | StartPosition::Latest => Ok(()),
         };
-    }
+    };
     let late = || Error::new(Code::Unavailable, attempt(), format!("no end within {} s", PATIENCE.as_secs()));
-    timeout(PATIENCE, commit_where_there_is_nothing(consumer, endpoints, start)).await.unwrap_or_else(|_| Err(late()))
-}
-
-/// The endpoints that speak remoting as well.
-async fn speaking_remoting(consumer: &Consumer) -> Vec<String> {
-    let mut speaking = Vec::new();
-    for endpoint in &consumer.definition.connection.endpoints {
-        if consumer.client.probe(endpoint).await == Some(Spoken::Remoting) {
-            speaking.push(endpoint.clone());
-        }
-    }
-    speaking
+    timeout(PATIENCE, commit_where_there_is_nothing(consumer, client, start)).await.unwrap_or_else(|_| Err(late()))
 }
 
 /// Commits the position to every queue in which the group has no offset. *Latest* is the moment of the stream's start, whoever does this and when: several
 /// routers may, side by side.
-async fn commit_where_there_is_nothing(consumer: &Consumer, endpoints: Vec<String>, start: Start) -> Result<(), Error> {
+async fn commit_where_there_is_nothing(consumer: &Consumer, client: Arc<Client>, start: Start) -> Result<(), Error> {
     let position = match start.position {
         StartPosition::Latest => StartPosition::Timestamp(start.moment),
         position => position,
     };
-    let connection = RocketMqConnection { protocol: Protocol::Remoting, endpoints, ..consumer.definition.connection.clone() };
-    let definition = RocketMqSource { connection: connection.clone(), tags: Vec::new(), sql: None, ..consumer.definition.clone() };
-    let client =
-        Client::new(connection, consumer.client.tasks().clone(), consumer.client.egress(), GrpcOnly::default(), consumer.client.keys());
+    let definition = beside::definition(&client, &consumer.definition);
     let source: Arc<dyn OffsetSource> = Arc::new(TopicSource::new(Presence::new(client), definition));
     for partition in source.partitions().await? {
         let mut open = source.open(&partition).await?;

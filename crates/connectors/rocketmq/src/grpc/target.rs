@@ -18,6 +18,7 @@ use tonic::Status;
 use super::chain::{self, Chain};
 use super::client::Client;
 use super::outgoing::{self, Destination, Ready};
+use super::producer::{Checks, Producer};
 use super::route::Route;
 use crate::error::Failure;
 use crate::outgoing::{Making, Outgoing};
@@ -33,6 +34,7 @@ const CHAINS: usize = 32;
 pub(crate) struct TopicTarget {
     client: Arc<Client>,
     topic: v2::Resource,
+    producer: Arc<Producer>,
     /// Whether messages must keep their order.
     orderly: bool,
     /// What looks for loops.
@@ -53,6 +55,8 @@ struct Way {
     permit: Permit,
     /// Whether the topic says which types of message it takes.
     is_typed: bool,
+    /// What the proxy checks of messages.
+    checks: Checks,
 }
 
 /// Deliveries that failed, by index.
@@ -68,8 +72,10 @@ struct Made {
 
 impl TopicTarget {
     pub(crate) fn new(client: Arc<Client>, topic: &str, orderly: bool, guard: Option<Guard>) -> Self {
+        let topic = client.resource(topic);
         Self {
-            topic: client.resource(topic),
+            producer: Arc::new(Producer::new(&client, &topic)),
+            topic,
             client,
             orderly,
             guard,
@@ -90,7 +96,7 @@ impl TopicTarget {
             Err(error) => return vec![Err(error); deliveries.len()],
         };
         let plain = plain_bodies(deliveries).await;
-        let Made { messages, looped, mut failures } = self.make(origin, deliveries, &route, &plain, &attempt);
+        let Made { messages, looped, mut failures } = self.make(origin, deliveries, (&route, way.checks), &plain, &attempt);
         let chains = chain::chains(messages);
         let sent: Vec<Failures> =
             stream::iter(chains).map(|chain| self.send_in_order(&way, chain)).buffer_unordered(CHAINS).collect().await;
@@ -121,7 +127,8 @@ impl TopicTarget {
             count => {
                 let address = proxies[self.proxy.load(Ordering::Relaxed) % count].clone();
                 let is_typed = route.types.is_said();
-                Ok((route, Way { address, permit: permit.clone(), is_typed }))
+                let checks = self.producer.checks(&address).await;
+                Ok((route, Way { address, permit: permit.clone(), is_typed, checks }))
             }
         }
     }
@@ -130,14 +137,14 @@ impl TopicTarget {
         &self,
         origin: &Origin,
         deliveries: &[Delivery],
-        route: &Route,
+        (route, checks): (&Route, Checks),
         plain: &HashMap<usize, Result<Bytes, String>>,
         attempt: &str,
     ) -> Made {
         let provenance = Provenance::of(origin).guarded(self.guard.as_ref());
         let making = if self.bare { Making::Bare } else { Making::Routed(&provenance) };
         let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| i64::try_from(since.as_millis()).unwrap_or(i64::MAX));
-        let destination = Destination { topic: &self.topic, types: route.types, orderly: self.orderly, now };
+        let destination = Destination { topic: &self.topic, types: route.types, checks, orderly: self.orderly, now };
         let mut properties = Vec::with_capacity(1024);
         let mut all = Made::default();
         for (index, delivery) in deliveries.iter().enumerate() {
@@ -207,7 +214,7 @@ impl TopicTarget {
             return Err(Failure::Lost { address: address.to_owned(), reason: unsent.to_owned() });
         }
         let request = v2::SendMessageRequest { messages: vec![message] };
-        let sent = self.client.call(address, self.client.id(), SEND_ANSWER, request, |mut stub, request| async move {
+        let sent = self.client.call(address, &self.producer.id, SEND_ANSWER, request, |mut stub, request| async move {
             // Asked anew where the call is made again with newer keys.
             if !way.permit.holds() {
                 return Err(Status::unavailable(unsent));
@@ -263,6 +270,7 @@ impl Target for TopicTarget {
         let bare = Self {
             client: Arc::clone(&self.client),
             topic: self.topic.clone(),
+            producer: Arc::clone(&self.producer),
             orderly: self.orderly,
             guard: None,
             bare: true,

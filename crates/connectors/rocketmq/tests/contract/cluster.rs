@@ -19,7 +19,7 @@ pub(crate) enum Cluster {
 
 /// A name server and a broker of Apache RocketMQ, stopped and removed when dropped.
 pub(crate) struct Java {
-    version: &'static str,
+    version: String,
     name: String,
     name_server: String,
     directory: PathBuf,
@@ -44,7 +44,7 @@ impl Cluster {
     pub(crate) fn name(&self) -> &str {
         match self {
             Self::Embedded { name, .. } => name,
-            Self::Java(java) => java.version,
+            Self::Java(java) => &java.version,
         }
     }
 
@@ -131,12 +131,13 @@ impl Cluster {
 
 impl Java {
     /// Starts a cluster, with further arguments of the kit; installs the version first if need be.
-    pub(crate) fn start(version: &'static str, more: &[&str]) -> Result<Self> {
+    pub(crate) fn start(version: &str, more: &[&str]) -> Result<Self> {
         let kind: String = more.first().map(|first| first.replace("--", "-")).unwrap_or_default();
         let name = format!("contract-{}-{}{kind}", version.replace('.', "-"), std::process::id());
         let (name_server, broker) = ports()?;
         let (name_server_port, broker_port) = (name_server.to_string(), broker.to_string());
-        let java = Self { version, name_server: format!("127.0.0.1:{name_server}"), directory: run_directory(&name), name };
+        let java =
+            Self { version: version.to_owned(), name_server: format!("127.0.0.1:{name_server}"), directory: run_directory(&name), name };
         java.kit(&["install", "--version", version])?;
         let mut arguments = vec!["up", "--version", version, "--name", &java.name];
         arguments.extend(["--namesrv-port", &name_server_port, "--broker-port", &broker_port]);

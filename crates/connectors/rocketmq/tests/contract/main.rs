@@ -3,6 +3,8 @@
 //! The Java brokers run when `ROCKETBRIDGE_TEST_JAVA=1` (it needs Java, Maven and a C compiler); otherwise a line says they were skipped.
 
 mod cases;
+#[path = "../support/certificates.rs"]
+mod certificates;
 mod cluster;
 mod credentials;
 mod fidelity;
@@ -106,7 +108,7 @@ fn is_wanted(case: &str) -> bool {
     std::env::var("ROCKETBRIDGE_TEST_CASE").map_or(true, |wanted| wanted.split(',').any(|part| case.contains(part)))
 }
 
-async fn java(version: &'static str) -> Result<()> {
+async fn java(version: &str) -> Result<()> {
     if !cluster::java_wanted() {
         println!("skipped: RocketMQ {version} (Java) is not tested unless ROCKETBRIDGE_TEST_JAVA=1");
         return Ok(());
@@ -118,10 +120,11 @@ async fn java(version: &'static str) -> Result<()> {
     guarded(&mut cluster).await
 }
 
-/// *Scenario*: the whole contract on Apache RocketMQ 5.3.3. *Guarantees*: it holds.
+/// *Scenario*: the whole contract on Apache RocketMQ 5.3.3, or another 5.x (`ROCKETBRIDGE_TEST_VERSION`). *Guarantees*: it holds.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn java_5() -> Result<()> {
-    java("5.3.3").await
+    let other = std::env::var("ROCKETBRIDGE_TEST_VERSION").ok().filter(|version| version.starts_with("5."));
+    java(other.as_deref().unwrap_or("5.3.3")).await
 }
 
 /// *Scenario*: the whole contract on Apache RocketMQ 4.9.7. *Guarantees*: it holds.

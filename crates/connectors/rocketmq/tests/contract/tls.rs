@@ -1,46 +1,13 @@
 //! TLS towards real Apache RocketMQ, whose name server and broker speak nothing else and want client certificates.
 
-use std::path::Path;
-
 use anyhow::{Context, Result, ensure};
-use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
 use rocketbridge_connector::Code;
 use rocketbridge_connector_rocketmq::Message;
-use rocketbridge_model::Secret;
-use rocketbridge_model::resolved::{ClientIdentity, RocketMqConnection, Tls};
+use rocketbridge_model::resolved::{RocketMqConnection, Tls};
 
+use crate::certificates;
 use crate::cluster::{self, Cluster, Java};
 use crate::session::Session;
-
-/// Writes an authority, and certificates of server and client that it signed.
-fn write_certificates(folder: &Path) -> Result<()> {
-    let named = |name: &str, addresses: &[&str]| -> Result<CertificateParams> {
-        let mut params = CertificateParams::new(addresses.iter().map(|address| (*address).to_owned()).collect::<Vec<_>>())?;
-        // Java takes a certificate for its own issuer's if both have one name.
-        params.distinguished_name.push(DnType::CommonName, name);
-        Ok(params)
-    };
-    let key = KeyPair::generate()?;
-    let mut params = named("authority", &[])?;
-    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    std::fs::write(folder.join("ca.pem"), params.self_signed(&key)?.pem())?;
-    let authority = Issuer::new(params, key);
-    for name in ["server", "client"] {
-        let key = KeyPair::generate()?;
-        std::fs::write(folder.join(format!("{name}.pem")), named(name, &["127.0.0.1"])?.signed_by(&key, &authority)?.pem())?;
-        std::fs::write(folder.join(format!("{name}-key.pem")), key.serialize_pem())?;
-    }
-    Ok(())
-}
-
-fn tls(folder: &Path) -> Tls {
-    let reference = |name: &str| Secret::new(format!("file:{}", folder.join(name).display()));
-    Tls {
-        ca: Some(reference("ca.pem")),
-        identity: Some(ClientIdentity { certificate: reference("client.pem"), key: reference("client-key.pem") }),
-        ..Tls::default()
-    }
-}
 
 async fn exchange(version: &'static str) -> Result<()> {
     if !cluster::java_wanted() {
@@ -48,10 +15,10 @@ async fn exchange(version: &'static str) -> Result<()> {
         return Ok(());
     }
     let folder = tempfile::tempdir()?;
-    write_certificates(folder.path())?;
+    certificates::write(folder.path())?;
     let path = folder.path().to_string_lossy().into_owned();
     let cluster = Cluster::Java(Java::start(version, &["--tls", &path])?);
-    let secure = RocketMqConnection { tls: Some(tls(folder.path())), ..cluster.connection() };
+    let secure = RocketMqConnection { tls: Some(certificates::tls(folder.path())), ..cluster.connection() };
     let session = Session::new(secure.clone());
     let topic = session.topic("secure", 2).await?;
     let producer = session.admin.producer(&topic);
@@ -63,11 +30,14 @@ async fn exchange(version: &'static str) -> Result<()> {
     ensure!(stored == 4, "{stored} messages are stored");
 
     let other = tempfile::tempdir()?;
-    write_certificates(other.path())?;
-    let strange = RocketMqConnection { tls: Some(Tls { ca: tls(other.path()).ca, ..tls(folder.path()) }), ..secure.clone() };
+    certificates::write(other.path())?;
+    let strange = RocketMqConnection {
+        tls: Some(Tls { ca: certificates::tls(other.path()).ca, ..certificates::tls(folder.path()) }),
+        ..secure.clone()
+    };
     let error = Session::new(strange).admin.queues(&topic).await.err().context("another authority is not trusted")?;
     ensure!(error.code() == Code::Denied && error.reason.contains("is not from an authority of tls.ca"), "{error}");
-    let nobody = RocketMqConnection { tls: Some(Tls { identity: None, ..tls(folder.path()) }), ..secure };
+    let nobody = RocketMqConnection { tls: Some(Tls { identity: None, ..certificates::tls(folder.path()) }), ..secure };
     let error = Session::new(nobody).admin.queues(&topic).await.err().context("a client without a certificate is refused")?;
     println!("{version} without a client certificate: {error}");
     let error = Session::new(cluster.connection()).admin.queues(&topic).await.err().context("a client without TLS is refused")?;

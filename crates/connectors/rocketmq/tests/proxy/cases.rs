@@ -424,6 +424,68 @@ pub(crate) async fn a_new_group_begins_where_the_definition_says(cluster: &Clust
     begin(cluster.grpc(), "set-by-hand", StartPosition::Earliest).await.map(drop)
 }
 
+/// *Scenario*: 20 messages in two queues, for a group that takes five of them, at the port that speaks both protocols and at the one that speaks gRPC only. *Guarantees*: at the first,
+/// those that were not handed out are counted; at the second, nobody can say.
+pub(crate) async fn what_waits_is_counted_where_remoting_is_spoken_too(cluster: &Cluster) -> Result<()> {
+    cluster.topic("waits", 2, "NORMAL")?;
+    let session = Session::default();
+    let messages: Vec<_> = (0..20).map(|number| Message { queue: Some(number % 2), ..body(&number.to_string()) }).collect();
+    session.0.admin(&cluster.remoting()).producer("waits").send(&messages).await.into_iter().collect::<Result<Vec<_>, _>>()?;
+    let both = session.source(&source(cluster.connection(Protocol::Grpc, &cluster.both), "waits"))?;
+    ensure!(both.waiting().await?.is_none(), "a group without offsets");
+    let from = Start { position: StartPosition::Earliest, moment: 0 };
+    let mut open = both.open(from).await?;
+    ensure!(both.waiting().await? == Some(20), "{:?}", both.waiting().await);
+    let few = rocketbridge_connector::PullLimits { events: 5, ..LIMITS };
+    let received = open.receiver.receive(few, INVISIBLE).await?;
+    let waiting = both.waiting().await?;
+    ensure!(!received.is_empty() && waiting == Some(20 - received.len() as u64), "{} received, {waiting:?}", received.len());
+    acknowledge(&open, &received).await?;
+    ensure!(both.waiting().await? == waiting);
+    ensure!(session.source(&source(cluster.grpc(), "waits"))?.waiting().await?.is_none());
+    Ok(())
+}
+
+/// *Scenario*: on 5.5, a message with a priority for a PRIORITY topic, one for a lite topic, and messages without either. *Guarantees*: priority and lite topic are stored and
+/// received as they were; a message without a priority gets the lowest; one without a lite topic is refused, alone.
+pub(crate) async fn priorities_and_lite_topics_are_kept(cluster: &Cluster) -> Result<()> {
+    if !cluster.has_lite_topics() {
+        return Ok(());
+    }
+    cluster.topic("urgent", 1, "PRIORITY")?;
+    cluster.topic("light", 1, "LITE")?;
+    let session = Session::default();
+    let named = |event: &Event, name: &str| event.envelope.properties.get(name).map(str::to_owned);
+    let events = [event(0, "urgent", &[("_SYS_MSG_PRIORITY_", "3")]), event(1, "plain", &[])];
+    delivered(&session.target(cluster.grpc(), "urgent"), events).await?;
+    let priorities: BTreeMap<_, _> = session
+        .stored(cluster.remoting(), "urgent", 2)
+        .await?
+        .iter()
+        .map(|event| (text(event), named(event, "_SYS_MSG_PRIORITY_")))
+        .collect();
+    let expected = BTreeMap::from([("urgent".to_owned(), Some("3".to_owned())), ("plain".to_owned(), Some("0".to_owned()))]);
+    ensure!(priorities == expected, "{priorities:?}");
+    let mut open = open(&session.source(&source(cluster.grpc(), "urgent"))?).await?;
+    let received = receive(&mut open, 2).await?;
+    acknowledge(&open, &received).await?;
+    let priorities: BTreeMap<_, _> =
+        received.iter().map(|received| (text(&received.event), named(&received.event, "_SYS_MSG_PRIORITY_"))).collect();
+    ensure!(priorities == expected, "{priorities:?}");
+
+    let results =
+        deliver(&session.target(cluster.grpc(), "light"), [event(0, "lite", &[("__LITE_TOPIC", "l1")]), event(1, "none", &[])]).await;
+    let error = results[1].as_ref().err().context("refused")?;
+    ensure!(results[0].is_ok() && error.code() == Code::Rejected && error.to_string().contains("LITE only"), "{results:?}");
+    let stored = session.stored(cluster.remoting(), "light", 1).await?;
+    ensure!(named(&stored[0], "__LITE_TOPIC").as_deref() == Some("l1"), "{stored:?}");
+    // The topic of a lite topic holds its messages, too.
+    let mut open = self::open(&session.source(&source(cluster.grpc(), "light"))?).await?;
+    let received = receive(&mut open, 1).await?;
+    ensure!(named(&received[0].event, "__LITE_TOPIC").as_deref() == Some("l1"), "{received:?}");
+    acknowledge(&open, &received).await
+}
+
 /// *Scenario*: the proxy is killed and started again, with a target and a receiver in use. *Guarantees*: both fail as unavailable meanwhile, and work within 5 s of its return; nothing
 /// that was not acknowledged is lost.
 pub(crate) async fn a_proxy_that_is_back_is_used_at_once(cluster: &Cluster) -> Result<()> {

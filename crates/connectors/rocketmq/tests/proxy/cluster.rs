@@ -11,23 +11,28 @@ use rocketbridge_model::resolved::{Protocol, RocketMqConnection};
 pub(crate) struct Cluster {
     name: String,
     directory: PathBuf,
+    version: String,
     pub(crate) name_server: String,
+    broker: String,
     /// The proxy's port for gRPC, and the one for remoting, which speaks both.
     pub(crate) proxy: String,
     pub(crate) both: String,
 }
 
 impl Cluster {
-    /// Starts a cluster; installs the version first if need be.
-    pub(crate) fn start(version: &str) -> Result<Self> {
-        let name = format!("proxy-{}-{}", version.replace('.', "-"), std::process::id());
+    /// Starts a cluster, with further arguments of the kit; installs the version first if need be.
+    pub(crate) fn start(version: &str, more: &[&str]) -> Result<Self> {
+        let kind: String = more.first().map(|first| first.replace("--", "-")).unwrap_or_default();
+        let name = format!("proxy-{}-{}{kind}", version.replace('.', "-"), std::process::id());
         let ports = ports()?;
         let [name_server, broker, proxy, both] = ports.map(|port| port.to_string());
         let address = |port: &str| format!("127.0.0.1:{port}");
         let cluster = Self {
             directory: kit_home().join("run").join(&name),
             name,
+            version: version.to_owned(),
             name_server: address(&name_server),
+            broker: address(&broker),
             proxy: address(&proxy),
             both: address(&both),
         };
@@ -35,6 +40,7 @@ impl Cluster {
         let mut arguments = vec!["up", "--version", version, "--name", &cluster.name, "--namesrv-port", &name_server];
         arguments.extend(["--broker-port", &broker, "--proxy-port", &proxy, "--proxy-remoting-port", &both]);
         arguments.extend(["--broker-conf", "autoCreateTopicEnable=false", "--broker-conf", "mappedFileSizeCommitLog=33554432"]);
+        arguments.extend(more);
         kit(&arguments)?;
         Ok(cluster)
     }
@@ -53,6 +59,12 @@ impl Cluster {
         RocketMqConnection { region: "region".into(), protocol, endpoints: vec![endpoint.to_owned()], ..RocketMqConnection::default() }
     }
 
+    /// Whether it knows lite topics and priorities over gRPC, as 5.5 does.
+    pub(crate) fn has_lite_topics(&self) -> bool {
+        let minor = self.version.strip_prefix("5.").and_then(|rest| rest.split('.').next()?.parse::<u32>().ok());
+        minor.is_some_and(|minor| minor >= 5)
+    }
+
     /// Creates a topic of a type.
     pub(crate) fn topic(&self, topic: &str, queues: u32, kind: &str) -> Result<()> {
         let (queues, attribute) = (queues.to_string(), format!("+message.type={kind}"));
@@ -66,11 +78,36 @@ impl Cluster {
         self.admin(&["updateSubGroup", "-n", &self.name_server, "-c", &self.name, "-g", group, "-o", "true"])
     }
 
+    /// Creates a user, or gives an old one another secret.
+    pub(crate) fn user(&self, verb: &str, name: &str, secret: &str) -> Result<()> {
+        let place = [verb, "-n", &self.name_server, "-c", &self.name, "-u", name, "-p", secret];
+        self.admin(&[&place[..], if verb == "createUser" { &["-t", "Normal"] } else { &[] }].concat())
+    }
+
+    /// Lets a user do something with something, such as `Topic:orders`.
+    pub(crate) fn allow(&self, user: &str, resource: &str, actions: &str) -> Result<()> {
+        let (place, user) = (["createAcl", "-n", &self.name_server, "-c", &self.name], format!("User:{user}"));
+        self.admin(&[&place[..], &["-s", &user, "-r", resource, "-a", actions, "-d", "Allow"]].concat())
+    }
+
     fn admin(&self, arguments: &[&str]) -> Result<()> {
         let output = Command::new(kit_path()).args(["admin", "--name", &self.name]).args(arguments).output()?;
         let said = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
         if !output.status.success() || said.contains("Exception") || !said.contains("success") {
             bail!("mqadmin {arguments:?}: {said}");
+        }
+        Ok(())
+    }
+
+    /// Runs a Java program on RocketMQ's own libraries; its arguments are the broker's address and `more`.
+    pub(crate) fn run(&self, program: &str, more: &[&str]) -> Result<()> {
+        let folder = tempfile::tempdir()?;
+        let source = folder.path().join("Program.java");
+        std::fs::write(&source, program)?;
+        let libraries = kit_home().join(format!("rocketmq-{}/lib/*", self.version));
+        let output = Command::new("java").arg("-cp").arg(libraries).arg(source).arg(&self.broker).args(more).output()?;
+        if !output.status.success() {
+            bail!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
         }
         Ok(())
     }

@@ -259,3 +259,104 @@ async fn an_endpoint_that_leads_nowhere_is_told() {
     let error = source(&connectors, nowhere).terms().await.expect_err("nothing is there");
     assert!(error.code() == Code::Unavailable && error.to_string().contains(&closed) && error.to_string().contains("refused"), "{error}");
 }
+
+/// *Scenario*: a request for messages, and then the settings of a client, that are refused for a token that was replaced meanwhile. *Guarantees*: each is made again at once with
+/// the new one; receiving sees no failure.
+#[tokio::test]
+async fn receiving_goes_on_with_newer_keys() {
+    let proxy = Proxy::start();
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("token");
+    let replace = |token: &str| std::fs::write(&path, token).expect("written");
+    replace("one");
+    let security_token = Secret::new(format!("file:{}", path.display()));
+    let credentials = Some(Credentials::Static(Keys { access_key: "ak".into(), secret_key: Secret::new("sk"), security_token }));
+    let connectors = Connectors::new();
+    let source = source(&connectors, RocketMqConnection { credentials, ..connection(&proxy) });
+    source.terms().await.expect("known");
+    let mut open = source.open(START).await.expect("it opens");
+    replace("two");
+    proxy.script.lock().receives.push_back(vec![said(Answered::Unauthorized, "token expired")]);
+    assert!(open.receiver.receive(LIMITS, INVISIBLE).await.expect("with the new token").is_empty());
+    replace("three");
+    proxy.script.lock().refuses_settings = true;
+    let streams = std::mem::take(&mut proxy.script.lock().streams);
+    for stream in streams {
+        let _ = stream.send(Err(tonic::Status::unavailable("broken off"))).await;
+    }
+    proxy.wait("settings that are taken", |script| script.settings == 2).await;
+    recovered(&mut open).await;
+    let script = proxy.script.lock();
+    let tokens = |wanted: &str| {
+        let of = |metadata: &tonic::metadata::MetadataMap| {
+            metadata.get("x-mq-session-token").and_then(|value| value.to_str().ok()).map(str::to_owned)
+        };
+        script.calls.iter().filter(|(call, _)| *call == wanted).filter_map(|(_, metadata)| of(metadata)).collect::<Vec<_>>()
+    };
+    assert_eq!(
+        (tokens("receive_message"), tokens("telemetry")),
+        (["one", "two", "three"].map(str::to_owned).to_vec(), ["one", "two", "three"].map(str::to_owned).to_vec(),)
+    );
+}
+
+/// *Scenario*: a proxy that answers each request for messages at once with none, as with brokers that check rights themselves; then a message. *Guarantees*: the requests become rarer,
+/// the source tells what is probably wrong and how to mend it, and tells nothing more when something comes.
+#[tokio::test]
+async fn a_proxy_that_holds_nothing_is_told() {
+    let proxy = Proxy::start();
+    let connectors = Connectors::new();
+    let source = source(&connectors, connection(&proxy));
+    let mut open = source.open(START).await.expect("it opens");
+    let began = std::time::Instant::now();
+    for count in 0..10 {
+        assert_eq!(source.concern(), None, "{count}");
+        assert!(open.receiver.receive(LIMITS, INVISIBLE).await.expect("no error").is_empty());
+    }
+    assert!(began.elapsed() >= Duration::from_millis(50 * (1..10).sum::<u64>()), "{:?}", began.elapsed());
+    let concern = source.concern().expect("told");
+    assert!(concern.starts_with("broker broker-a answers every request") && concern.contains("authorizationEnabled=false"), "{concern}");
+    proxy.script.lock().receives.push_back(vec![said(Answered::Ok, "OK"), message("a", "h1")]);
+    assert_eq!(open.receiver.receive(LIMITS, INVISIBLE).await.expect("a message").len(), 1);
+    assert_eq!(source.concern(), None);
+}
+
+/// *Scenario*: a target at a proxy that takes bodies of at most 10 bytes and checks types; then it asks for a new connection, after which it takes 20 bytes and checks nothing.
+/// *Guarantees*: the proxy knows the producer, with its topic, by heartbeats too, and by the identity that sends; what is too long or of another type is refused without a call, as long as
+/// the proxy says so; with the last use the producer takes its leave.
+#[tokio::test]
+async fn a_producer_is_known_and_told_what_is_checked() {
+    let proxy = Proxy::start();
+    proxy.script.lock().checks = (10, true);
+    let target = target(&Connectors::new(), connection(&proxy));
+    let long = "x".repeat(11);
+    let results = deliver(&target, &["short", &long]).await;
+    assert_eq!(codes(&results), [None, Some(Code::Rejected)]);
+    let error = results[1].as_ref().expect_err("too long");
+    assert!(error.to_string().contains("has 11 bytes, and exceeds the 10 that the proxy takes"), "{error}");
+    proxy.wait("a heartbeat", |script| script.heartbeats >= 1).await;
+    {
+        let script = proxy.script.lock();
+        let Some(v2::settings::PubSub::Publishing(publishing)) = &script.said.pub_sub else { panic!("{:?}", script.said) };
+        assert_eq!((publishing.topics[0].name.as_str(), script.said.client_type()), ("t", v2::ClientType::Producer));
+        let id = |wanted: &str| {
+            script.calls.iter().find(|(call, _)| *call == wanted).and_then(|(_, metadata)| metadata.get("x-mq-client-id").cloned())
+        };
+        assert!(id("telemetry").is_some() && id("telemetry") == id("send_message") && id("heartbeat") == id("telemetry"));
+        assert_eq!((script.settings, script.sent.len()), (1, 1));
+    }
+    proxy.script.lock().checks = (20, false);
+    let reconnect = Command::ReconnectEndpointsCommand(v2::ReconnectEndpointsCommand { nonce: String::new() });
+    let streams = std::mem::take(&mut proxy.script.lock().streams);
+    for stream in streams {
+        let _ = stream.send(Ok(TelemetryCommand { status: None, command: Some(reconnect.clone()) })).await;
+    }
+    proxy.wait("settings on a new stream", |script| script.settings == 2).await;
+    let mut tries = 0;
+    while deliver(&target, &[&long]).await[0].is_err() {
+        tries += 1;
+        assert!(tries < 50, "the new settings do not count");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    drop(target);
+    proxy.wait("a leave", |script| script.leaves == 1).await;
+}

@@ -28,6 +28,12 @@ pub(crate) struct Script {
     pub(crate) sent: Vec<Message>,
     pub(crate) acknowledged: Vec<AckMessageEntry>,
     pub(crate) settings: usize,
+    /// Whether the next settings are refused for their keys.
+    pub(crate) refuses_settings: bool,
+    /// The settings that were said last.
+    pub(crate) said: Settings,
+    /// Longest body, and whether types are checked, as producers are told.
+    pub(crate) checks: (i32, bool),
     pub(crate) heartbeats: usize,
     pub(crate) leaves: usize,
     /// Streams of telemetry that are open.
@@ -189,14 +195,25 @@ impl MessagingService for Scripted {
         let (script, mut commands) = (Arc::clone(&self.script), request.into_inner());
         tokio::spawn(async move {
             while let Ok(Some(command)) = commands.message().await {
-                if let Some(telemetry_command::Command::Settings(settings)) = command.command {
-                    {
+                if let Some(telemetry_command::Command::Settings(mut settings)) = command.command {
+                    let refused = std::mem::take(&mut script.lock().refuses_settings);
+                    if refused {
+                        let status = Some(status(Code::Unauthorized, "token expired"));
+                        sender.send(Ok(TelemetryCommand { status, command: None })).await.ok();
+                        return;
+                    }
+                    settings = {
                         let mut script = script.lock();
                         script.settings += 1;
                         script.is_forgetful = false;
-                    }
-                    let backoff_policy = Some(RetryPolicy { max_attempts: 17, ..RetryPolicy::default() });
-                    let settings = telemetry_command::Command::Settings(Settings { backoff_policy, ..settings });
+                        script.said = settings.clone();
+                        if let Some(settings::PubSub::Publishing(publishing)) = &mut settings.pub_sub {
+                            (publishing.max_body_size, publishing.validate_message_type) = script.checks;
+                        }
+                        settings
+                    };
+                    settings.backoff_policy = Some(RetryPolicy { max_attempts: 17, ..RetryPolicy::default() });
+                    let settings = telemetry_command::Command::Settings(settings);
                     if sender.send(Ok(TelemetryCommand { status: ok(), command: Some(settings) })).await.is_err() {
                         return;
                     }
