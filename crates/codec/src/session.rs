@@ -2,9 +2,8 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
 use rocketbridge_model::session::{
-    Answer, Batch, Credit, Delivery, DispatchRequest, FilterRequest, Open, Parameter, ParameterKey, Skip, Trouble,
+    Answer, Batch, Credit, Delivery, DispatchRequest, FilterRequest, Open, Parameter, ParameterKey, Skip, StreamVersion, Trouble,
 };
 use rocketbridge_model::{Epoch, Outcome, OutcomeRange, Revision};
 use rocketbridge_proto::{dispatch::v1 as dispatch, filter::v1 as filter, session::v1 as proto};
@@ -107,19 +106,21 @@ fn decode_skip(skip: proto::Skip) -> Skip {
 }
 
 fn encode_open(open: &Open) -> proto::Open {
+    let StreamVersion { name, uid, revision, as_of } = open.stream.clone();
     proto::Open {
-        stream: Bytes::from(serde_json::to_vec(&*open.stream).expect("a resolved stream has only string keys")),
+        version: Some(proto::StreamVersion { name, uid, revision: revision.0, as_of }),
         origin: Some(event::encode_origin(&open.origin)),
         partition_epoch: open.partition_epoch.0,
         shard: open.shard,
         shard_epoch: open.shard_epoch.0,
+        ..proto::Open::default()
     }
 }
 
 fn decode_open(open: proto::Open) -> Result<Open, Error> {
-    let stream = serde_json::from_slice(&open.stream).map_err(|error| Error::new("Open", "stream", error.to_string()))?;
+    let proto::StreamVersion { name, uid, revision, as_of } = open.version.ok_or_else(|| Error::absent("Open", "version"))?;
     Ok(Open {
-        stream: Arc::new(stream),
+        stream: StreamVersion { name, uid, revision: Revision(revision), as_of },
         origin: Arc::new(event::decode_origin(open.origin.ok_or_else(|| Error::absent("Open", "origin"))?)),
         partition_epoch: Epoch(open.partition_epoch),
         shard: open.shard,
@@ -268,7 +269,8 @@ mod tests {
     #[test]
     fn absent_parts_are_named() {
         assert_eq!(decode_answer(None).expect_err("nothing").field, "answer");
-        let open = proto::Open { stream: Bytes::from_static(b"{}"), ..proto::Open::default() };
-        assert_eq!(decode_open(open).expect_err("no name").field, "stream");
+        assert_eq!(decode_open(proto::Open::default()).expect_err("no version").field, "version");
+        let open = proto::Open { version: Some(proto::StreamVersion::default()), ..proto::Open::default() };
+        assert_eq!(decode_open(open).expect_err("no origin").field, "origin");
     }
 }

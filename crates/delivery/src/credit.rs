@@ -1,7 +1,8 @@
 //! How much may be under way in one session.
 //!
 //! The receiver grants, the sender spends. Grants are for events and for bytes; an event may be sent while both are
-//! above nothing, so that one event larger than the whole byte window still passes, alone.
+//! above nothing, so that one event larger than the whole byte window still passes, alone. The receiver keeps the same account as the sender, and
+//! does not take what was sent without credit: its memory does not depend on a sender that counts.
 
 use rocketbridge_model::session::Credit;
 
@@ -34,6 +35,18 @@ impl Allowance {
     }
 }
 
+/// An event was sent without credit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("an event of {bytes} bytes was sent with credit for {events} events and {left} bytes left: the sender must wait for credit")]
+pub struct Overdrawn {
+    /// Events that the sender still had credit for.
+    pub events: u64,
+    /// Bytes that it still had credit for; below zero after an event larger than its credit.
+    pub left: i128,
+    /// Size of the event.
+    pub bytes: usize,
+}
+
 /// The receiver's side: what it gives back as events end, in portions worth a message.
 ///
 /// With a [`Share`] of a budget it grants no more bytes than that has room for: what is granted counts as held, because the sender may send
@@ -41,6 +54,8 @@ impl Allowance {
 #[derive(Debug)]
 pub struct Grants {
     window: Credit,
+    /// What the sender may still send, as the receiver knows it: never less than what the sender knows.
+    allowance: Allowance,
     share: Option<Share>,
     ended: Credit,
     /// Bytes that the sender may still send or has sent and not seen end. Below nothing after an event larger than its credit.
@@ -50,7 +65,7 @@ pub struct Grants {
 impl Grants {
     /// For a window.
     pub fn new(window: Credit) -> Self {
-        Self { window, share: None, ended: Credit::default(), outstanding: 0 }
+        Self { window, allowance: Allowance::default(), share: None, ended: Credit::default(), outstanding: 0 }
     }
 
     /// For a window within a budget.
@@ -60,7 +75,23 @@ impl Grants {
 
     /// The first grant.
     pub fn first(&mut self) -> Credit {
-        Credit { events: self.window.events, bytes: self.grow() }
+        let credit = Credit { events: self.window.events, bytes: self.grow() };
+        self.allowance.grant(credit);
+        credit
+    }
+
+    /// Notes that an event of this size has come.
+    ///
+    /// # Errors
+    ///
+    /// It was sent without credit: the session must end.
+    pub fn receive(&mut self, bytes: usize) -> Result<(), Overdrawn> {
+        if !self.allowance.is_open() {
+            let Allowance { events, bytes: left } = self.allowance;
+            return Err(Overdrawn { events, left, bytes });
+        }
+        self.allowance.spend(bytes);
+        Ok(())
     }
 
     /// Notes that an event of this size has ended.
@@ -78,7 +109,9 @@ impl Grants {
         }
         let Credit { events, bytes } = std::mem::take(&mut self.ended);
         self.outstanding = self.outstanding.saturating_sub_unsigned(bytes);
-        Some(Credit { events, bytes: self.grow() })
+        let credit = Credit { events, bytes: self.grow() };
+        self.allowance.grant(credit);
+        Some(credit)
     }
 
     /// Brings what is out up to the window, or to what the budget allows.
@@ -110,6 +143,26 @@ mod tests {
         assert!(!allowance.is_open());
         allowance.grant(Credit { events: 1, bytes: 1_000 });
         assert!(allowance.is_open());
+    }
+
+    /// *Scenario*: a sender goes on without credit: of bytes, of events, and after an event larger than its whole window. *Guarantees*: exactly what it
+    /// had credit for is taken, and the rest once there is credit again.
+    #[test]
+    fn what_is_sent_without_credit_is_not_taken() {
+        let mut grants = Grants::new(Credit { events: 100, bytes: 32 << 20 });
+        assert!(grants.receive(0).is_err(), "before anything was granted");
+        grants.first();
+        let taken = (0..100).take_while(|_| grants.receive(8 << 20).is_ok()).count();
+        assert_eq!(taken, 4);
+        (0..taken).for_each(|_| grants.end(8 << 20));
+        grants.take().expect("credit");
+        assert_eq!(grants.receive(128 << 20), Ok(()));
+        let overdrawn = grants.receive(1).expect_err("the window is more than full");
+        assert_eq!(overdrawn.left, (32 << 20) - (128 << 20));
+
+        let mut grants = Grants::new(Credit { events: 100, bytes: 32 << 20 });
+        grants.first();
+        assert_eq!((0..1_000).take_while(|_| grants.receive(0).is_ok()).count(), 100);
     }
 
     #[test]
@@ -146,6 +199,7 @@ mod tests {
                 assert!(allowance.is_open(), "it has stopped in round {round}");
                 let size = if round == 25 { 5_000 } else { 7 };
                 allowance.spend(size);
+                assert_eq!(grants.receive(size), Ok(()));
                 grants.end(size);
                 if let Some(credit) = grants.take() {
                     allowance.grant(credit);

@@ -2,6 +2,8 @@
 //!
 //! - [`downlink`]: the opener's side: a session to whoever owns a shard now, opened again whenever it ends or the owner changes;
 //! - [`reception`]: the answering side: units begin and drain, sessions are received, admitted and served;
+//! - [`records`]: what this process's own copies of the metadata store say about what an opener claims; [`definitions`]: the streams as they should
+//!   run now, references followed;
 //! - [`shards`]: which shards this process owns, and the sessions that it serves for them;
 //! - [`carry`]: the requests of both kinds of session, seen alike.
 //!
@@ -15,12 +17,16 @@
 //! than the stage behind it; whoever goes on waits as long as it takes ([`patience`]).
 
 pub mod carry;
+pub mod definitions;
 pub mod downlink;
 pub mod patience;
 pub mod reception;
+pub mod records;
 pub mod shards;
 
 pub use carry::Carry;
+pub use definitions::Definitions;
 pub use downlink::{Downlink, Locate, News};
 pub use reception::{Admitted, Reception, Serve};
+pub use records::{Copies, Records};
 pub use shards::{Shards, Ticket};

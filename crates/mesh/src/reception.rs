@@ -1,7 +1,8 @@
 //! The answering side of a stage: units begin and drain here, sessions are received, admitted and served.
 //!
-//! A session's first request must be `Open` and come soon. What the stage needs for it is prepared first (a filter compiles its program),
-//! then it is admitted by [`Shards`]: so a session that is refused takes nothing over from the former one.
+//! A session's first request must be `Open` and come soon. What it claims is looked up in this process's own [records](crate::records): which
+//! version of the stream it is for, and that its partition belongs to the epoch's owner. What the stage needs for it is prepared next (a filter compiles
+//! its program), then it is admitted by [`Shards`]: so a session that is refused takes nothing over from the former one.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -9,13 +10,15 @@ use std::time::Duration;
 
 use futures::StreamExt;
 use futures::future::BoxFuture;
-use rocketbridge_assignment::{Claim, Handler, UnitId};
+use rocketbridge_assignment::{Claim, Handler, UnitId, UnitKind};
+use rocketbridge_model::resolved::Stream;
 use rocketbridge_model::session::Open;
 use rocketbridge_runtime::tasks::Failure;
 use rocketbridge_runtime::{TaskKind, Tasks};
 use rocketbridge_transport::{Accept, Code, Error, ServerSession};
 
 use crate::carry::Carry;
+use crate::records::{Records, confirm};
 use crate::shards::{Shards, Ticket};
 
 /// Longest wait for the first request of a session.
@@ -28,8 +31,8 @@ pub trait Serve: Send + Sync + 'static {
     /// What it prepares before a session is admitted.
     type Prepared: Send + 'static;
 
-    /// Prepares for a session. Errors refuse it.
-    fn prepare(&self, open: &Open) -> impl Future<Output = Result<Self::Prepared, Error>> + Send;
+    /// Prepares for a session of a stream. Errors refuse it.
+    fn prepare(&self, stream: &Arc<Stream>) -> impl Future<Output = Result<Self::Prepared, Error>> + Send;
 
     /// Serves an admitted session until it ends.
     fn serve(&self, admitted: Admitted<Self>) -> impl Future<Output = ()> + Send;
@@ -37,8 +40,10 @@ pub trait Serve: Send + Sync + 'static {
 
 /// A session that was admitted.
 pub struct Admitted<S: Serve + ?Sized> {
-    /// Its first request.
+    /// Its first request, with what the definition says of the origin.
     pub open: Open,
+    /// The stream, as the store has it at the version that the request names.
+    pub stream: Arc<Stream>,
     /// What was prepared for it.
     pub prepared: S::Prepared,
     /// The right to serve it.
@@ -53,13 +58,14 @@ pub struct Reception<S>(Arc<Inner<S>>);
 struct Inner<S> {
     stage: S,
     shards: Shards,
+    records: Box<dyn Records>,
     tasks: Tasks,
 }
 
 impl<S: Serve> Reception<S> {
-    /// One that owns nothing yet. Sessions run as `tasks`.
-    pub fn new(stage: S, tasks: Tasks) -> Self {
-        Self(Arc::new(Inner { stage, shards: Shards::new(S::Request::STAGE), tasks }))
+    /// One that owns nothing yet. What openers claim is looked up in `records`. Sessions run as `tasks`.
+    pub fn new(stage: S, records: impl Records, tasks: Tasks) -> Self {
+        Self(Arc::new(Inner { stage, shards: Shards::new(S::Request::STAGE), records: Box::new(records), tasks }))
     }
 
     async fn receive(&self, mut upstream: ServerSession<S::Request>) {
@@ -75,7 +81,9 @@ impl<S: Serve> Reception<S> {
             Err(error) => Err(error),
         };
         match admitted {
-            Ok((open, prepared, ticket)) => self.0.stage.serve(Admitted { open, prepared, ticket, upstream }).await,
+            Ok(Admission { open, stream, prepared, ticket }) => {
+                self.0.stage.serve(Admitted { open, stream, prepared, ticket, upstream }).await;
+            }
             Err(error) => {
                 // Nobody may be there any more to read it.
                 let _ = upstream.answers.send(Err(error)).await;
@@ -83,11 +91,41 @@ impl<S: Serve> Reception<S> {
         }
     }
 
-    async fn admit(&self, open: Open) -> Result<(Open, S::Prepared, Ticket), Error> {
-        let prepared = self.0.stage.prepare(&open).await?;
-        let ticket = self.0.shards.admit(&open)?;
-        Ok((open, prepared, ticket))
+    /// What costs least is asked first, so that who only guesses is refused at once.
+    async fn admit(&self, mut open: Open) -> Result<Admission<S>, Error> {
+        let Inner { stage, shards, records, .. } = &*self.0;
+        shards.check(&open)?;
+        let stream = records.stream(&open.stream).await?;
+        place(&mut open, &stream)?;
+        let unit = UnitId::new(stream.name.clone(), UnitKind::Partition(open.origin.partition.clone()));
+        let mut owner = records.owner(&unit);
+        confirm(owner.as_mut(), &unit, open.partition_epoch).await?;
+        let prepared = stage.prepare(&stream).await?;
+        let ticket = shards.admit(&open, || owner.owner().map(|owner| owner.epoch))?;
+        Ok(Admission { open, stream, prepared, ticket })
     }
+}
+
+/// A session that is about to be served.
+struct Admission<S: Serve> {
+    open: Open,
+    stream: Arc<Stream>,
+    prepared: S::Prepared,
+    ticket: Ticket,
+}
+
+/// Puts the session where the definition says: its partition's events go through one shard, and come from the stream's own source.
+fn place(open: &mut Open, stream: &Stream) -> Result<(), Error> {
+    let shard = stream.run.shard_of(&open.origin.partition);
+    if shard != open.shard {
+        let text = format!("partition {} of stream {} belongs to shard {shard}, not {}", open.origin.partition, stream.name, open.shard);
+        return Err(Error::new(Code::Protocol, text));
+    }
+    let origin = (*open.origin).clone().within(&stream.source);
+    if *open.origin != origin {
+        open.origin = Arc::new(origin);
+    }
+    Ok(())
 }
 
 impl<S> Clone for Reception<S> {

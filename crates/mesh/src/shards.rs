@@ -1,7 +1,7 @@
 //! Which shards this process owns, and the sessions that it serves for them.
 //!
-//! A session is admitted if its shard is owned here under the epoch that the opener knows, and its partition's epoch is not
-//! below one seen before (invariant I3). A later session for the same partition ends the former one.
+//! A session is admitted if its shard is owned here under the epoch that the opener knows, and its partition's epoch is that of the partition's
+//! owner key (invariant I3). A later session for the same partition ends the former one.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -103,11 +103,14 @@ impl Shards {
         }
     }
 
-    /// Admits a session.
-    pub fn admit(&self, open: &Open) -> Result<Ticket, Error> {
+    /// Whether a session would be admitted, as far as this process alone can tell: asked before anything is done for it.
+    pub fn check(&self, open: &Open) -> Result<(), Error> {
+        self.find(&self.0.state.lock(), open).map(|_| ())
+    }
+
+    /// The shard of a session, if it is owned here and the session may begin.
+    fn find<'a>(&self, state: &'a State, open: &Open) -> Result<&'a Shard, Error> {
         let key = ShardKey { stream: open.stream.name.clone(), shard: open.shard };
-        let mut state = self.0.state.lock();
-        let state = &mut *state;
         let fenced = |text: String| Error::new(Code::Fenced, text);
         let Some(shard) = state.owned.get(&key) else {
             return Err(fenced(format!("this {} does not own shard {} of stream {}", self.0.stage.name(), open.shard, open.stream.name)));
@@ -128,24 +131,25 @@ impl Shards {
                 format!("this {} is handing shard {} of stream {} over", self.0.stage.name(), open.shard, open.stream.name),
             ));
         }
+        Ok(shard)
+    }
+
+    /// Admits a session. `owner` is the epoch that the owner key of its partition has; it is asked under the lock, so that what one admission has seen
+    /// no later one can miss.
+    pub fn admit(&self, open: &Open, owner: impl FnOnce() -> Option<Epoch>) -> Result<Ticket, Error> {
+        let mut state = self.0.state.lock();
+        let shard = self.find(&state, open)?;
+        let (ended, draining) = (shard.ended.child_token(), shard.draining.clone());
+        let (authority, counted) = (shard.authority.clone(), shard.sessions.token());
+        let key = ShardKey { stream: open.stream.name.clone(), shard: open.shard };
         let partition = PartitionKey { shard: key, uid: open.stream.uid.clone(), partition: open.origin.partition.to_string() };
-        let ended = shard.ended.child_token();
-        let (admission, former) = state
-            .fence
-            .admit(partition.clone(), open.partition_epoch, ended.clone())
-            .map_err(|stale| fenced(format!("partition {} of stream {}: {stale}", open.origin.partition, open.stream.name)))?;
+        let fenced =
+            |stale| Error::new(Code::Fenced, format!("partition {} of stream {}: {stale}", open.origin.partition, open.stream.name));
+        let (admission, former) = state.fence.admit(partition.clone(), open.partition_epoch, owner(), ended.clone()).map_err(fenced)?;
         if let Some(former) = former {
             former.cancel();
         }
-        Ok(Ticket {
-            shards: self.clone(),
-            partition,
-            admission,
-            authority: shard.authority.clone(),
-            draining: shard.draining.clone(),
-            ended,
-            _counted: shard.sessions.token(),
-        })
+        Ok(Ticket { shards: self.clone(), partition, admission, authority, draining, ended, _counted: counted })
     }
 
     fn end(&self, key: &ShardKey) {

@@ -11,6 +11,7 @@ use bytes::Bytes;
 use crate::name::{InstanceId, PartitionId, Region};
 use crate::properties::Properties;
 use crate::property;
+use crate::resolved::RocketMqSource;
 
 /// Which message of its topic an event is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -158,6 +159,19 @@ impl Origin {
     /// Whether the source hands out messages, so that partition and offset say nothing of where a message is stored.
     pub fn is_received(&self) -> bool {
         self.broker.is_empty()
+    }
+
+    /// The same place, in the source that a stream's definition names.
+    #[must_use]
+    pub fn within(self, source: &RocketMqSource) -> Self {
+        Self {
+            region: source.connection.region.clone(),
+            account: String::new(),
+            instance: source.connection.instance.clone(),
+            topic: source.topic.clone(),
+            name_server: source.connection.endpoints.first().cloned().unwrap_or_default(),
+            ..self
+        }
     }
 }
 

@@ -9,7 +9,6 @@ use bytes::Bytes;
 use crate::event::{Event, SharedOrigin};
 use crate::name::{Epoch, Revision};
 use crate::outcome::OutcomeRange;
-use crate::resolved;
 
 /// Largest event that can travel between stages, with what transforms made of it, in bytes of bodies and properties. RocketMQ takes messages of
 /// 4 MiB by default; brokers can be set up to take more.
@@ -24,14 +23,29 @@ pub struct Credit {
     pub bytes: u64,
 }
 
+/// Which version of which stream a session is for. What it says is in the metadata store, where each side reads it for itself: an opener names a
+/// version, it does not bring one.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct StreamVersion {
+    /// The stream's name.
+    pub name: String,
+    /// Identity of its creation.
+    pub uid: String,
+    /// The revision that every event of the session is evaluated by.
+    pub revision: Revision,
+    /// The metadata store's revision up to which the opener knew the stream, and every connection and network. A copy that does not reach as far
+    /// may not know this version, or the connections that it refers to, as they are now.
+    pub as_of: u64,
+}
+
 /// The first message of a session.
 #[derive(Clone, Debug)]
 pub struct Open {
-    /// The stream, as of the revision that every event of this session is evaluated by.
-    pub stream: std::sync::Arc<resolved::Stream>,
+    /// The stream, at the revision that every event of this session is evaluated by.
+    pub stream: StreamVersion,
     /// Where the events come from.
     pub origin: SharedOrigin,
-    /// Epoch of the opener's ownership of the partition. Lower ones than seen before are refused.
+    /// Epoch of the ownership of the partition. Only that of the partition's owner key is admitted.
     pub partition_epoch: Epoch,
     /// The requested shard.
     pub shard: u32,

@@ -7,6 +7,7 @@ use crate::name::Revision;
 use crate::resolved::{
     RetrySettings, RetryStrategy, RocketMqConnection, RocketMqSource, RocketMqTarget, RunSettings, StartPosition, Stream,
 };
+use crate::session::StreamVersion;
 
 /// The stream `s`, of uid `u` and revision 1, which delivers every message of topic `t` to topic `copy`, from the oldest on.
 pub fn stream() -> Stream {
@@ -20,6 +21,11 @@ pub fn stream() -> Stream {
         target: target("copy"),
         run: run(),
     }
+}
+
+/// The version of [`stream`].
+pub fn version() -> StreamVersion {
+    StreamVersion { name: "s".into(), uid: "u".into(), revision: Revision(1), as_of: 0 }
 }
 
 /// All of a topic, from the oldest message on, with the group `g`.

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use rocketbridge_connector::{LaneKey, Registry};
 use rocketbridge_delivery::Budget;
 use rocketbridge_mesh::{Admitted, Serve};
-use rocketbridge_model::session::{DispatchRequest, Open};
+use rocketbridge_model::resolved::Stream;
+use rocketbridge_model::session::DispatchRequest;
 use rocketbridge_transport::Error;
 
 use crate::fate::Rules;
@@ -28,12 +29,11 @@ impl Serve for Dispatcher {
     type Request = DispatchRequest;
     type Prepared = ();
 
-    async fn prepare(&self, _: &Open) -> Result<(), Error> {
+    async fn prepare(&self, _: &Arc<Stream>) -> Result<(), Error> {
         Ok(())
     }
 
-    async fn serve(&self, Admitted { open, ticket, upstream, .. }: Admitted<Self>) {
-        let stream = &open.stream;
+    async fn serve(&self, Admitted { open, stream, ticket, upstream, .. }: Admitted<Self>) {
         let run = &stream.run;
         let way = Way {
             key: LaneKey { stream: stream.name.clone(), partition: open.origin.partition.clone() },

@@ -207,6 +207,7 @@ impl Lane {
                 let text = format!("a delivery has receipt {}, {} is next", delivery.receipt, self.next_receipt);
                 return Err(Error::new(Code::Protocol, text));
             }
+            self.grants.receive(delivery.size()).map_err(|overdrawn| Error::new(Code::Protocol, overdrawn.to_string()))?;
             self.next_receipt += 1;
             let is_rejected = delivery.rejected.is_some();
             let mut pending = Pending::new(delivery, now);

@@ -8,12 +8,12 @@ use rocketbridge_assignment::{Owners, UnitId, UnitKind};
 use rocketbridge_delivery::Budget;
 use rocketbridge_mesh::{Admitted, Downlink, Serve};
 use rocketbridge_model::resolved::Stream;
-use rocketbridge_model::session::{FilterRequest, Open};
+use rocketbridge_model::session::FilterRequest;
 use rocketbridge_program::{Compiler, Program};
 use rocketbridge_runtime::Pool;
 use rocketbridge_transport::{Code, Dialer, Error};
 
-use crate::transit::Transit;
+use crate::transit::{Passage, Transit};
 
 /// The filter of a process; a `Reception` hands it its sessions.
 pub struct Filter {
@@ -53,14 +53,15 @@ impl Serve for Filter {
     type Request = FilterRequest;
     type Prepared = Arc<Program>;
 
-    async fn prepare(&self, open: &Open) -> Result<Arc<Program>, Error> {
-        self.program(&open.stream).await
+    async fn prepare(&self, stream: &Arc<Stream>) -> Result<Arc<Program>, Error> {
+        self.program(stream).await
     }
 
-    async fn serve(&self, Admitted { open, prepared, ticket, upstream }: Admitted<Self>) {
+    async fn serve(&self, Admitted { open, stream, prepared, ticket, upstream }: Admitted<Self>) {
         let unit = UnitId::new(open.stream.name.clone(), UnitKind::DispatchShard(open.shard));
         let locate = Box::new(self.owners.follow(&unit));
         let downlink = Downlink::new(self.dialer.clone(), locate, open.clone());
-        Transit::new(downlink, open, prepared, ticket, upstream, self.pool.clone(), self.budget.share()).run().await;
+        let passage = Passage { stream, origin: open.origin, program: prepared };
+        Transit::new(downlink, passage, ticket, upstream, self.pool.clone(), self.budget.share()).run().await;
     }
 }

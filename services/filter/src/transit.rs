@@ -13,7 +13,7 @@ use rocketbridge_delivery::{Allowance, Grants, Join, Outbox, Share};
 use rocketbridge_mesh::{Downlink, News, Ticket, patience};
 use rocketbridge_model::outcome::RangeBuilder;
 use rocketbridge_model::resolved::Stream;
-use rocketbridge_model::session::{Answer, Batch, Credit, Delivery, DispatchRequest, FilterRequest, LARGEST_EVENT, Open, Skip, Trouble};
+use rocketbridge_model::session::{Answer, Batch, Credit, Delivery, DispatchRequest, FilterRequest, LARGEST_EVENT, Skip, Trouble};
 use rocketbridge_model::{Event, Origin, Outcome, OutcomeRange};
 use rocketbridge_program::{Program, Verdict};
 use rocketbridge_runtime::Pool;
@@ -29,6 +29,13 @@ const MESSAGE: usize = 4 << 20;
 
 /// What may be under way in one session, as far as the budget allows it.
 pub(crate) const WINDOW: Credit = Credit { events: 4096, bytes: 32 << 20 };
+
+/// What a router's session is for.
+pub(crate) struct Passage {
+    pub(crate) stream: Arc<Stream>,
+    pub(crate) origin: Arc<Origin>,
+    pub(crate) program: Arc<Program>,
+}
 
 /// The session of a router, and what is under way in it.
 pub(crate) struct Transit {
@@ -78,16 +85,16 @@ enum Phase {
 impl Transit {
     pub(crate) fn new(
         downlink: Downlink<DispatchRequest>,
-        open: Open,
-        program: Arc<Program>,
+        passage: Passage,
         ticket: Ticket,
         upstream: ServerSession<FilterRequest>,
         pool: Pool,
         share: Share,
     ) -> Self {
+        let Passage { stream, origin, program } = passage;
         Self {
-            stream: open.stream,
-            origin: open.origin,
+            stream,
+            origin,
             program,
             ticket,
             downlink,
@@ -207,11 +214,11 @@ impl Transit {
             let text = format!("a batch begins with receipt {}, {} is next", batch.first_receipt, self.next_receipt);
             return Err(Error::new(Code::Protocol, text));
         }
+        for event in &batch.events {
+            self.grants.receive(event.size()).map_err(|overdrawn| Error::new(Code::Protocol, overdrawn.to_string()))?;
+        }
         self.next_receipt += batch.events.len() as u64;
         self.waiting.extend(batch.events);
-        if self.waiting.len() > WINDOW.events as usize {
-            return Err(Error::new(Code::Protocol, format!("{} events wait, {} were granted", self.waiting.len(), WINDOW.events)));
-        }
         Ok(())
     }
 
@@ -305,8 +312,12 @@ impl Transit {
     /// The router lets an event pass: at once if no dispatcher has it, else the dispatcher decides when.
     async fn skip(&mut self, skip: Skip) -> Result<(), Error> {
         let is_sent = self.outbox.items().any(|delivery| delivery.event.offset == skip.offset);
-        self.skips.insert(skip.offset, skip.reason.clone());
-        if !self.let_pass() && is_sent {
+        let is_new = self.skips.insert(skip.offset, skip.reason.clone()).is_none();
+        if self.skips.len() > WINDOW.events as usize {
+            let text = format!("{} skips are open, no more than the {} events of a window can be", self.skips.len(), WINDOW.events);
+            return Err(Error::new(Code::Protocol, text));
+        }
+        if !self.let_pass() && is_sent && is_new {
             self.passing.push_back(skip);
         }
         self.tell().await

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rocketbridge_assignment::{Lease, Members, Owners, Plans};
+use rocketbridge_mesh::{Copies, Definitions};
 use rocketbridge_metastore::Metastore;
-use rocketbridge_router::definitions::Definitions;
 use rocketbridge_runtime::{Cause, Shutdown, Tasks};
 
 use crate::heart::{self, OpenStore};
@@ -37,6 +37,11 @@ impl Keepers {
             store,
             tasks,
         })
+    }
+
+    /// What openers of sessions are checked against.
+    pub(crate) fn copies(&self) -> Copies {
+        Copies { definitions: self.definitions.clone(), owners: self.owners.clone() }
     }
 
     /// Waits until the mirrors are filled, or `shutdown` drains.

@@ -80,7 +80,7 @@ impl Builder<'_> {
         if self.stages.contains(&Stage::Filter) {
             let pool = Pool::start("evaluate").context("cannot start the threads that evaluate")?;
             let filter = Filter::new(self.keepers.owners.clone(), dialer, Compiler::new(self.limits.clone()), pool, self.budget());
-            let filter = Reception::new(filter, self.tasks.clone());
+            let filter = Reception::new(filter, self.keepers.copies(), self.tasks.clone());
             switchboard.register_filter(Arc::new(filter.clone()));
             stages.0.insert(Stage::Filter, Arc::new(filter.clone()));
             let add = |routes: &mut RoutesBuilder| {
@@ -89,7 +89,8 @@ impl Builder<'_> {
             services = services.with(&["rocketbridge.filter.v1.FilterService"], add).await;
         }
         if self.stages.contains(&Stage::Dispatcher) {
-            let dispatcher = Reception::new(Dispatcher::new(self.registry.clone(), self.budget()), self.tasks.clone());
+            let dispatcher = Dispatcher::new(self.registry.clone(), self.budget());
+            let dispatcher = Reception::new(dispatcher, self.keepers.copies(), self.tasks.clone());
             switchboard.register_dispatch(Arc::new(dispatcher.clone()));
             stages.0.insert(Stage::Dispatcher, Arc::new(dispatcher.clone()));
             let add = |routes: &mut RoutesBuilder| {

@@ -18,6 +18,7 @@ use std::time::Duration;
 use futures::StreamExt;
 use parking_lot::Mutex;
 use rocketbridge_connector::{Code, HandleSource, OffsetSource, Partition, Registry, Source};
+use rocketbridge_mesh::definitions::Followed;
 use rocketbridge_metastore::Metastore;
 use rocketbridge_model::PartitionId;
 use rocketbridge_model::record::{SourceForm, SourcePartition, SourceRecord};
@@ -28,7 +29,6 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::clock;
-use crate::definitions::Followed;
 use crate::error::Error;
 use crate::notices::Notices;
 use crate::sources;

@@ -1,10 +1,11 @@
 //! Why a partition does not flow, or a source cannot be looked over.
 
 use rocketbridge_delivery::outbox::NotOpen;
+use rocketbridge_mesh::definitions;
 use rocketbridge_runtime::Retry;
 
 use crate::continuity::Waiting;
-use crate::{definitions, sources};
+use crate::sources;
 
 /// A failed step of a router. It is shown in the status, and logged once where it is handled.
 #[derive(Clone, Debug, thiserror::Error)]

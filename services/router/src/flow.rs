@@ -14,16 +14,16 @@ use std::time::Duration;
 use futures::future::OptionFuture;
 use rocketbridge_assignment::Authority;
 use rocketbridge_delivery::{Allowance, Ledger};
+use rocketbridge_mesh::definitions::Followed;
 use rocketbridge_mesh::{Downlink, News, patience};
 use rocketbridge_model::resolved::Stream;
-use rocketbridge_model::session::{Answer, Batch, FilterRequest};
+use rocketbridge_model::session::{Answer, Batch, FilterRequest, StreamVersion};
 use rocketbridge_model::{Event, Outcome, OutcomeRange, PartitionId};
 use tokio::time::{Instant, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 
 use crate::allotment::{self, Allotment};
 use crate::config::Settings;
-use crate::definitions::Followed;
 use crate::error::Error;
 use crate::gauge::{Gauge, Tally};
 use crate::passing::Passing;
@@ -58,6 +58,8 @@ pub(crate) struct Flow {
     pub(crate) passing: Passing,
     pub(crate) definition: Followed,
     pub(crate) stream: Arc<Stream>,
+    /// What its sessions are for.
+    pub(crate) version: StreamVersion,
     pub(crate) partition: PartitionId,
     pub(crate) gauge: Gauge,
     pub(crate) authority: Authority,
@@ -166,9 +168,10 @@ impl Flow {
                     news => self.hear(news, &mut is_open, &mut allowance)?,
                 },
                 () = self.definition.changed(), if is_flowing => {
-                    match self.definition.stream() {
-                        // Compared whole: a connection that changed does not change the stream's revision.
-                        Ok(now) if *now == *self.stream => {}
+                    match self.definition.version() {
+                        // Compared whole: a connection that changed does not change the stream's revision. A store that was restored to before the
+                        // version does not know it.
+                        Ok((now, version)) if *now == *self.stream && version.as_of >= self.version.as_of => {}
                         // A removed stream drains as its plan goes; one that cannot be used any more goes on as it was.
                         Err(reason) => tracing::warn!(stream = %self.stream.name, %reason, "the new definition is not taken"),
                         Ok(_) => phase = self.close(End::Changed),

@@ -4,7 +4,6 @@
 //! shard, keeps the ledger, and commits what has ended. It never matches, never transforms, never delivers.
 //!
 //! - [`app`]: the stage as the mesh sees it: units begin, drain and are abandoned here;
-//! - [`definitions`]: the streams as they should run now, references followed;
 //! - [`discovery`]: finds the partitions of a source and records where each begins;
 //! - [`sources`]: that record;
 //! - [`partition`]: the life of one owned partition; [`opening`]: where it is read from; [`flow`]: its loop while a source and a session are open;
@@ -29,7 +28,6 @@ pub mod config;
 mod continuity;
 mod custodian;
 mod custody;
-pub mod definitions;
 mod discovery;
 mod error;
 #[cfg(test)]

@@ -7,9 +7,10 @@ use rocketbridge_assignment::{Authority, UnitId, UnitKind};
 use rocketbridge_connector::{HandleSource, OffsetSource, Partition, Source, Start};
 use rocketbridge_delivery::Ledger;
 use rocketbridge_mesh::Downlink;
+use rocketbridge_mesh::definitions::Followed;
 use rocketbridge_model::record::{SourceForm, SourcePartition};
 use rocketbridge_model::resolved::Stream;
-use rocketbridge_model::session::{Credit, Open};
+use rocketbridge_model::session::{Credit, Open, StreamVersion};
 use rocketbridge_model::{Epoch, Origin, PartitionId};
 use rocketbridge_runtime::{Backoff, Retry};
 use tokio::time::Instant;
@@ -21,7 +22,6 @@ use crate::bucket::Bucket;
 use crate::clock;
 use crate::commit::Commit;
 use crate::custodian::{Custodian, Custodianship};
-use crate::definitions::Followed;
 use crate::error::Error;
 use crate::flow::{End, Flow};
 use crate::gauge::Gauge;
@@ -153,7 +153,7 @@ impl OwnedPartition {
 
     /// Opens the source under the definition of now. A dropped call has changed nothing.
     async fn open(&mut self) -> Result<Flow, Error> {
-        let stream = self.definition.stream()?;
+        let (stream, version) = self.definition.version()?;
         let source = self.surroundings.registry.source(&stream.source);
         self.gauge.reads(source.clone());
         let form = match &source {
@@ -166,7 +166,7 @@ impl OwnedPartition {
             Source::Handles(source) => self.open_handles(&stream, source.as_ref(), &known).await?,
         };
         self.gauge.source(None);
-        let downlink = self.downlink(&stream, known);
+        let downlink = self.downlink(&stream, &version, known);
         Ok(Flow {
             supply: opened.supply,
             ledger: opened.ledger,
@@ -175,6 +175,7 @@ impl OwnedPartition {
             passing: Passing::new(self.skips.of(&stream.uid, &self.partition)),
             definition: self.definition.clone(),
             stream,
+            version,
             partition: self.partition.clone(),
             gauge: self.gauge.clone(),
             authority: self.authority.clone(),
@@ -282,23 +283,24 @@ impl OwnedPartition {
         Ok(Known { partition: partition.clone(), started: found.record().started, place, brokers, queues })
     }
 
-    fn downlink(&self, stream: &Arc<Stream>, known: Known) -> Downlink<rocketbridge_model::session::FilterRequest> {
+    fn downlink(&self, stream: &Stream, version: &StreamVersion, known: Known) -> Downlink<rocketbridge_model::session::FilterRequest> {
         let shard = stream.run.shard_of(&self.partition);
         let unit = UnitId::new(self.stream.clone(), UnitKind::FilterShard(shard));
         let origin = Origin {
-            region: stream.source.connection.region.clone(),
-            account: String::new(),
-            instance: stream.source.connection.instance.clone(),
-            topic: stream.source.topic.clone(),
             partition: self.partition.clone(),
             broker: known.partition.broker,
             queue: known.partition.queue,
-            name_server: stream.source.connection.endpoints.first().cloned().unwrap_or_default(),
             brokers: known.brokers,
             queues: known.queues,
+            ..Origin::default()
         };
-        let open =
-            Open { stream: stream.clone(), origin: Arc::new(origin), partition_epoch: self.epoch, shard, shard_epoch: Epoch::default() };
+        let open = Open {
+            stream: version.clone(),
+            origin: Arc::new(origin.within(&stream.source)),
+            partition_epoch: self.epoch,
+            shard,
+            shard_epoch: Epoch::default(),
+        };
         Downlink::new(self.surroundings.dialer.clone(), Box::new(self.surroundings.owners.follow(&unit)), open)
     }
 }

@@ -5,11 +5,11 @@ use std::sync::Arc;
 use rocketbridge_assignment::Owners;
 use rocketbridge_connector::Registry;
 use rocketbridge_delivery::Budget;
+use rocketbridge_mesh::Definitions;
 use rocketbridge_metastore::Metastore;
 use rocketbridge_transport::Dialer;
 
 use crate::config::Settings;
-use crate::definitions::Definitions;
 
 /// What partitions need of their process. Cheap to clone.
 #[derive(Clone)]

@@ -10,7 +10,7 @@ use rocketbridge_assignment::Authority;
 use rocketbridge_assignment::authority::Moment;
 use rocketbridge_mesh::Shards;
 use rocketbridge_model::resolved::{RocketMqConnection, RunSettings};
-use rocketbridge_model::session::Open;
+use rocketbridge_model::session::{Open, StreamVersion};
 use rocketbridge_model::{Envelope, Epoch, Event, PartitionId, resolved, testing};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
@@ -187,9 +187,9 @@ impl Bench {
         let shards = Shards::new(rocketbridge_assignment::Stage::Dispatcher);
         shards.begin(STREAM, 0, Epoch(1), Authority::new(Duration::from_secs(1_000_000), Moment::now()));
         let origin = Arc::new(Origin { partition: PartitionId::new("b/0"), ..Origin::default() });
-        let open =
-            Open { stream: Arc::new(stream(settings)), origin: origin.clone(), partition_epoch: Epoch(1), shard: 0, shard_epoch: Epoch(1) };
-        let ticket = shards.admit(&open).unwrap_or_else(|error| panic!("{error}"));
+        let version = StreamVersion { name: STREAM.into(), ..testing::version() };
+        let open = Open { stream: version, origin: origin.clone(), partition_epoch: Epoch(1), shard: 0, shard_epoch: Epoch(1) };
+        let ticket = shards.admit(&open, || Some(Epoch(1))).unwrap_or_else(|error| panic!("{error}"));
         let (requests, incoming) = mpsc::channel(16);
         let (answers, outgoing) = mpsc::channel(16);
         let upstream =
@@ -264,10 +264,6 @@ fn listen(mut outgoing: mpsc::Receiver<Result<Answer, Error>>) -> (JoinHandle<()
         sender.closed().await;
     });
     (listener, heard)
-}
-
-fn stream(run: RunSettings) -> resolved::Stream {
-    resolved::Stream { name: STREAM.into(), run, ..testing::stream() }
 }
 
 fn delivery(receipt: u64) -> Delivery {

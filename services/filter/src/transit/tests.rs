@@ -10,6 +10,7 @@ use rocketbridge_assignment::{Authority, Owner, Stage};
 use rocketbridge_delivery::Budget;
 use rocketbridge_mesh::{Locate, Shards};
 use rocketbridge_model::resolved::RunSettings;
+use rocketbridge_model::session::Open;
 use rocketbridge_model::{Envelope, Epoch, MemberId, PartitionId, Revision, testing};
 use rocketbridge_program::Compiler;
 use rocketbridge_transport::{ClientSession, Dialer, Switchboard};
@@ -47,10 +48,10 @@ pub(crate) fn stream(pattern: &str) -> Stream {
 async fn begin(pattern: &str) -> Ends {
     let stream = Arc::new(stream(pattern));
     let origin = Arc::new(Origin { partition: PartitionId::new("b/0"), ..Origin::default() });
-    let open = Open { stream: stream.clone(), origin, partition_epoch: Epoch(1), shard: 0, shard_epoch: Epoch(1) };
+    let open = Open { stream: testing::version(), origin: origin.clone(), partition_epoch: Epoch(1), shard: 0, shard_epoch: Epoch(1) };
     let shards = Shards::new(Stage::Filter);
     shards.begin("s", 0, Epoch(1), Authority::new(Duration::from_secs(3600), Moment::now()));
-    let ticket = shards.admit(&open).expect("it is owned");
+    let ticket = shards.admit(&open, || Some(Epoch(1))).expect("it is owned");
     let switchboard = Arc::new(Switchboard::default());
     let (arrivals, dispatchers) = mpsc::unbounded_channel();
     switchboard.register_dispatch(Arc::new(move |session| drop(arrivals.send(session))));
@@ -59,8 +60,9 @@ async fn begin(pattern: &str) -> Ends {
     let upstream = ServerSession { requests: ReceiverStream::new(incoming).map(Ok).boxed(), answers: outgoing, peer: "the test".into() };
     let program = Arc::new(Program::compile(&stream, &Compiler::default()).expect("it compiles"));
     let pool = Pool::with_threads("test", 1).expect("threads");
-    let downlink = Downlink::new(Dialer::Local(switchboard), Box::new(Fixed), open.clone());
-    tokio::spawn(Transit::new(downlink, open, program, ticket, upstream, pool, Budget::new(1 << 30, 1 << 16).share()).run());
+    let downlink = Downlink::new(Dialer::Local(switchboard), Box::new(Fixed), open);
+    let passage = Passage { stream, origin, program };
+    tokio::spawn(Transit::new(downlink, passage, ticket, upstream, pool, Budget::new(1 << 30, 1 << 16).share()).run());
     let mut router = ClientSession { requests, answers: ReceiverStream::new(answers).boxed() };
     assert_eq!(next(&mut router).await, Some(Answer::Opened(WINDOW)));
     Ends { router, dispatchers, shards }

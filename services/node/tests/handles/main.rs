@@ -2,6 +2,7 @@
 //!
 //! What the pieces promise is tested where they are (`services/router`); here it is what users see of it.
 
+mod hostile;
 #[path = "../shared/setup.rs"]
 mod shared;
 mod world;

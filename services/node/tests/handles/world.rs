@@ -7,13 +7,14 @@ use std::time::Duration;
 
 use futures::future::BoxFuture;
 use parking_lot::Mutex;
+use rocketbridge_assignment::{UnitId, UnitKind};
 use rocketbridge_connector::testing::Pool;
 use rocketbridge_connector::{Arrival, Code, Error, LaneKey, Permit, Registry, Source, Target, Terms};
 use rocketbridge_harness::{Api, Route, eventually};
-use rocketbridge_metastore::Embedded;
-use rocketbridge_model::Origin;
+use rocketbridge_metastore::{Embedded, Metastore};
 use rocketbridge_model::resolved::{DeadLetterTarget, RocketMqSource, RocketMqTarget};
 use rocketbridge_model::session::Delivery;
+use rocketbridge_model::{Epoch, Origin};
 use rocketbridge_node::{Setup, Stage, run};
 use rocketbridge_runtime::{Cause, Shutdown};
 use tokio::task::JoinHandle;
@@ -54,6 +55,8 @@ struct Sink {
 /// A process that can be told to stop.
 pub(crate) struct Node {
     pub(crate) api: Api,
+    /// Where it serves.
+    pub(crate) address: String,
     shutdown: Shutdown,
     task: JoinHandle<anyhow::Result<()>>,
 }
@@ -111,8 +114,15 @@ impl World {
         let shutdown = Shutdown::new();
         let (ready, address) = tokio::sync::oneshot::channel();
         let task = tokio::spawn(run(setup, shutdown.clone(), move |address| ready.send(address).expect("the test waits")));
-        let api = Api::connect(&format!("http://{}", address.await.expect("it serves"))).await;
-        Node { api, shutdown, task }
+        let address = address.await.expect("it serves").to_string();
+        let api = Api::connect(&format!("http://{address}")).await;
+        Node { api, address, shutdown, task }
+    }
+
+    /// The epoch of a unit of the stream `s`, as its owner key has it.
+    pub(crate) async fn epoch(&self, unit: UnitKind) -> Epoch {
+        let key = UnitId::new("s", unit).key();
+        Epoch(self.store.get(&key).await.expect("it is read").expect("it is owned").create_revision)
     }
 
     /// A router that can be killed.
