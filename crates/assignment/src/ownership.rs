@@ -2,8 +2,9 @@
 //!
 //! Guarantees: a unit is started only after its owner key was created under this process's lease, with that key's epoch; it is released only
 //! after it was drained, or its drain ran out of time and was dropped; when the lease is lost, all units stop at once and are claimed
-//! again under the next lease with new epochs. A drain of the process drains everything, then the loop ends; giving back the lease, which is
-//! its caller's next step, releases everything at once.
+//! again under the next lease with new epochs. A drain of the process drains everything, stage by stage in the direction of events: what ends in
+//! the first is not there to be ended in the next. Then the loop ends; giving back the lease, which is its caller's next step, releases
+//! everything at once.
 //!
 //! A process may own ten thousand units, and each one that is claimed or released is a reason to compare what is owned with what is planned.
 //! So that the work does not grow with the square of their number, the loop rests after a comparison for several times as long as that
@@ -272,7 +273,7 @@ impl Reconciler {
             None => self.parts.plans.planned_for(&self.parts.member),
         };
         let owners = self.parts.owners.now();
-        self.drain_unplanned(&planned, &owners);
+        self.drain_unplanned(&planned, &owners, draining);
         let now = Instant::now();
         let waits = |unit: &UnitId| self.retries.get(unit).is_some_and(|retry| now < retry.at);
         let startable = planned.units.iter().filter(|unit| !self.units.contains_key(*unit) && !waits(unit) && owners.is_free(unit));
@@ -281,10 +282,12 @@ impl Reconciler {
         self.show();
     }
 
-    fn drain_unplanned(&mut self, planned: &Planned, owners: &Owned) {
+    fn drain_unplanned(&mut self, planned: &Planned, owners: &Owned, draining: bool) {
+        let first = if draining { self.units.keys().map(UnitId::stage).min() } else { None };
         let over = |unit: &UnitId, epoch: Epoch| {
             let is_planned = planned.units.contains(unit) || planned.unreadable.contains(&unit.stream);
-            !is_planned || owners.is_over(unit, epoch)
+            let is_next = first.is_none_or(|stage| stage == unit.stage());
+            (!is_planned && is_next) || owners.is_over(unit, epoch)
         };
         let ended: Vec<(UnitId, Epoch)> = self
             .units

@@ -106,7 +106,9 @@ impl Handler for Worker {
             if self.never_drains.load(Ordering::SeqCst) {
                 std::future::pending::<()>().await;
             }
-            tokio::task::yield_now().await;
+            // Longer than all that is not waited for.
+            let work = if unit.stage() == Stage::Router { Duration::from_millis(20) } else { Duration::ZERO };
+            tokio::time::sleep(work).await;
             let mut state = self.journal.state.lock();
             state.active.remove(unit);
             state.drained.push((self.process.clone(), unit.clone()));
@@ -227,7 +229,7 @@ impl Process {
         let plans = Plans::start(Arc::clone(&store), &tasks);
         let member = Member {
             id: id.clone(),
-            stages: vec![Stage::Router, Stage::Controller],
+            stages: vec![Stage::Router, Stage::Dispatcher, Stage::Controller],
             region: None,
             networks: Vec::new(),
             address: format!("{name}:1"),
@@ -466,6 +468,23 @@ async fn drains_have_a_deadline() {
         one.worker.never_drains.store(true, Ordering::SeqCst);
         one.terminate().await;
         assert_eq!(mesh.owner_keys().await, []);
+    })
+    .await;
+}
+
+/// *Scenario*: a process with units of two stages is terminated. *Guarantees*: all units of the first stage have drained before the first unit of the next one does.
+#[tokio::test]
+async fn a_process_drains_stage_by_stage() {
+    on_both(|store| async {
+        let mesh = Mesh::new(store, 0);
+        let one = mesh.process("one");
+        let kinds = (0..4).flat_map(|n| [UnitKind::DispatchShard(n), UnitKind::Partition(PartitionId::new(format!("b/{n}")))]);
+        let units = kinds.map(|kind| Unit { id: UnitId::new("s", kind), region: None, network: None });
+        mesh.units.send_replace(Some(units.collect()));
+        mesh.settles(&[("one", 8)]).await;
+        one.terminate().await;
+        let drained: Vec<_> = mesh.journal.state.lock().drained.iter().map(|(_, unit)| unit.stage()).collect();
+        assert_eq!(drained, [[Stage::Router; 4], [Stage::Dispatcher; 4]].concat());
     })
     .await;
 }

@@ -27,6 +27,7 @@ pub mod shards;
 pub use carry::Carry;
 pub use definitions::Definitions;
 pub use downlink::{Downlink, Locate, News};
+pub use patience::Patience;
 pub use reception::{Admitted, Reception, Serve};
 pub use records::{Copies, Records};
 pub use shards::{Shards, Ticket};

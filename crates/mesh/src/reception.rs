@@ -18,6 +18,7 @@ use rocketbridge_runtime::{TaskKind, Tasks};
 use rocketbridge_transport::{Accept, Code, Error, ServerSession};
 
 use crate::carry::Carry;
+use crate::patience::Patience;
 use crate::records::{Records, confirm};
 use crate::shards::{Shards, Ticket};
 
@@ -65,7 +66,12 @@ struct Inner<S> {
 impl<S: Serve> Reception<S> {
     /// One that owns nothing yet. What openers claim is looked up in `records`. Sessions run as `tasks`.
     pub fn new(stage: S, records: impl Records, tasks: Tasks) -> Self {
-        Self(Arc::new(Inner { stage, shards: Shards::new(S::Request::STAGE), records: Box::new(records), tasks }))
+        Self(Arc::new(Inner {
+            stage,
+            shards: Shards::new(S::Request::STAGE, Patience::of(tasks.shutdown())),
+            records: Box::new(records),
+            tasks,
+        }))
     }
 
     async fn receive(&self, mut upstream: ServerSession<S::Request>) {

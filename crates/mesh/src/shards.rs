@@ -5,6 +5,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use parking_lot::Mutex;
 use rocketbridge_assignment::{Authority, Stage};
@@ -13,8 +14,11 @@ use rocketbridge_delivery::fence::Admission;
 use rocketbridge_model::Epoch;
 use rocketbridge_model::session::Open;
 use rocketbridge_transport::{Code, Error};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+
+use crate::patience::Patience;
 
 /// The shards of one stage of this process. Cheap to clone.
 #[derive(Clone)]
@@ -22,6 +26,7 @@ pub struct Shards(Arc<Inner>);
 
 struct Inner {
     stage: Stage,
+    patience: Patience,
     state: Mutex<State>,
 }
 
@@ -66,9 +71,9 @@ pub struct Ticket {
 }
 
 impl Shards {
-    /// None yet. `stage` is named in messages.
-    pub fn new(stage: Stage) -> Self {
-        Self(Arc::new(Inner { stage, state: Mutex::default() }))
+    /// None yet. `stage` is named in messages; sessions end within the patience of the process.
+    pub fn new(stage: Stage, patience: Patience) -> Self {
+        Self(Arc::new(Inner { stage, patience, state: Mutex::default() }))
     }
 
     /// The shard is owned here from now on.
@@ -189,6 +194,11 @@ impl Ticket {
     /// Fires when the session should end as soon as its open events have.
     pub fn draining(&self) -> &CancellationToken {
         &self.draining
+    }
+
+    /// When the session, which begins to end now, has waited so long for others as it may.
+    pub fn until(&self, wait: Duration) -> Instant {
+        self.shards.0.patience.until(wait)
     }
 
     /// Fires when the session must end now: another took over, or the shard is lost.

@@ -34,7 +34,7 @@ use writer::{Command, Writer};
 const FILE_NAME: &str = "metastore.redb";
 
 /// How many commands may wait for the writer. When the queue is full, further callers wait for a place.
-const QUEUE: usize = 256;
+const QUEUE: usize = 1024;
 
 /// A store on a file. Cheap to clone; every clone is the same store.
 #[derive(Clone, Debug)]

@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use signal_hook::consts::{SIGINT, SIGTERM};
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 /// Why a process stops.
@@ -59,6 +60,7 @@ pub struct Shutdown {
     draining: CancellationToken,
     abort: CancellationToken,
     drain_cause: Arc<OnceLock<Cause>>,
+    drain_began: Arc<OnceLock<Instant>>,
     abort_cause: Arc<OnceLock<Cause>>,
     parent: Option<Arc<Shutdown>>,
 }
@@ -108,6 +110,7 @@ impl Shutdown {
             draining: self.draining.child_token(),
             abort: self.abort.child_token(),
             drain_cause: Arc::default(),
+            drain_began: Arc::default(),
             abort_cause: Arc::default(),
             parent: Some(Arc::new(self.clone())),
         }
@@ -115,8 +118,9 @@ impl Shutdown {
 
     /// Begins the drain. Only the first cause is kept.
     pub fn drain(&self, cause: Cause) {
-        // The cause is set before the token fires, so that everybody who wakes can read it.
+        // Cause and time are set before the token fires, so that everybody who wakes can read them.
         let _ = self.drain_cause.set(cause);
+        let _ = self.drain_began.set(Instant::now());
         self.draining.cancel();
     }
 
@@ -140,6 +144,12 @@ impl Shutdown {
     /// Whether the drain began.
     pub fn is_draining(&self) -> bool {
         self.draining.is_cancelled()
+    }
+
+    /// When the drain began, this one's own or its parent's, whichever was earlier; `None` while nothing stops.
+    pub fn draining_since(&self) -> Option<Instant> {
+        let above = self.parent.as_ref().and_then(|parent| parent.draining_since());
+        self.drain_began.get().copied().into_iter().chain(above).min()
     }
 
     /// Whether everything must stop now.
@@ -186,6 +196,23 @@ mod tests {
         assert_eq!(first.cause(), Some(requested("child")));
         assert_eq!(parent.child().cause(), Some(requested("parent")));
         assert!(parent.child().is_aborted());
+    }
+
+    /// *Scenario*: a child drains, a second later its parent, and a second later both again. *Guarantees*: each says when its drain began; a drain from above that was
+    /// earlier counts.
+    #[tokio::test(start_paused = true)]
+    async fn a_drain_has_one_beginning() {
+        let (parent, begin) = (Shutdown::new(), Instant::now());
+        let (early, late) = (parent.child(), parent.child());
+        assert_eq!(early.draining_since(), None);
+        early.drain(requested("child"));
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        parent.drain(requested("parent"));
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        [&parent, &early, &late].into_iter().for_each(|shutdown| shutdown.drain(requested("again")));
+        assert_eq!(early.draining_since(), Some(begin));
+        assert_eq!(parent.draining_since(), Some(begin + Duration::from_secs(1)));
+        assert_eq!(late.draining_since(), parent.draining_since());
     }
 
     /// *Scenario*: abort without drain; drain twice. *Guarantees*: abort implies drain; the first cause of a drain stays, that of an abort wins.

@@ -5,7 +5,7 @@
 //! cancel-safe.
 //!
 //! A session ends in good order when the filter sends no more, or when the shard is handed over: what no target has is forgotten, because
-//! the filter sends it again; the group that a target has is answered, if the target answers within [`FINISH`]. Otherwise the group's
+//! the filter sends it again; the group that a target has is answered, if the target answers [in time](patience::TARGET). Otherwise the group's
 //! outcome is not known to the filter, which sends it again too. A session that is handed over does not end before the filter has closed its
 //! half, which says that it has heard of it; what still comes until then is forgotten like the rest.
 
@@ -33,8 +33,6 @@ pub(crate) const WINDOW: Credit = Credit { events: 4096, bytes: 32 << 20 };
 
 /// How often a lane without events looks whether something will stop it.
 const LOOK: Duration = Duration::from_secs(5);
-/// How long the end of a session waits for the group that a target has.
-const FINISH: Duration = patience::TARGET;
 
 /// Where a lane leads.
 pub(crate) struct Way {
@@ -192,7 +190,7 @@ impl Lane {
     /// Begins to end, or goes on with it: forgets what no target has. `is_closed`: the filter has closed its half.
     fn finish(&mut self, is_closed: bool) {
         let until = match self.intake {
-            Intake::Open => Instant::now() + FINISH,
+            Intake::Open => self.ticket.until(patience::TARGET),
             Intake::Finishing { until, .. } => until,
         };
         self.intake = Intake::Finishing { until, is_closed };

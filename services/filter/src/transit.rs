@@ -149,7 +149,6 @@ impl Transit {
             tokio::select! {
                 biased;
                 () = ended.cancelled() => return Err(self.ticket.end_reason()),
-                Some(()) = late => return Ok(()),
                 () = draining.cancelled(), if is_flowing => {
                     self.finish(false);
                     self.answer(Answer::Drain).await?;
@@ -159,6 +158,8 @@ impl Transit {
                     self.evaluating = None;
                     self.take(evaluated).await?;
                 }
+                // Behind the news: what the dispatcher has said is passed on, also by one who comes late to read it.
+                Some(()) = late => return Ok(()),
                 permit = ready, if may_send => if let Some(permit) = permit {
                     if !self.ticket.is_valid() {
                         return Err(self.ticket.end_reason());
@@ -190,7 +191,7 @@ impl Transit {
         self.evaluating = None;
         self.phase = match self.phase {
             Phase::Flowing => {
-                let until = Instant::now() + patience::DISPATCHER;
+                let until = self.ticket.until(patience::DISPATCHER);
                 Phase::Finishing { until, is_answered: !self.downlink.finish(), is_closed }
             }
             Phase::Finishing { until, is_answered, .. } => Phase::Finishing { until, is_answered, is_closed },

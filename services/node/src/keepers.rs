@@ -10,8 +10,12 @@ use rocketbridge_assignment::{Lease, Members, Owners, Plans};
 use rocketbridge_mesh::{Copies, Definitions};
 use rocketbridge_metastore::Metastore;
 use rocketbridge_runtime::{Cause, Shutdown, Tasks};
+use tokio::time::Instant;
 
 use crate::heart::{self, OpenStore};
+
+/// What giving the lease back may take at least, however late it is.
+const GIVING_BACK: Duration = Duration::from_millis(50);
 
 /// The keepers of a process.
 pub(crate) struct Keepers {
@@ -58,10 +62,12 @@ impl Keepers {
         }
     }
 
-    /// Gives the lease back: everything that is written under it is deleted. The last step of a drain.
-    pub(crate) async fn give_back(&self) {
-        if let Err(error) = self.lease.revoke().await {
-            tracing::warn!(%error, "the lease is not revoked and ends by itself");
+    /// Gives the lease back, unless that takes until then: everything that is written under it is deleted. The last step of a drain.
+    pub(crate) async fn give_back(&self, until: Instant) {
+        match tokio::time::timeout_at(until.max(Instant::now() + GIVING_BACK), self.lease.revoke()).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::warn!(%error, "the lease is not revoked and ends by itself"),
+            Err(_) => tracing::warn!("the metadata store does not answer: the lease ends by itself"),
         }
     }
 

@@ -1,15 +1,16 @@
 //! The life of a process, whatever stages it has.
 //!
 //! Begin: keepers, stages, server, ownership, registration. End (invariant I8): registration withdraws and units drain, then the lease is
-//! given back, the server stops, keepers stop. The drain's deadline bounds all of it.
+//! given back, the server stops, keepers stop. All of it takes less than two seconds ([`patience`]): what is not committed by then is repeated.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use rocketbridge_assignment::{Member, Ownership, Registration, Stage, ownership};
+use rocketbridge_assignment::{Handler, Member, Ownership, Registration, Stage, ownership};
 use rocketbridge_connector::Registry;
 use rocketbridge_connector_rocketmq::Connectors;
+use rocketbridge_mesh::{Patience, patience};
 use rocketbridge_metastore::Metastore;
 use rocketbridge_model::{MemberId, Region};
 use rocketbridge_pattern::Limits;
@@ -90,32 +91,39 @@ pub async fn run(setup: Setup, shutdown: Shutdown, ready: impl FnOnce(SocketAddr
         version: env!("CARGO_PKG_VERSION").to_owned(),
         started_at: jiff::Timestamp::now().to_string(),
     };
+    let units = stages.clone();
     let ownership = own(&keepers, &member, stages, setup.drain_deadline, &tasks);
     let registration = Registration::start(keepers.store.clone(), keepers.lease.clone(), member, keepers.members.clone(), &tasks);
     ready(address);
 
     shutdown.draining().await;
-    let began = Instant::now();
+    let clock = Patience::of(&shutdown);
     tracing::info!(cause = ?shutdown.cause(), "draining");
     serving.refuse().await;
-    registration.withdraw().await;
     let drained = async {
+        registration.withdraw().await;
         ownership.ended().await;
-        keepers.give_back().await;
     };
+    // Every arm may be dropped: what has ended stays so, and the rest is stopped here.
     tokio::select! {
         biased;
-        () = shutdown.aborted() => tracing::warn!("the drain was cut off"),
         () = drained => {}
+        () = shutdown.aborted() => tracing::warn!("the drain was cut off"),
+        () = tokio::time::sleep_until(clock.until(patience::UNITS)) => {
+            tracing::warn!("not every unit drained in time: they stop now, and what they have not committed is repeated");
+            units.abandon();
+        }
     }
-    let served = serving.stop(began).await;
+    tracing::info!(after = ?clock.began().elapsed(), "drained");
+    keepers.give_back(clock.until(patience::NETWORK)).await;
+    let served = serving.stop(clock.until(patience::NETWORK)).await;
     shutdown.abort(Cause::Requested("drained".into()));
     keepers.stop();
     if let Err(unfinished) = tasks.join(serving::GRACE).await {
         tracing::warn!(%unfinished, "left behind");
     }
     served?;
-    tracing::info!("stopped");
+    tracing::info!(after = ?clock.began().elapsed(), "stopped");
     Ok(())
 }
 

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use futures::future::BoxFuture;
 use parking_lot::Mutex;
 use rocketbridge_assignment::{Claim, Handler, UnitId, UnitKind};
+use rocketbridge_mesh::Patience;
 use rocketbridge_model::status::{DiscoveryReport, StreamReport};
 use rocketbridge_runtime::tasks::Failure;
 use rocketbridge_runtime::{TaskHandle, TaskKind, Tasks};
@@ -66,6 +67,7 @@ impl Router {
                     sources: self.sources.clone(),
                     surroundings: self.surroundings.clone(),
                     draining: stop,
+                    patience: Patience::of(self.tasks.shutdown()),
                     kept: None,
                 };
                 (self.spawn(name, owned.run()), Tells::Partition(gauge))

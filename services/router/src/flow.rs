@@ -15,7 +15,7 @@ use futures::future::OptionFuture;
 use rocketbridge_assignment::Authority;
 use rocketbridge_delivery::{Allowance, Ledger};
 use rocketbridge_mesh::definitions::Followed;
-use rocketbridge_mesh::{Downlink, News, patience};
+use rocketbridge_mesh::{Downlink, News, Patience, patience};
 use rocketbridge_model::resolved::Stream;
 use rocketbridge_model::session::{Answer, Batch, FilterRequest, StreamVersion};
 use rocketbridge_model::{Event, Outcome, OutcomeRange, PartitionId};
@@ -65,6 +65,7 @@ pub(crate) struct Flow {
     pub(crate) authority: Authority,
     pub(crate) draining: CancellationToken,
     pub(crate) settings: Settings,
+    pub(crate) patience: Patience,
 }
 
 /// How far along a flow is.
@@ -108,7 +109,8 @@ impl Flow {
             Supply::Offsets { reader, .. } => {
                 // What was read last is on record already where the source moved, and is not ours to write where the ownership is gone.
                 if matches!(end, Ok(End::Drained | End::Changed) | Err(_)) && self.authority.is_valid() {
-                    reader.finish(self.gauge.committed_offset()).await;
+                    let until = self.patience.until(patience::RECORD);
+                    reader.finish(self.gauge.committed_offset(), until).await;
                 }
                 None
             }
@@ -162,11 +164,12 @@ impl Flow {
             tokio::select! {
                 biased;
                 () = self.draining.cancelled(), if may_drain => phase = self.close(End::Drained),
-                Some(()) = late => phase = phase.closed(),
                 news = self.downlink.next() => match news {
                     News::Finished | News::Down(_) if !is_flowing => phase = phase.closed(),
                     news => self.hear(news, &mut is_open, &mut allowance)?,
                 },
+                // Behind the news: what the filter has said counts, also for one who comes late to read it.
+                Some(()) = late => phase = phase.closed(),
                 () = self.definition.changed(), if is_flowing => {
                     match self.definition.version() {
                         // Compared whole: a connection that changed does not change the stream's revision. A store that was restored to before the
@@ -213,13 +216,14 @@ impl Flow {
         if matches!(end, End::Drained) {
             self.supply.stop();
         }
-        let began = Instant::now();
+        let began = self.patience.began();
         if self.downlink.finish() { Phase::Closing { began, end } } else { Phase::Closed { began, end } }
     }
 
     /// Commits what has ended, as far as that can be done in time.
     async fn commit_last(&mut self, until: Instant) {
         self.supply.ended(&[], self.ledger.committable());
+        let until = until.max(Instant::now() + patience::LATE_COMMIT);
         if !self.supply.flush(until).await {
             tracing::warn!(
                 stream = %self.stream.name, partition = %self.partition, offset = self.ledger.committable(),

@@ -121,11 +121,21 @@ impl Logbook {
     /// Writes what is due: a change at once, but gap after gap only now and then; the rest every some minutes.
     pub(crate) async fn write_due(&mut self, now: Instant) {
         let wait = if self.is_changed { BETWEEN } else { INTERVAL };
-        // A partition that does not move needs no writing.
-        let moved = self.is_changed || self.last.as_ref().is_some_and(|last| Some(last) != self.record.landmarks.last());
-        if moved && self.written.is_none_or(|written| now.duration_since(written) >= wait) {
+        if self.has_news() && self.written.is_none_or(|written| now.duration_since(written) >= wait) {
             self.write_soon(now).await;
         }
+    }
+
+    /// Writes what is new, because the partition is handed over.
+    pub(crate) async fn write_last(&mut self, now: Instant) {
+        if self.has_news() {
+            self.write_soon(now).await;
+        }
+    }
+
+    /// Whether anything is worth a write: a partition that does not move needs none.
+    fn has_news(&self) -> bool {
+        self.is_changed || self.last.as_ref().is_some_and(|last| Some(last) != self.record.landmarks.last())
     }
 
     /// Writes if it can be done soon. What fails is logged, and made up for by the next write.

@@ -6,8 +6,8 @@ use std::time::Duration;
 use rocketbridge_assignment::{Authority, UnitId, UnitKind};
 use rocketbridge_connector::{HandleSource, OffsetSource, Partition, Source, Start};
 use rocketbridge_delivery::Ledger;
-use rocketbridge_mesh::Downlink;
 use rocketbridge_mesh::definitions::Followed;
+use rocketbridge_mesh::{Downlink, Patience};
 use rocketbridge_model::record::{SourceForm, SourcePartition};
 use rocketbridge_model::resolved::Stream;
 use rocketbridge_model::session::{Credit, Open, StreamVersion};
@@ -51,6 +51,8 @@ pub(crate) struct OwnedPartition {
     pub(crate) surroundings: Surroundings,
     /// Asks it to stop reading, to let what is under way end, and to commit.
     pub(crate) draining: CancellationToken,
+    /// How long its end may take.
+    pub(crate) patience: Patience,
     /// What a source handed out, between two flows.
     pub(crate) kept: Option<Kept>,
 }
@@ -181,6 +183,7 @@ impl OwnedPartition {
             authority: self.authority.clone(),
             draining: self.draining.clone(),
             settings: self.surroundings.settings,
+            patience: self.patience.clone(),
         })
     }
 

@@ -95,14 +95,15 @@ impl Reader {
         self.reads.recv().await
     }
 
-    /// Stops it, and writes down how far it came.
-    pub(crate) async fn finish(mut self, committed: u64) {
+    /// Stops it, and writes down how far it came, unless that takes until then.
+    pub(crate) async fn finish(mut self, committed: u64, until: Instant) {
         self.stop.cancel();
         self.reads.close();
         if let Ok(mut logbook) = (&mut self.task).await {
             logbook.committed(committed);
             // A stop does not wait for it: without, the message that was written down before serves.
-            tokio::time::timeout(LAST_WRITE, logbook.write_soon(Instant::now())).await.ok();
+            let now = Instant::now();
+            tokio::time::timeout_at(until.min(now + LAST_WRITE), logbook.write_last(now)).await.ok();
         }
     }
 }
@@ -496,7 +497,7 @@ mod tests {
                 Read::Failing(error) => panic!("{error}"),
             }
         }
-        reader.reader.finish(30).await;
+        reader.reader.finish(30, Instant::now() + LAST_WRITE).await;
         assert_eq!(logbook(&store).await.known().last().map(|last| (last.offset, last.stored)), Some((29, 29)));
     }
 

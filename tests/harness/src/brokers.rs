@@ -37,9 +37,14 @@ pub struct Cluster {
 }
 
 enum Running {
-    Embedded { name: &'static str, directory: TempDir, ports: (u16, u16), embedded: Option<Embedded> },
-    // Kept only to be stopped at the end.
-    Java(#[allow(dead_code)] Java),
+    Embedded {
+        name: &'static str,
+        directory: TempDir,
+        ports: (u16, u16),
+        embedded: Option<Embedded>,
+    },
+    /// Stopped when it is dropped.
+    Java(Java),
 }
 
 impl Brokers {
@@ -55,7 +60,7 @@ impl Brokers {
                     skip(&format!("ROCKETBRIDGE_TEST_JAVA is not 1 (Apache RocketMQ {version}, Java and Maven)"));
                     return None;
                 }
-                let start = |region| tokio::task::spawn_blocking(move || Java::start(version, region, false));
+                let start = |region| tokio::task::spawn_blocking(move || Java::start(version, region, &Special::default()));
                 let (source, target) = tokio::join!(start("qingdao"), start("hohhot"));
                 Some(Self { source: Cluster::of(source.expect("it starts")), target: Cluster::of(target.expect("it starts")) })
             }
@@ -91,11 +96,16 @@ impl Brokers {
 impl Cluster {
     /// Starts Apache RocketMQ of a version with a proxy, or prints that it is skipped.
     pub async fn with_proxy(version: &'static str, region: &'static str) -> Option<Self> {
+        Self::java(version, region, Special { with_proxy: true, ..Special::default() }).await
+    }
+
+    /// Starts Apache RocketMQ of a version, set up as wanted, or prints that it is skipped.
+    pub async fn java(version: &'static str, region: &'static str, special: Special) -> Option<Self> {
         if std::env::var("ROCKETBRIDGE_TEST_JAVA").as_deref() != Ok("1") {
             skip(&format!("ROCKETBRIDGE_TEST_JAVA is not 1 (Apache RocketMQ {version}, Java and Maven)"));
             return None;
         }
-        let java = tokio::task::spawn_blocking(move || Java::start(version, region, true)).await;
+        let java = tokio::task::spawn_blocking(move || Java::start(version, region, &special)).await;
         Some(Self::of(java.expect("it starts")))
     }
 
@@ -176,6 +186,38 @@ impl Cluster {
         *embedded = Some(Embedded::start(config).await.unwrap_or_else(|error| panic!("embedded cluster {name}, again: {error}")));
     }
 
+    /// Kills the broker of a Java cluster with SIGKILL. Its name server goes on.
+    pub fn kill_broker(&self) {
+        kit(&["kill9", "--name", &self.as_java().name]).unwrap_or_else(|error| panic!("{error}"));
+    }
+
+    /// Starts a killed broker of a Java cluster again, with further settings, `name=value`.
+    pub fn start_broker(&self, settings: &[&str]) {
+        let java = self.as_java();
+        let file = java.directory.join("broker.conf");
+        let text = std::fs::read_to_string(&file).expect("the broker has settings") + &settings.join("\n") + "\n";
+        std::fs::write(&file, text).expect("they can be changed");
+        kit(&["start-broker", "--name", &java.name]).unwrap_or_else(|error| panic!("{error}"));
+    }
+
+    /// Stops the process of a Java cluster's broker with SIGSTOP, or lets it go on.
+    pub fn freeze_broker(&self, is_frozen: bool) {
+        let process = std::fs::read_to_string(self.as_java().directory.join("broker.pid")).expect("the broker runs");
+        let signal = if is_frozen { "-STOP" } else { "-CONT" };
+        let status = Command::new("kill").args([signal, process.trim()]).status().expect("kill is there");
+        assert!(status.success(), "kill {signal} {process}");
+    }
+
+    /// Where the broker of a Java cluster stores what it has.
+    pub fn store(&self) -> PathBuf {
+        self.as_java().directory.join("store")
+    }
+
+    fn as_java(&self) -> &Java {
+        let Running::Java(java) = &self.running else { panic!("this is an embedded cluster") };
+        java
+    }
+
     /// Stops it for good.
     pub async fn end(mut self) {
         if let Running::Embedded { embedded, .. } = &mut self.running
@@ -184,6 +226,19 @@ impl Cluster {
             embedded.stop().await;
         }
     }
+}
+
+/// How a Java cluster differs from the usual one.
+#[derive(Clone, Debug, Default)]
+pub struct Special {
+    /// Whether it has a proxy.
+    pub with_proxy: bool,
+    /// Further settings of the broker, `name=value`.
+    pub settings: Vec<String>,
+    /// Options of every Java that is started, as `JAVA_TOOL_OPTIONS` has them.
+    pub java_options: String,
+    /// Heap of the broker, as `-Xmx` has it; empty for the usual one.
+    pub heap: String,
 }
 
 /// A name server and a broker of Apache RocketMQ; stopped, and its files removed, when dropped.
@@ -195,14 +250,14 @@ struct Java {
 }
 
 impl Java {
-    fn start(version: &str, region: &str, with_proxy: bool) -> Self {
+    fn start(version: &str, region: &str, special: &Special) -> Self {
         let name = format!("e2e-{region}-{}-{}", version.replace('.', "-"), std::process::id());
         let directory = std::env::temp_dir().join("rocketbridge-rocketmq").join(&name);
         let mut last = String::new();
         // Another process may take the ports in between.
         for _ in 0..3 {
             let (name_server, broker) = ports();
-            let proxy = with_proxy.then(|| (free_port().to_string(), free_port().to_string()));
+            let proxy = special.with_proxy.then(|| (free_port().to_string(), free_port().to_string()));
             let java = Self {
                 name: name.clone(),
                 name_server: format!("127.0.0.1:{name_server}"),
@@ -212,13 +267,14 @@ impl Java {
             };
             let (name_server, broker, directory) = (name_server.to_string(), broker.to_string(), directory.to_string_lossy());
             let up = kit(&["install", "--version", version]).and_then(|()| {
-                kit(&[
+                let arguments = [
                     &["up", "--version", version, "--name", &name, "--dir", &directory][..],
                     &["--namesrv-port", &name_server, "--broker-port", &broker],
                     &["--broker-conf", "autoCreateTopicEnable=false"],
                     &proxy.iter().flat_map(|(grpc, both)| ["--proxy-port", grpc, "--proxy-remoting-port", both]).collect::<Vec<_>>(),
-                ]
-                .concat())
+                    &special.settings.iter().flat_map(|setting| ["--broker-conf", setting.as_str()]).collect::<Vec<_>>(),
+                ];
+                kit_with(special, &arguments.concat())
             });
             match up {
                 Ok(()) => return java,
@@ -238,8 +294,20 @@ impl Drop for Java {
 }
 
 fn kit(arguments: &[&str]) -> Result<(), String> {
+    kit_with(&Special::default(), arguments)
+}
+
+/// Runs the kit; what it starts is as wanted.
+fn kit_with(special: &Special, arguments: &[&str]) -> Result<(), String> {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../rocketmq-java/rocketmq.sh");
-    let output = Command::new(&script).args(arguments).output().map_err(|error| format!("{}: {error}", script.display()))?;
+    let mut command = Command::new(&script);
+    if !special.java_options.is_empty() {
+        command.env("JAVA_TOOL_OPTIONS", &special.java_options);
+    }
+    if !special.heap.is_empty() {
+        command.env("ROCKETMQ_KIT_BROKER_HEAP", &special.heap);
+    }
+    let output = command.args(arguments).output().map_err(|error| format!("{}: {error}", script.display()))?;
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     if output.status.success() { Ok(()) } else { Err(text(&output.stdout) + &text(&output.stderr)) }
 }

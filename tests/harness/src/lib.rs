@@ -25,7 +25,7 @@ mod standalone;
 
 pub use api::{Api, Route};
 pub use audit::{Audit, Report};
-pub use brokers::{Brokers, Cluster, Kind, free_port};
+pub use brokers::{Brokers, Cluster, Kind, Special, free_port};
 pub use condition::eventually;
 pub use load::Load;
 pub use mesh::{Mesh, Role};

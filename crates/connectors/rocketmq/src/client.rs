@@ -29,6 +29,7 @@ use exchange::Signed;
 use crate::acl::Keys;
 use crate::error::Failure;
 use crate::light;
+use crate::limit;
 use crate::namespace;
 use crate::probe::{self, GrpcOnly, Spoken};
 use crate::remoting::code::request;
@@ -164,9 +165,12 @@ impl Client {
         Ok(Exchange { client: self.me.clone(), answer, link, address: address.to_owned(), deadline, limit, signed })
     }
 
-    /// Sends a request as it is. A future that is dropped has sent nothing.
+    /// Sends a request as it is. A future that is dropped has sent nothing. A request that is longer than peers take by default goes by a connection of its
+    /// own: if the peer closes that, no other request is lost.
     async fn send(&self, address: &str, request: Request) -> Result<(Arc<Connection>, Answer), Failure> {
-        let link = self.link(address).await.map_err(|fault| {
+        let is_long = request.body.len() > limit::SHARED;
+        let link = if is_long { self.dial(address.to_owned()).await } else { self.link(address).await };
+        let link = link.map_err(|fault| {
             let code = fault.code();
             Failure::undialled(address, code, self.told_by_name_server(address, fault.to_string()))
         })?;

@@ -49,6 +49,13 @@ pub(crate) enum Failure {
         /// Its answer's length.
         bytes: usize,
     },
+    /// The peer closes the connection on a request as long as this.
+    Unread {
+        /// The peer.
+        address: String,
+        /// The length of the request's body.
+        bytes: usize,
+    },
     /// The peer's answer makes no sense.
     Nonsense {
         /// The peer.
@@ -103,7 +110,7 @@ impl Failure {
                 rocketbridge_credentials::Code::Malformed => Code::Internal,
             },
             Self::Nonsense { .. } => Code::Internal,
-            Self::TooLong { .. } => Code::Rejected,
+            Self::TooLong { .. } | Self::Unread { .. } => Code::Rejected,
             Self::Refused { code, remark, .. } if *code >= v2::Code::Ok as i32 => grpc_refusal(*code, remark),
             Self::Refused { code, remark, .. } => refusal(*code, remark),
         }
@@ -128,7 +135,8 @@ impl Failure {
             | Self::Credentials(_)
             | Self::Mistaken { .. }
             | Self::Nonsense { .. }
-            | Self::TooLong { .. } => false,
+            | Self::TooLong { .. }
+            | Self::Unread { .. } => false,
         }
     }
 
@@ -146,6 +154,10 @@ impl Failure {
             Self::TooLong { address, bytes } => format!(
                 "{address} answered {bytes} bytes, and events of at most {LARGEST_EVENT} bytes can be read; lower the broker's maxMessageSize, and let this one \
                  message pass (`rocketbridge skip stream NAME --partition P --offset N --reason TEXT`)"
+            ),
+            Self::Unread { address, bytes } => format!(
+                "{address} closes the connection on a message of {bytes} bytes; raise its limit of a frame (com.rocketmq.remoting.frameMaxLength, a property of \
+                 its Java, by default 16 MiB) and of a message (maxMessageSize, by default 4 MiB)"
             ),
             Self::Refused { address, code, remark } => format!("{address} answered {code}: {}", shorten(&remark)),
         };

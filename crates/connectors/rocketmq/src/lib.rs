@@ -24,6 +24,7 @@ mod error;
 mod grpc;
 mod light;
 mod limit;
+mod long;
 mod message;
 mod mirror;
 mod names;

@@ -1,5 +1,7 @@
 //! How long a message may be, and what brokers add to it. Read in the sources of Apache RocketMQ 4.9.7 and 5.3.3, and tried on both.
 
+use rocketbridge_model::session::LARGEST_EVENT;
+
 /// Longest properties that are stored: their length is a signed 16-bit number (`MessageExtEncoder`).
 pub(crate) const PROPERTIES: usize = i16::MAX as usize;
 
@@ -19,9 +21,12 @@ pub(crate) const BATCH: usize = 1024 * 1024;
 /// A batch is not made smaller than this, however often a broker refuses longer ones.
 pub(crate) const SMALLEST_BATCH: usize = 16 * 1024;
 
-/// Longest body that is tried: a frame beyond 16 MiB (`com.rocketmq.remoting.frameMaxLength`) makes a broker close the connection without a
-/// word.
-pub(crate) const BODY: usize = 15 * 1024 * 1024;
+/// Longest body that is sent by the connection that others share: a frame beyond 16 MiB (`com.rocketmq.remoting.frameMaxLength`) makes a broker
+/// that was not set up for more close the connection without a word.
+pub(crate) const SHARED: usize = 15 * 1024 * 1024;
+
+/// Longest body that is tried: the longest event that can travel.
+pub(crate) const BODY: usize = LARGEST_EVENT;
 
 /// Most that a proxy of 5.x takes of user properties, keys and tag together, bytes (`maxUserPropertySize`), and how many properties
 /// (`userPropertyMaxNum`), unless it is set up otherwise.

@@ -113,7 +113,7 @@ impl Outgoing {
             ));
         }
         if message.body.len() > limit::BODY {
-            return Err(format!("its body is {} bytes long, and no broker takes more than {}", message.body.len(), limit::BODY));
+            return Err(format!("its body is {} bytes long, and no event of more than {} can travel", message.body.len(), limit::BODY));
         }
         Ok(message)
     }

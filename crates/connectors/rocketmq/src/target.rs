@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use futures::FutureExt;
 use futures::future::{BoxFuture, join_all};
@@ -11,12 +11,14 @@ use parking_lot::Mutex;
 use rocketbridge_connector::{Arrival, Code, Error, LaneKey, Permit, Target};
 use rocketbridge_model::Origin;
 use rocketbridge_model::session::Delivery;
+use tokio::time::Instant;
 
 use crate::born::Born;
 use crate::client::Client;
 use crate::encode::{self, Batch, Content, Part, Placement, Single, Taste};
 use crate::error::Failure;
 use crate::limit;
+use crate::long::LongMessages;
 use crate::outgoing::Making;
 use crate::placement::lane_queue;
 use crate::provenance::Provenance;
@@ -27,6 +29,8 @@ use crate::via::Guard;
 
 /// How long a broker may take to store what it was sent.
 const SEND_ANSWER: Duration = Duration::from_secs(10);
+/// Bytes a second that the network takes at least: a long message may take so much longer.
+const SLOWEST: u64 = 1 << 20;
 /// The producer group of everything that RocketBridge sends: brokers use it in statistics and for access control only.
 const GROUP: &str = "rocketbridge";
 
@@ -52,6 +56,7 @@ pub(crate) struct Sender {
     group: String,
     /// What the topic's brokers have turned out to take.
     taste: Mutex<Taste>,
+    long: LongMessages,
     /// Whether nothing overtakes a message that is refused for good.
     strict: bool,
     /// Whether it was said that bytes that are no text went as text.
@@ -171,6 +176,7 @@ impl Sender {
         let topic = client.wire_name(topic);
         Self {
             taste: Mutex::new(Taste::of(&topic)),
+            long: LongMessages::new(Arc::clone(&client), &topic),
             topic,
             group: client.wire_name(GROUP),
             client,
@@ -357,15 +363,25 @@ impl Sender {
             let reason = format!("broker {broker} has no master now");
             return Err(Failure::Lost { address: self.client.name_servers(), reason });
         };
+        let limit = patience(request.body.len());
         // What nobody waits for any more is not sent any more.
-        let (permit, until) = (way.permit.clone(), Instant::now() + SEND_ANSWER);
-        let permit = Permit::new(move || permit.holds() && Instant::now() < until);
-        let response = self.client.exchange(address, request.permitted(permit), SEND_ANSWER).await?;
+        let (permit, until) = (way.permit.clone(), Instant::now() + limit);
+        let request = request.permitted(Permit::new(move || permit.holds() && Instant::now() < until));
+        let response = if request.body.len() > limit::SHARED {
+            self.long.exchange(address, way.queue, request, limit).await?
+        } else {
+            self.client.exchange(address, request, limit).await?
+        };
         match response.code {
             response::SUCCESS | response::SLAVE_NOT_AVAILABLE => Ok(()),
             _ => Err(Failure::refused(address, &response)),
         }
     }
+}
+
+/// How long a request with so long a body may take.
+fn patience(bytes: usize) -> Duration {
+    SEND_ANSWER + Duration::from_secs(bytes as u64 / SLOWEST)
 }
 
 impl Content {

@@ -27,7 +27,7 @@ use super::storage;
 const EXPIRY_RETRY: Duration = Duration::from_millis(200);
 
 /// Most transactions that are committed together.
-const GROUP: usize = 128;
+const GROUP: usize = 512;
 
 type Reply<T> = oneshot::Sender<Result<T, Error>>;
 

@@ -8,7 +8,7 @@ use futures::future::BoxFuture;
 use rocketbridge_assignment::authority::Moment;
 use rocketbridge_assignment::{Authority, Owner, Stage};
 use rocketbridge_delivery::Budget;
-use rocketbridge_mesh::{Locate, Shards};
+use rocketbridge_mesh::{Locate, Patience, Shards};
 use rocketbridge_model::resolved::RunSettings;
 use rocketbridge_model::session::Open;
 use rocketbridge_model::{Envelope, Epoch, MemberId, PartitionId, Revision, testing};
@@ -49,7 +49,7 @@ async fn begin(pattern: &str) -> Ends {
     let stream = Arc::new(stream(pattern));
     let origin = Arc::new(Origin { partition: PartitionId::new("b/0"), ..Origin::default() });
     let open = Open { stream: testing::version(), origin: origin.clone(), partition_epoch: Epoch(1), shard: 0, shard_epoch: Epoch(1) };
-    let shards = Shards::new(Stage::Filter);
+    let shards = Shards::new(Stage::Filter, Patience::default());
     shards.begin("s", 0, Epoch(1), Authority::new(Duration::from_secs(3600), Moment::now()));
     let ticket = shards.admit(&open, || Some(Epoch(1))).expect("it is owned");
     let switchboard = Arc::new(Switchboard::default());
@@ -154,6 +154,25 @@ async fn a_silent_dispatcher_delays_a_drain_no_longer_than_the_patience() {
     assert_eq!(next(&mut ends.router).await, None);
     drained.await.expect("it drains");
     assert!(begun.elapsed() <= patience::DISPATCHER + Duration::from_millis(50), "{:?}", begun.elapsed());
+}
+
+/// *Scenario*: a filter that stops gets no processor until long after its patience has ended; meanwhile the dispatcher has answered. *Guarantees*: the answer is passed on,
+/// then the session ends.
+#[tokio::test(start_paused = true)]
+async fn what_was_said_in_time_counts_for_a_filter_that_reads_it_late() {
+    let mut ends = begin("{}").await;
+    let mut dispatcher = opened(&mut ends, 200).await;
+    ends.router.requests.send(batch(0..20, 0)).await.expect("it is open");
+    deliveries(&mut dispatcher, 20).await;
+    let shards = ends.shards.clone();
+    let drained = tokio::spawn(async move { shards.drain("s", 0).await });
+    assert_eq!(next(&mut ends.router).await, Some(Answer::Drain));
+    dispatcher.answers.try_send(Ok(outcomes(0, 20, Outcome::Delivered))).expect("there is room");
+    // The filter is not polled in between.
+    tokio::time::advance(patience::DISPATCHER * 2).await;
+    assert_eq!(next(&mut ends.router).await, Some(outcomes(0, 20, Outcome::Delivered)));
+    assert_eq!(next(&mut ends.router).await, None);
+    drained.await.expect("it drains");
 }
 
 /// *Scenario*: the shard is handed over while the router still sends, and the router hears of it late. *Guarantees*: the outcomes of what is with the dispatcher
