@@ -1,8 +1,8 @@
 //! Requests for messages that a proxy answers with nothing, at once, although it was asked to hold them until there is a message.
 //!
 //! Now and then that is right: a broker has just looked at messages that the filter does not want. One after the other it is a broker that refuses what its
-//! proxy asks, in a way that no client is told of: on 5.3.3 and 5.5.0 a broker that checks rights itself (`authorizationEnabled`) reads the request before it
-//! has noted when it came, and takes every one for a request that came too late (`PopMessageProcessor`: "pop message is timeout too much").
+//! proxy asks, in a way that no client is told of: on 5.3.3 a broker that checks rights itself (`authorizationEnabled`) reads the request before it has noted when
+//! it came, and takes every one for a request that came too late (`PopMessageProcessor`: "pop message is timeout too much"). On 5.5.0 that is mended.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -39,8 +39,8 @@ impl Unheld {
         let brokers = self.0.lock();
         let (broker, _) = brokers.iter().find(|(_, count)| **count >= TOLD)?;
         Some(format!(
-            "broker {broker} answers every request for messages with none at once, and should hold it for some seconds: nothing may come out of it. Brokers of RocketMQ 5.3 to \
-             5.5 that check rights themselves do so to their proxies: let the proxies check rights, and set authorizationEnabled=false in broker.conf"
+            "broker {broker} answers every request for messages with none at once, and should hold it for some seconds: nothing may come out of it. Brokers of RocketMQ 5.3.3 that \
+             check rights themselves do so to their proxies: let the proxies check rights, and set authorizationEnabled=false in broker.conf, or use RocketMQ 5.5.0"
         ))
     }
 }
