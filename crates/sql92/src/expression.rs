@@ -3,7 +3,8 @@
 use std::borrow::Cow;
 use std::cmp::Ordering;
 
-use crate::value::{Incomparable, Value, double};
+use crate::number::double;
+use crate::value::{Incomparable, Value};
 
 /// A part of a filter.
 #[derive(Clone, Debug, PartialEq)]
@@ -155,7 +156,10 @@ fn equal<'v>(left: &Value<'_>, right: &Value<'_>) -> Result<Value<'v>, Incompara
 fn compare<'v>(relation: Relation, left: &Value<'_>, right: &Value<'_>) -> Result<Value<'v>, Incomparable> {
     let order = match (left, right) {
         (_, Value::Null) => return Ok(Value::Null),
-        (Value::Text(left), Value::Text(right)) => Value::Double(double(left)?).compare(&Value::Double(double(right)?))?,
+        (Value::Text(left), Value::Text(right)) => {
+            let [left, right] = [left, right].map(|text| double(text).map(Value::Double).ok_or(Incomparable));
+            left?.compare(&right?)?
+        }
         (left, right) => left.compare(right)?,
     };
     Ok(Value::Boolean(relation.holds(order)))

@@ -12,11 +12,12 @@
 //! Two things are stricter here: text behind a complete expression is refused (brokers ignore it), and so are [`LENGTH`] and [`DEPTH`].
 //!
 //! - [`lexer`]: characters to tokens; [`parser`]: tokens to an [`expression`], with the checks that need no message;
-//! - [`value`]: what properties and literals are, and how two of them compare.
+//! - [`value`]: what properties and literals are, and how two of them compare; [`number`]: texts that are numbers.
 
 mod error;
 mod expression;
 mod lexer;
+mod number;
 mod parser;
 mod value;
 

@@ -14,7 +14,7 @@ use crate::cluster::Cluster;
 use crate::session::{LIMITS, Session, body, open};
 
 /// Properties of messages; what each expression makes of them differs from one to the next.
-const MESSAGES: [&[(&str, &str)]; 12] = [
+const MESSAGES: [&[(&str, &str)]; 16] = [
     &[],
     &[("n", "1"), ("f", "1.5"), ("s", "Hangzhou"), ("b", "true")],
     &[("n", "-3"), ("f", "-0.5"), ("s", "hangzhou"), ("b", "FALSE")],
@@ -27,10 +27,14 @@ const MESSAGES: [&[(&str, &str)]; 12] = [
     &[("n", "+5"), ("f", " 2.5 "), ("m", "5.0")],
     &[("n", "005"), ("f", "NaN"), ("m", "Infinity")],
     &[("s", "杭州"), ("n", "0"), ("f", "0"), ("b", "True")],
+    &[("n", "0x10"), ("f", "0x1p3"), ("m", " -0X1.8P1d ")],
+    &[("n", "５"), ("f", "0x1.fffffffffffff8p1023"), ("m", "0x1p-1075")],
+    &[("n", "٧"), ("f", "0x1p"), ("m", "1e-400")],
+    &[("n", "-2147483649"), ("f", "5f"), ("m", "0x.8p4"), ("b", " true")],
 ];
 
 /// Expressions of 4.9 and 5.3.
-const EXPRESSIONS: [&str; 38] = [
+const EXPRESSIONS: [&str; 50] = [
     "n = 5",
     "n <> 5",
     "n = '5'",
@@ -69,6 +73,18 @@ const EXPRESSIONS: [&str; 38] = [
     "(n = 5) = 1",
     "TAGS = 'even' AND n > 0 OR s = 'Beijing'",
     "-5 < n AND (f IS NULL OR NOT (f > 1.0))",
+    "f = 8.0",
+    "f >= 8",
+    "m < -2.5",
+    "f > m",
+    "m BETWEEN 0.1 AND 8.0",
+    "f BETWEEN 0.1 AND 1e300",
+    "n = 5 OR TRUE",
+    "TRUE OR n = 5",
+    "n > 5 AND FALSE",
+    "FALSE AND n > 5",
+    "n IS NULL OR n > 0",
+    "n < 3000000000 OR s IS NOT NULL",
 ];
 
 /// *Scenario*: forms of the language over texts that are numbers, nearly numbers and none, each also negated and asked whether it is open. *Guarantees*: the
