@@ -2,6 +2,7 @@
 
 use super::findings::Findings;
 use super::{Checks, References, name};
+use crate::resolved::{Protocol, RocketMqConnection};
 use crate::route::{RouteDefinition, probe};
 
 /// Longest name of a route: the names of its streams begin with it.
@@ -107,14 +108,19 @@ fn check_ends(route: &RouteDefinition, references: &dyn References, checks: &dyn
     let mut stream = probe(route);
     // What is said against them is said above.
     stream.name = "probe".to_owned();
-    if !matches!(stream.run_options.mode.as_str(), "MIRROR" | "RULE") {
-        stream.run_options.mode = "RULE".to_owned();
-    }
+    stream.run_options.mode = "RULE".to_owned();
     let source = stream.source.source_rocketmq_parameters.as_mut();
     if let Some(source) = source.filter(|source| source.offset == "CONSUME_FROM_TIMESTAMP" && source.timestamp.is_none()) {
         source.offset = String::new();
     }
-    for violation in super::stream(&stream, references, checks).err().unwrap_or_default() {
+    let mut found = Findings::default();
+    let parts = super::assemble(&stream, "", references, checks, &mut found);
+    super::source::doubt_timestamp(&stream, &mut found);
+    if let Some((source, target, _)) = parts {
+        refuse_grpc("from", &route.from, &source.connection, findings);
+        refuse_grpc("to", &route.to, &target.connection, findings);
+    }
+    for violation in found.into_violations() {
         let field = violation.field.as_str();
         if field.ends_with(".timestamp") {
             findings.add("start", &route.start, violation.rule, violation.fix);
@@ -125,6 +131,15 @@ fn check_ends(route: &RouteDefinition, references: &dyn References, checks: &dyn
         } else {
             findings.add("to", &route.to, violation.rule, violation.fix);
         }
+    }
+}
+
+/// Topics are listed over remoting, whatever the streams of the route speak.
+fn refuse_grpc(field: &str, end: &str, connection: &RocketMqConnection, findings: &mut Findings) {
+    if connection.protocol == Protocol::Grpc {
+        let rule = "controllers list the topics of a route's instances over remoting, and this one is reached by gRPC";
+        let fix = "write a connection with protocol Remoting and the name servers of the instance, or make a stream for each topic";
+        findings.add(field, end, rule, fix);
     }
 }
 
@@ -213,6 +228,27 @@ mod tests {
         assert_eq!(fields, expected, "{said:#?}");
         assert!(said[8].ends_with("did you mean MIRROR?") && said[9].ends_with("did you mean latest?"), "{said:#?}");
         assert!(said[10].ends_with("did you mean east?"), "{said:#?}");
+    }
+
+    /// *Scenario*: either end is a connection to proxies, in both modes. *Guarantees*: the end is named, with the reason and the way out.
+    #[test]
+    fn instances_that_are_reached_by_grpc_are_refused() {
+        let mut known = known();
+        let proxies = ConnectionDefinition {
+            name: "proxies".into(),
+            protocol: "Grpc".into(),
+            endpoints: vec!["127.0.0.1:8081".into()],
+            ..Default::default()
+        };
+        known.connections.push(proxies);
+        for mode in ["MIRROR", "RULE"] {
+            for (field, from, to) in [("from", "proxies", "east"), ("to", "east", "proxies")] {
+                let route = RouteDefinition { from: from.into(), to: to.into(), mode: mode.into(), ..sound() };
+                let said = validate(&route, &known, &Anything).expect_err("refused");
+                let [one] = &said[..] else { panic!("{said:?}") };
+                assert!(one.field == field && one.rule.contains("over remoting") && one.fix.contains("protocol Remoting"), "{one}");
+            }
+        }
     }
 
     /// *Scenario*: RocketMQ's own topics: by name and by pattern, incomplete, in small letters, with messages that are not due, and light queues. *Guarantees*: what
