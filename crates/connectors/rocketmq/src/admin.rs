@@ -21,8 +21,6 @@ use crate::tail::Tail;
 mod settings;
 mod topic;
 
-pub use settings::TopicSettings;
-pub(crate) use settings::{MESSAGE_TYPE, WRITE};
 pub use topic::TopicQueue;
 
 /// Asks one instance.

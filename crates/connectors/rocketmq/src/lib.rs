@@ -13,7 +13,6 @@
 
 mod acl;
 mod admin;
-mod attributes;
 mod born;
 mod client;
 mod committer;
@@ -41,12 +40,13 @@ mod pull;
 mod registry;
 mod remoting;
 mod route;
+mod settings;
 mod source;
 mod tail;
 mod target;
 mod via;
 
-pub use admin::{Admin, QueueOffsets, QueueProgress, TopicQueue, TopicSettings};
+pub use admin::{Admin, QueueOffsets, QueueProgress, TopicQueue};
 pub use born::{BORN_PROPERTY, born_of};
 pub use mirror::{Difference, MirrorEnds, QueueReport, Translation};
 pub use position::{POSITION_PROPERTY, Position, SourceQueue, position_of};
@@ -54,5 +54,6 @@ pub use producer::{Message, Producer};
 pub use provenance::{ORIGIN_PROPERTY, REASON_PROPERTY, TIMED_PROPERTY, origin_of};
 pub use registry::Connectors;
 pub use route::Queue;
+pub use settings::TopicSettings;
 pub use tail::{Tail, Tailed};
 pub use via::VIA_PROPERTY;

@@ -10,7 +10,6 @@ use rocketbridge_model::PartitionId;
 use rocketbridge_model::partition::Landmark;
 use rocketbridge_model::resolved::{RocketMqSource, StartPosition};
 
-use crate::attributes;
 use crate::client::{Client, Exchange};
 use crate::committer::Committer;
 use crate::error::Failure;
@@ -19,6 +18,7 @@ use crate::offsets::Offsets;
 use crate::presence::{Presence, Subscription};
 use crate::pull::{self, Evaluator};
 use crate::route::Queue;
+use crate::settings;
 
 /// How long a broker may hold a pull that finds nothing. Java brokers look every 5 s and may answer that
 /// much later.
@@ -256,7 +256,7 @@ impl QueueReader {
     /// Whether offsets without a message are what compaction left: asked once, when the first one is met.
     async fn compacts(&mut self, address: &str) -> bool {
         if self.is_compacted.is_none() {
-            self.is_compacted = Some(attributes::is_compacted(&self.client, address, &self.names.topic).await);
+            self.is_compacted = Some(settings::is_compacted(&self.client, address, &self.names.topic).await);
         }
         self.is_compacted == Some(true)
     }

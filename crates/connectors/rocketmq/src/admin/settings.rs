@@ -1,41 +1,11 @@
-//! How a topic is set up at each broker, and topics that are made after another one's settings.
+//! Topics that are made after another one's settings, and what their settings are at each broker.
 
 use std::collections::BTreeMap;
 
 use rocketbridge_connector::{Code, Error};
-use serde::Deserialize;
 
 use super::Admin;
-use crate::error::Failure;
-use crate::remoting::code::{request, response};
-use crate::remoting::{Request, json};
-
-/// The bit of a topic's permission that lets producers write (`PermName` of Apache RocketMQ).
-pub(crate) const WRITE: u32 = 2;
-/// The attribute that says which kind of messages a topic takes (5.x).
-pub(crate) const MESSAGE_TYPE: &str = "message.type";
-
-/// How a topic is set up at one broker (`TopicConfig` of Apache RocketMQ).
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct TopicSettings {
-    /// Queues that consumers may read.
-    pub read_queue_nums: u32,
-    /// Queues that producers may write to.
-    pub write_queue_nums: u32,
-    /// 4 for readable, 2 for writable, 1 for inherited, added up.
-    pub perm: u32,
-    /// Attributes by name, such as `message.type`; brokers before 5.0 have none.
-    #[serde(default)]
-    pub attributes: BTreeMap<String, String>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct AllSettings {
-    #[serde(default)]
-    topic_config_table: BTreeMap<String, TopicSettings>,
-}
+use crate::settings::{self, TopicSettings};
 
 impl Admin {
     /// How a topic is set up at each master that has it, by the broker's name.
@@ -49,7 +19,7 @@ impl Admin {
         let wire = self.client.wire_name(topic);
         let mut all = BTreeMap::new();
         for (broker, address) in masters {
-            let settings = self.settings_at(&address, &wire).await.map_err(|failure| failure.during(attempt()))?;
+            let settings = settings::at(&self.client, &address, &wire).await.map_err(|failure| failure.during(attempt()))?;
             all.extend(settings.map(|settings| (broker, settings)));
         }
         Ok(all)
@@ -82,43 +52,5 @@ impl Admin {
         let queues = settings.write_queue_nums as usize;
         self.registered(topic, |route| route.writable().iter().filter(|queue| queue.broker == broker).count() >= queues).await;
         Ok(())
-    }
-
-    /// Brokers before 5.0 tell the settings of all topics at once only.
-    async fn settings_at(&self, address: &str, wire: &str) -> Result<Option<TopicSettings>, Failure> {
-        let request = Request::new(request::GET_TOPIC_CONFIG).field("topic", wire.to_owned()).field("lo", "true");
-        let answer = self.client.exchange(address, request, crate::client::ANSWER).await?;
-        let nonsense = |error: serde_json::Error| Failure::nonsense(address, format!("settings of a topic: {error}"));
-        match answer.code {
-            response::SUCCESS => json::read(&answer.body).map(Some).map_err(nonsense),
-            response::TOPIC_NOT_EXIST => Ok(None),
-            response::REQUEST_CODE_NOT_SUPPORTED => {
-                let all = self.client.ask(address, Request::new(request::GET_ALL_TOPIC_CONFIG)).await?;
-                let mut all: AllSettings = json::read(&all.body).map_err(nonsense)?;
-                Ok(all.topic_config_table.remove(wire))
-            }
-            _ => Err(Failure::refused(address, &answer)),
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// *Scenario*: settings as brokers of 5.3 and 4.9 tell them. *Guarantees*: both are read; what is not asked for is passed over.
-    #[test]
-    fn settings_are_read() {
-        let five = br#"{"attributes":{"message.type":"FIFO"},"order":false,"perm":6,"readQueueNums":8,"topicFilterType":"SINGLE_TAG",
-            "topicName":"t","topicSysFlag":0,"writeQueueNums":4}"#;
-        let settings: TopicSettings = json::read(five).expect("settings");
-        assert_eq!((settings.read_queue_nums, settings.write_queue_nums, settings.perm), (8, 4, 6));
-        assert_eq!(settings.attributes.get(MESSAGE_TYPE).map(String::as_str), Some("FIFO"));
-        let four = br#"{"dataVersion":{"counter":1},"topicConfigTable":{"t":{"order":false,"perm":4,"readQueueNums":2,"topicName":"t","writeQueueNums":2}}}"#;
-        let all: AllSettings = json::read(four).expect("settings");
-        assert_eq!(
-            all.topic_config_table["t"],
-            TopicSettings { read_queue_nums: 2, write_queue_nums: 2, perm: 4, attributes: BTreeMap::new() }
-        );
     }
 }

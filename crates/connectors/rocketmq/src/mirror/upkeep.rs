@@ -6,8 +6,9 @@ use rocketbridge_model::Origin;
 
 use super::MirrorTarget;
 use super::home::{are_namesakes, home, queues_needed};
-use crate::admin::{Admin, MESSAGE_TYPE, TopicSettings, WRITE};
+use crate::admin::Admin;
 use crate::route::Queue;
+use crate::settings::{MESSAGE_TYPE, TopicSettings, WRITE};
 
 /// Readable and writable.
 const PERMISSION: u32 = 6;
