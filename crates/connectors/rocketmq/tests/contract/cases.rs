@@ -24,6 +24,7 @@ pub(crate) use crate::mirror::{
 };
 use crate::session::{LIMITS, Session, body, deliver, delivered, event, first, open, origin, own, read, stored};
 pub(crate) use crate::sql::sql_filters_answer_alike_everywhere;
+use crate::table::lacks;
 
 /// *Scenario*: bodies of every byte, of none, of 1 MiB; keys, tags, empty and Chinese properties; sent, read, delivered, read again.
 /// *Guarantees*: the same bodies, flags, ids and properties at the far end, plus the origin; order kept; hosts and times told.
@@ -208,6 +209,9 @@ pub(crate) async fn property_bytes_are_kept(cluster: &mut Cluster) -> Result<()>
         let kept = has(event, b"latin\x01caf\xe9\x02") && has(event, b"n\xff\x01v\x02");
         ensure!(kept || !cluster.is_java(), "{:?}", event.envelope.properties.as_wire());
     }
+    if !cluster.is_java() {
+        lacks("it reads properties as text");
+    }
     ensure!(has(&arrived[2], "latin\u{1}caf\u{fffd}\u{2}".as_bytes()), "{:?}", arrived[2].envelope.properties.as_wire());
     Ok(())
 }
@@ -216,7 +220,10 @@ pub(crate) async fn property_bytes_are_kept(cluster: &mut Cluster) -> Result<()>
 /// the middle of a batch, and followed. *Guarantees*: each body is an event, with an offset of its own and the properties that it was sent with.
 pub(crate) async fn batches_stored_as_one_message_are_taken_apart(cluster: &mut Cluster) -> Result<()> {
     let session = Session::new(cluster.connection());
-    let Some(java) = cluster.java_5() else { return Ok(()) };
+    let Some(java) = cluster.java_5() else {
+        lacks("it stores each message of a batch by itself");
+        return Ok(());
+    };
     cluster.mqadmin(&["updateTopic", "-c", java.name(), "-t", "batched", "-r", "1", "-w", "1", "-a", "+queue.type=BatchCQ"])?;
     java.run(SEND_BATCHES, &["batched"])?;
     let arrived = stored(&session, "batched", 100).await?;
@@ -269,8 +276,8 @@ public class Program {
 
 /// *Scenario*: a retry topic as the target. *Guarantees*: brokers refuse batches for it; the messages arrive all the same, in order.
 pub(crate) async fn retry_topics_take_messages(cluster: &mut Cluster) -> Result<()> {
-    // The embedded broker takes all that is sent to a retry topic for dead letters.
     if !cluster.is_java() {
+        lacks("it takes all that is sent to a retry topic for dead letters");
         return Ok(());
     }
     let session = Session::new(cluster.connection());

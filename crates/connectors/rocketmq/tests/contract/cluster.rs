@@ -154,6 +154,11 @@ impl Java {
         &self.name
     }
 
+    /// Where its broker keeps messages.
+    pub(crate) fn store(&self) -> PathBuf {
+        self.directory.join("store")
+    }
+
     /// Runs a Java program on RocketMQ's own client; its arguments are the name server's address and `more`.
     pub(crate) fn run(&self, program: &str, more: &[&str]) -> Result<()> {
         let folder = tempfile::tempdir()?;

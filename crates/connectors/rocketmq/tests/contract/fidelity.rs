@@ -11,6 +11,7 @@ use tokio::time::{Instant, sleep};
 use crate::cluster::Cluster;
 use crate::raw;
 use crate::session::{LIMITS, Session, body, delivered, event, open, own, read, stored};
+use crate::table::lacks;
 
 /// *Scenario*: keys with brackets, quotes and characters beyond ASCII between spaces, a tag with spaces, properties whose names have spaces and brackets, a message
 /// type, a sharding key and user properties without values; in a batch, and alone. *Guarantees*: the copy has them all, character by character; RocketMQ's own tool
@@ -218,8 +219,8 @@ pub(crate) async fn dead_letters_are_read_by_name(cluster: &mut Cluster) -> Resu
 /// *Scenario*: messages that their producer put into light queues, one of them into two, between others. *Guarantees*: `%LMQ%name` is read by its name: its own messages, at
 /// offsets of its own, committed as any; copies are put into the light queues of the target.
 pub(crate) async fn light_queues_are_read_by_name(cluster: &mut Cluster) -> Result<()> {
-    // The embedded broker has none.
     if !cluster.is_java() {
+        lacks("it has no light queues");
         return Ok(());
     }
     let session = Session::new(cluster.connection());

@@ -12,6 +12,9 @@ mod mirror;
 mod raw;
 mod session;
 mod sql;
+#[path = "../support/table.rs"]
+mod table;
+mod tiered;
 mod tls;
 
 use std::time::Instant;
@@ -19,6 +22,10 @@ use std::time::Instant;
 use anyhow::{Context, Result};
 
 use crate::cluster::{Cluster, Java};
+use crate::table::{Section, tried};
+
+/// What is told of this suite in `docs/compatibility.md`.
+const TABLE: Section = Section { heading: "Over remoting", columns: &["embedded", "4.9.7", "5.3.3", "5.5.0"] };
 
 macro_rules! contract {
     ($($case:ident),* $(,)?) => {
@@ -28,20 +35,23 @@ macro_rules! contract {
                 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
                 async fn $case() -> Result<()> {
                     let mut cluster = Cluster::embedded("embedded").await?;
-                    let outcome = cases::$case(&mut cluster).await;
+                    let outcome = tried(TABLE, "embedded", stringify!($case), cases::$case(&mut cluster)).await;
                     cluster.stop().await;
                     outcome
                 }
             )*
         }
 
+        /// The names of the cases.
+        const CASES: &[&str] = &[$(stringify!($case)),*];
+
         /// Every case on one cluster, in order: a Java broker takes seconds to start.
         async fn all(cluster: &mut Cluster) -> Result<()> {
             $(
                 if is_wanted(stringify!($case)) {
-                    let began = Instant::now();
-                    cases::$case(cluster).await.context(stringify!($case))?;
-                    println!("{}: {} {:.1} s", cluster.name(), stringify!($case), began.elapsed().as_secs_f32());
+                    let (began, name) = (Instant::now(), cluster.name().to_owned());
+                    tried(TABLE, &name, stringify!($case), cases::$case(cluster)).await.context(stringify!($case))?;
+                    println!("{name}: {} {:.1} s", stringify!($case), began.elapsed().as_secs_f32());
                 }
             )*
             Ok(())
@@ -88,12 +98,15 @@ contract![
 /// Cases on one cluster with access control, in order.
 macro_rules! guarded {
     ($($case:ident),* $(,)?) => {
+        /// The names of the cases.
+        const GUARDED_CASES: &[&str] = &[$(stringify!($case)),*];
+
         async fn guarded(cluster: &mut Cluster) -> Result<()> {
             $(
                 if is_wanted(stringify!($case)) {
-                    let began = Instant::now();
-                    cases::$case(cluster).await.context(stringify!($case))?;
-                    println!("{}: {} {:.1} s", cluster.name(), stringify!($case), began.elapsed().as_secs_f32());
+                    let (began, name) = (Instant::now(), cluster.name().to_owned());
+                    tried(TABLE, &name, stringify!($case), cases::$case(cluster)).await.context(stringify!($case))?;
+                    println!("{name}: {} {:.1} s", stringify!($case), began.elapsed().as_secs_f32());
                 }
             )*
             Ok(())
@@ -131,6 +144,12 @@ async fn java_5() -> Result<()> {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn java_4() -> Result<()> {
     java("4.9.7").await
+}
+
+/// *Scenario*: the page that the suite writes. *Guarantees*: each of its rows is a case that there is.
+#[test]
+fn the_table_has_no_other_rows() -> Result<()> {
+    table::has_no_other_rows(TABLE, &[CASES, GUARDED_CASES, &[tls::CASE, tiered::CASE]].concat())
 }
 
 /// *Scenario*: two embedded clusters in this process, one set of connectors; a message goes from one to the other while the first is

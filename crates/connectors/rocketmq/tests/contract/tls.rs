@@ -8,12 +8,20 @@ use rocketbridge_model::resolved::{RocketMqConnection, Tls};
 use crate::certificates;
 use crate::cluster::{self, Cluster, Java};
 use crate::session::Session;
+use crate::{TABLE, table};
 
-async fn exchange(version: &'static str) -> Result<()> {
+/// Its name in the table.
+pub(crate) const CASE: &str = "tls_with_client_certificates";
+
+async fn run(version: &str) -> Result<()> {
     if !cluster::java_wanted() {
         println!("skipped: TLS of RocketMQ {version} (Java) is not tested unless ROCKETBRIDGE_TEST_JAVA=1");
         return Ok(());
     }
+    table::tried(TABLE, version, CASE, exchange(version)).await
+}
+
+async fn exchange(version: &str) -> Result<()> {
     let folder = tempfile::tempdir()?;
     certificates::write(folder.path())?;
     let path = folder.path().to_string_lossy().into_owned();
@@ -49,11 +57,11 @@ async fn exchange(version: &'static str) -> Result<()> {
 /// *Guarantees*: topics are made, and large messages sent, acknowledged and stored, by the first; the others are refused and told why.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn java_5_over_tls() -> Result<()> {
-    exchange("5.3.3").await
+    run("5.3.3").await
 }
 
 /// *Scenario*: the same on Apache RocketMQ 4.9.7. *Guarantees*: the same.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn java_4_over_tls() -> Result<()> {
-    exchange("4.9.7").await
+    run("4.9.7").await
 }

@@ -450,6 +450,7 @@ pub(crate) async fn what_waits_is_counted_where_remoting_is_spoken_too(cluster: 
 /// received as they were; a message without a priority gets the lowest; one without a lite topic is refused, alone.
 pub(crate) async fn priorities_and_lite_topics_are_kept(cluster: &Cluster) -> Result<()> {
     if !cluster.has_lite_topics() {
+        crate::table::lacks("it has neither");
         return Ok(());
     }
     cluster.topic("urgent", 1, "PRIORITY")?;

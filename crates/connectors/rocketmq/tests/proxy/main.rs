@@ -8,6 +8,8 @@ mod certificates;
 mod cluster;
 mod keys;
 mod session;
+#[path = "../support/table.rs"]
+mod table;
 
 use std::time::Instant;
 
@@ -15,15 +17,23 @@ use anyhow::{Context, Result};
 
 use crate::cluster::Cluster;
 use crate::keys::Guarded;
+use crate::table::{Section, tried};
+
+/// What is told of this suite in `docs/compatibility.md`.
+const TABLE: Section = Section { heading: "Over gRPC", columns: &["5.3.3", "5.5.0"] };
 
 /// Makes a function that runs every case on one cluster, in order: it takes seconds to start.
 macro_rules! in_order {
-    ($all:ident, $module:ident, $cluster:ty: $($case:ident),* $(,)?) => {
+    ($all:ident, $names:ident, $module:ident, $cluster:ty: $($case:ident),* $(,)?) => {
+        /// The names of the cases.
+        const $names: &[&str] = &[$(stringify!($case)),*];
+
         async fn $all(cluster: &$cluster) -> Result<()> {
             $(
                 if is_wanted(stringify!($case)) {
                     let began = Instant::now();
-                    $module::$case(cluster).await.context(stringify!($case))?;
+                    let column = version().unwrap_or_default();
+                    tried(TABLE, &column, stringify!($case), $module::$case(cluster)).await.context(stringify!($case))?;
                     println!("{} {:.1} s", stringify!($case), began.elapsed().as_secs_f32());
                 }
             )*
@@ -32,7 +42,7 @@ macro_rules! in_order {
     };
 }
 
-in_order![contract, cases, Cluster:
+in_order![contract, CASES, cases, Cluster:
     messages_arrive_whole,
     compressed_bodies_arrive_readable,
     topics_get_the_types_that_they_take,
@@ -53,7 +63,7 @@ in_order![contract, cases, Cluster:
     a_proxy_that_is_back_is_used_at_once,
 ];
 
-in_order![with_keys, keys, Guarded:
+in_order![with_keys, KEY_CASES, keys, Guarded:
     granted_rights_are_enough,
     what_is_not_granted_is_told,
     types_are_not_checked_where_the_proxy_does_not,
@@ -89,4 +99,10 @@ async fn java_proxy() -> Result<()> {
 async fn java_proxy_with_keys_over_tls() -> Result<()> {
     let Some(version) = version() else { return Ok(()) };
     with_keys(&Guarded::start(&version)?).await
+}
+
+/// *Scenario*: the page that the suite writes. *Guarantees*: each of its rows is a case that there is.
+#[test]
+fn the_table_has_no_other_rows() -> Result<()> {
+    table::has_no_other_rows(TABLE, &[CASES, KEY_CASES].concat())
 }
