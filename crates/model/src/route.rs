@@ -3,13 +3,19 @@
 //! A route is carried out by streams, one for each topic and direction, which the controller makes, changes and removes: [`expand`] says which ones
 //! there should be. Nothing here is checked: see [`crate::validate`].
 
+mod access;
+mod difference;
+pub mod drift;
 mod expand;
 mod selection;
+pub mod settings;
+mod sync;
 
 use serde::{Deserialize, Serialize};
 
 pub use expand::{Began, Ends, Expansion, Wanted, expand, probe, stream_name};
 pub use selection::{Renaming, Selection, Topic};
+pub use sync::{Handling, Sync, SyncDefinition};
 
 /// A route: topics of one instance, copied to another, or both ways.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -1,6 +1,7 @@
 //! What people and tests ask of a cluster: topics, queues, offsets, progress.
 
-use std::collections::BTreeSet;
+use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use futures::future::try_join_all;
@@ -9,8 +10,9 @@ use rocketbridge_model::resolved::StartPosition;
 use serde::Deserialize;
 
 use crate::client::Client;
-use crate::committer::committed;
+use crate::committer::{committed, committed_at};
 use crate::error::Failure;
+use crate::namespace::unwrapped;
 use crate::offsets::Offsets;
 use crate::producer::Producer;
 use crate::remoting::code::request;
@@ -18,9 +20,11 @@ use crate::remoting::{Request, json};
 use crate::route::Queue;
 use crate::tail::Tail;
 
+mod account;
 mod settings;
 mod topic;
 
+pub use account::Account;
 pub use topic::TopicQueue;
 
 /// Asks one instance.
@@ -54,6 +58,16 @@ pub struct QueueProgress {
 impl Admin {
     pub(crate) fn new(client: Arc<Client>) -> Self {
         Self { client }
+    }
+
+    /// A topic or group as it is called on the wire.
+    pub fn wire_name(&self, name: &str) -> String {
+        self.client.wire_name(name)
+    }
+
+    /// A topic or group of the wire by the name that users use; `None` if it belongs to another namespace.
+    pub fn own_name(&self, wire: &str) -> Option<String> {
+        unwrapped(&self.client.settings().namespace, wire).map(Cow::into_owned)
     }
 
     /// All topics, RocketMQ's own included, sorted, as they are called on the wire.
@@ -97,6 +111,23 @@ impl Admin {
         }))
         .await
         .map_err(|failure: Failure| failure.during(format!("read the progress of group {group} in topic {topic}")))
+    }
+
+    /// The topics that each consumer group committed offsets in, by the group; as they are called on the wire. A group that read nothing yet is not there.
+    ///
+    /// # Errors
+    ///
+    /// The name server or a master cannot be reached.
+    pub async fn topics_of_groups(&self) -> Result<BTreeMap<String, BTreeSet<String>>, Error> {
+        let attempt = || format!("list what groups committed, through name server {}", self.client.name_servers());
+        let mut groups = BTreeMap::<String, BTreeSet<String>>::new();
+        for address in self.masters().await?.into_values() {
+            let committed = committed_at(&self.client, &address).await.map_err(|failure| failure.during(attempt()))?;
+            for (topic, group) in committed {
+                groups.entry(group).or_default().insert(topic);
+            }
+        }
+        Ok(groups)
     }
 
     /// Sends messages to a topic.

@@ -95,7 +95,16 @@ async fn really_zero(client: &Client, address: &str, topic: &str, group: &str, q
     table.offset_table.get(&format!("{topic}@{group}")).is_some_and(|queues| queues.contains_key(&queue.id))
 }
 
-fn naming(request: Request, topic: &str, group: &str, queue: &Queue) -> Request {
+/// The topics and groups that a broker keeps offsets of, as pairs of wire names.
+pub(crate) async fn committed_at(client: &Client, address: &str) -> Result<Vec<(String, String)>, Failure> {
+    let response = client.ask(address, Request::new(request::GET_ALL_CONSUMER_OFFSET)).await?;
+    let table = json::read::<OffsetTable>(&response.body).map_err(|error| Failure::nonsense(address, format!("offsets: {error}")))?;
+    let pair = |key: &String| key.rsplit_once('@').map(|(topic, group)| (topic.to_owned(), group.to_owned()));
+    Ok(table.offset_table.keys().filter_map(pair).collect())
+}
+
+/// Adds the fields that say whose offset it is.
+pub(crate) fn naming(request: Request, topic: &str, group: &str, queue: &Queue) -> Request {
     request
         .field("consumerGroup", group.to_owned())
         .field("topic", topic.to_owned())

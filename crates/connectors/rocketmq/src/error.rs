@@ -7,6 +7,11 @@ use rocketbridge_rocketmq_proto::v2;
 use crate::remoting::code::response;
 use crate::remoting::{Lost, Response};
 
+/// The error of a request that a server refused with a response code of remoting, in the words of this connector: for clients beside it.
+pub fn refused(attempt: impl Into<String>, address: &str, code: i32, remark: &str) -> Error {
+    Failure::Refused { address: address.to_owned(), code, remark: remark.to_owned() }.during(attempt)
+}
+
 /// A failed exchange, before it is said what it was for.
 #[derive(Clone, Debug)]
 pub(crate) enum Failure {

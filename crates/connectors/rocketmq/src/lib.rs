@@ -1,7 +1,8 @@
 //! Apache RocketMQ 4.x and 5.x as source and target, over the remoting protocol, and over gRPC (proxies of 5.x).
 //!
 //! - [`Connectors`]: makes sources and targets from definitions; equal connections share one client;
-//! - [`Admin`]: topics, offsets, progress; [`Producer`] and [`Tail`]: send and follow messages by hand and in tests;
+//! - [`Admin`]: topics, offsets, progress; [`Producer`] and [`Tail`]: send and follow messages by hand and in tests; [`refused`]: what a server said,
+//!   for a client beside this one;
 //! - [`MirrorEnds`]: both ends of a mirror: where an offset of one is at the other, and whether they hold the same;
 //! - [`POSITION_PROPERTY`], [`Position`]: where a mirrored message stood at its source; [`VIA_PROPERTY`]: which topics a message has been in;
 //! - [`ORIGIN_PROPERTY`], [`TIMED_PROPERTY`], [`BORN_PROPERTY`], [`origin_of`], [`born_of`]: the provenance that a routed message carries; [`REASON_PROPERTY`]: why a dead letter
@@ -45,9 +46,12 @@ mod source;
 mod tail;
 mod target;
 mod via;
+#[cfg(test)]
+mod witness;
 
-pub use admin::{Admin, QueueOffsets, QueueProgress, TopicQueue};
+pub use admin::{Account, Admin, QueueOffsets, QueueProgress, TopicQueue};
 pub use born::{BORN_PROPERTY, born_of};
+pub use error::refused;
 pub use mirror::{Difference, MirrorEnds, QueueReport, Translation};
 pub use position::{POSITION_PROPERTY, Position, SourceQueue, position_of};
 pub use producer::{Message, Producer};

@@ -41,12 +41,15 @@ impl Offsets<'_> {
                 &reader
             }
         };
-        let request =
-            request.field("topic", self.topic.to_owned()).number("queueId", self.queue.id).field("bname", self.queue.broker.clone());
-        let response = self.client.ask(address, request).await?;
+        let response = self.client.ask(address, naming(request, self.topic, self.queue)).await?;
         let offset: Option<i64> = response.number("offset");
         // Java brokers answer -1 for a queue that never had a message.
         let offset = offset.ok_or_else(|| Failure::nonsense(address, "an answer without an offset"))?;
         Ok(u64::try_from(offset).unwrap_or_default())
     }
+}
+
+/// Adds the fields that say which queue it is about.
+pub(crate) fn naming(request: Request, topic: &str, queue: &Queue) -> Request {
+    request.field("topic", topic.to_owned()).number("queueId", queue.id).field("bname", queue.broker.clone())
 }

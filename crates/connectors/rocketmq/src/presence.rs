@@ -147,7 +147,7 @@ async fn farewell(presence: Arc<Presence>, subscription: Subscription) -> Result
     Ok(())
 }
 
-fn unregister(id: &str, group: &str) -> Request {
+pub(crate) fn unregister(id: &str, group: &str) -> Request {
     Request::new(request::UNREGISTER_CLIENT).field("clientID", id.to_owned()).field("consumerGroup", group.to_owned())
 }
 
@@ -171,7 +171,7 @@ async fn beat_at(client: &Client, broker: &str, subscriptions: &[Subscription]) 
     client.ask(&address, heartbeat(client.id(), subscriptions)).await.map(drop)
 }
 
-fn heartbeat(id: &str, subscriptions: &[Subscription]) -> Request {
+pub(crate) fn heartbeat(id: &str, subscriptions: &[Subscription]) -> Request {
     let version = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis());
     let mut groups: BTreeMap<&str, Vec<serde_json::Value>> = BTreeMap::new();
     for subscription in subscriptions {

@@ -5,9 +5,9 @@ use std::sync::{Arc, Weak};
 
 use parking_lot::Mutex;
 use rocketbridge_connector::{Registry, Source, Target};
-use rocketbridge_credentials::Keepers;
+use rocketbridge_credentials::{Keeper, Keepers};
 use rocketbridge_model::resolved::{DeadLetterTarget, Protocol, RocketMqConnection, RocketMqSource, RocketMqTarget};
-use rocketbridge_network::Egress;
+use rocketbridge_network::{Dialer, Egress};
 use rocketbridge_runtime::{Shutdown, Tasks};
 
 use crate::acl::Keys;
@@ -73,7 +73,22 @@ impl Connectors {
         MirrorEnds::new((self.client(source.0), source.1), (self.client(target.0), target.1))
     }
 
-    fn client(&self, connection: &RocketMqConnection) -> Arc<Client> {
+    /// Dials the servers of an instance, by its network, its TLS and this process's rules.
+    pub fn dialer(&self, connection: &RocketMqConnection) -> Dialer {
+        Dialer::new(connection, Arc::clone(&self.egress))
+    }
+
+    /// The keys of a connection, shared with its clients; `None` if requests are not signed.
+    pub fn keeper(&self, connection: &RocketMqConnection) -> Option<Keeper> {
+        self.keepers.keeper(connection)
+    }
+
+    /// Starts tasks that end with these connectors.
+    pub fn tasks(&self) -> &Tasks {
+        &self.tasks
+    }
+
+    pub(crate) fn client(&self, connection: &RocketMqConnection) -> Arc<Client> {
         let mut clients = self.clients.lock();
         if let Some(client) = clients.get(connection).and_then(Weak::upgrade) {
             return client;

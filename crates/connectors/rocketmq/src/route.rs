@@ -24,8 +24,8 @@ pub(crate) struct Route {
 }
 
 /// `PermName` of Apache RocketMQ.
-const READ: u32 = 4;
-const WRITE: u32 = 2;
+pub(crate) const READ: u32 = 4;
+pub(crate) const WRITE: u32 = 2;
 /// The id of a master among the brokers of one name.
 const MASTER: u64 = 0;
 

@@ -295,12 +295,7 @@ impl Sender {
         let request = if single.body.is_empty() {
             self.batch(queue, &single.as_batch())
         } else {
-            self.message(Request::new(request::SEND_MESSAGE_V2), queue, single.born)
-                .number("f", single.system_flag)
-                .number("h", single.flag)
-                .field("i", single.properties_text())
-                .field("m", "false")
-                .body(single.body.clone())
+            self.single(queue, single).body(single.body.clone())
         };
         let sent = self.confirmed(way, request).await;
         sent.map_err(|failure| {
@@ -321,6 +316,15 @@ impl Sender {
             let topic = &self.topic;
             tracing::warn!(topic, ?failure, "properties that are not UTF-8 go as text, as every Java client reads them: no batch is taken");
         }
+    }
+
+    /// A send of one message, without its body.
+    pub(crate) fn single(&self, queue: &Queue, single: &Single) -> Request {
+        self.message(Request::new(request::SEND_MESSAGE_V2), queue, single.born)
+            .number("f", single.system_flag)
+            .number("h", single.flag)
+            .field("i", single.properties_text())
+            .field("m", "false")
     }
 
     fn batch(&self, queue: &Queue, batch: &Batch) -> Request {

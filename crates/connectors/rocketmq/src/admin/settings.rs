@@ -25,8 +25,12 @@ impl Admin {
         Ok(all)
     }
 
-    /// The masters of all clusters: their addresses by the broker's name.
-    pub(crate) async fn masters(&self) -> Result<BTreeMap<String, String>, Error> {
+    /// The masters of all clusters: their addresses, as the name server gives them, by the broker's name.
+    ///
+    /// # Errors
+    ///
+    /// No name server can be reached.
+    pub async fn masters(&self) -> Result<BTreeMap<String, String>, Error> {
         let attempt = || format!("list the brokers of name server {}", self.client.name_servers());
         let clusters = self.clusters().await.map_err(|failure| failure.during(attempt()))?;
         clusters.masters(None).map_err(|reason| Error::new(Code::NotFound, attempt(), reason))

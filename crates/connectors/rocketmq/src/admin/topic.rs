@@ -72,7 +72,7 @@ impl Admin {
     }
 
     /// The request that creates a topic or changes how it is set up.
-    pub(super) fn set_up(&self, topic: &str, read_queues: u32, write_queues: u32, permission: u32) -> Request {
+    pub(crate) fn set_up(&self, topic: &str, read_queues: u32, write_queues: u32, permission: u32) -> Request {
         Request::new(request::UPDATE_AND_CREATE_TOPIC)
             .field("topic", self.client.wire_name(topic))
             .field("defaultTopic", "TBW102")
@@ -151,7 +151,7 @@ impl Admin {
     }
 
     /// Asks the same of every master, of one cluster or of all. Answers the names of the brokers, sorted.
-    async fn at_masters(&self, cluster: Option<&str>, attempt: &str, request: Request) -> Result<Vec<String>, Error> {
+    pub(super) async fn at_masters(&self, cluster: Option<&str>, attempt: &str, request: Request) -> Result<Vec<String>, Error> {
         let clusters = self.clusters().await.map_err(|failure| failure.during(attempt))?;
         let masters = clusters.masters(cluster).map_err(|reason| Error::new(Code::NotFound, attempt, reason))?;
         if masters.is_empty() {

@@ -13,6 +13,8 @@ pub(crate) mod request {
     pub(crate) const HEART_BEAT: i32 = 34;
     pub(crate) const UNREGISTER_CLIENT: i32 = 35;
     pub(crate) const GET_ALL_CONSUMER_OFFSET: i32 = 43;
+    pub(crate) const UPDATE_AND_CREATE_ACL_CONFIG: i32 = 50;
+    pub(crate) const DELETE_ACL_CONFIG: i32 = 51;
     pub(crate) const GET_ROUTE_BY_TOPIC: i32 = 105;
     pub(crate) const GET_BROKER_CLUSTER_INFO: i32 = 106;
     pub(crate) const GET_ALL_TOPICS: i32 = 206;

@@ -132,7 +132,7 @@ impl Cluster {
 impl Java {
     /// Starts a cluster, with further arguments of the kit; installs the version first if need be.
     pub(crate) fn start(version: &str, more: &[&str]) -> Result<Self> {
-        let kind: String = more.first().map(|first| first.replace("--", "-")).unwrap_or_default();
+        let kind: String = more.iter().filter_map(|argument| argument.strip_prefix('-')).filter(|flag| flag.starts_with('-')).collect();
         let name = format!("contract-{}-{}{kind}", version.replace('.', "-"), std::process::id());
         let (name_server, broker) = ports()?;
         let (name_server_port, broker_port) = (name_server.to_string(), broker.to_string());
