@@ -3,6 +3,7 @@
 use futures::StreamExt;
 use futures::stream::BoxStream;
 use rocketbridge_codec::session as codec;
+use rocketbridge_model::session::Answer;
 use rocketbridge_proto::dispatch::v1::dispatch_service_server::{DispatchService, DispatchServiceServer};
 use rocketbridge_proto::filter::v1::filter_service_server::{FilterService, FilterServiceServer};
 use rocketbridge_proto::{dispatch::v1 as dispatch, filter::v1 as filter, session::v1 as session};
@@ -12,6 +13,7 @@ use tonic::{Request, Response, Status, Streaming};
 
 use crate::channel::MESSAGE_LIMIT;
 use crate::error::Error;
+use crate::peer::Peer;
 use crate::session::{Accept, AcceptDispatch, AcceptFilter, DEPTH, ServerSession};
 use crate::status;
 
@@ -64,19 +66,22 @@ where
     R: Send + 'static,
     Q: 'static,
 {
-    let peer = peer(&request);
+    let known = request.extensions().get::<Peer>().cloned();
+    let peer = known.as_ref().map_or_else(|| "an unknown peer".to_owned(), Peer::to_string);
     let requests = request.into_inner().map(decoder(peer.clone(), decode)).boxed();
     let (answers, outgoing) = mpsc::channel(DEPTH);
     stage.accept(ServerSession { requests, answers, peer });
     let answers = ReceiverStream::new(outgoing).map(move |answer| match answer {
-        Ok(answer) => Ok(response(codec::encode_answer(answer))),
+        Ok(answer) => {
+            // The stage has found what the opener claims in the store.
+            if let (Answer::Opened(_), Some(peer)) = (&answer, &known) {
+                peer.prove();
+            }
+            Ok(response(codec::encode_answer(answer)))
+        }
         Err(error) => Err(status::encode(error)),
     });
     Response::new(answers.boxed())
-}
-
-fn peer<T>(request: &Request<T>) -> String {
-    request.remote_addr().map_or_else(|| "an unknown peer".to_owned(), |address| address.to_string())
 }
 
 fn decoder<W, Q>(

@@ -4,22 +4,26 @@
 //! process drains, new calls are refused and open ones may end; the server waits for them no longer than its grace. The stage that serves
 //! a session ends it.
 
+use std::convert::Infallible;
 use std::future::Future;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use futures::StreamExt;
 use tokio::net::TcpListener;
-use tokio_stream::wrappers::TcpListenerStream;
-use tonic::service::RoutesBuilder;
+use tokio::sync::mpsc;
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::service::{Routes, RoutesBuilder};
 use tonic::transport::Server;
 use tonic_health::ServingStatus;
 use tonic_health::server::HealthReporter;
 
+use crate::arrivals::{Arrivals, BACKLOG, Doors};
 use crate::channel::{CONNECTION_WINDOW, PING, STREAM_WINDOW};
-use crate::tls::Tls;
-
-/// The most sessions on one connection. It is larger than any number of partitions, because a session beyond it would wait without any error.
-const SESSIONS_PER_CONNECTION: u32 = 1 << 20;
+use crate::connection::Connection;
+use crate::gate::Gate;
+use crate::limits::{CALLS, CLIENT_WINDOW, HEADERS, LOCAL_RESETS, Limits, PENDING_RESETS, SESSIONS};
+use crate::tls::{self, Tls};
 
 /// A bound listener.
 pub struct Listener {
@@ -48,6 +52,15 @@ pub enum ServeError {
         #[source]
         source: tonic::transport::Error,
     },
+    /// The certificates cannot be used.
+    #[error("cannot serve TLS on {address}")]
+    Tls {
+        /// Its address.
+        address: SocketAddr,
+        /// The cause.
+        #[source]
+        source: tls::Unusable,
+    },
     /// The descriptors of a service cannot be served.
     #[error("cannot serve reflection")]
     Reflection(#[source] tonic_reflection::server::Error),
@@ -70,36 +83,71 @@ impl Listener {
     }
 
     /// Serves until `stop`, and then as long as open calls last, but at most for as long as `stop` says. Health and reflection (v1 and v1alpha) are added.
-    pub async fn serve(self, services: Services, tls: Option<&Tls>, stop: impl Future<Output = Duration>) -> Result<(), ServeError> {
+    /// With `tls`, every peer must show a certificate, and its [roles](crate::role) say what it may call; without, which is for loopback only, everybody
+    /// may call everything.
+    pub async fn serve(
+        self,
+        services: Services,
+        tls: Option<&Tls>,
+        limits: Limits,
+        stop: impl Future<Output = Duration>,
+    ) -> Result<(), ServeError> {
         let address = self.address;
         let failed = |source| ServeError::Serve { address, source };
-        let mut server = Server::builder()
-            .initial_stream_window_size(STREAM_WINDOW)
-            .initial_connection_window_size(CONNECTION_WINDOW)
-            .max_concurrent_streams(SESSIONS_PER_CONNECTION)
-            .http2_keepalive_interval(Some(PING))
-            .http2_keepalive_timeout(Some(PING))
-            .tcp_nodelay(true);
-        if let Some(tls) = tls {
-            server = server.tls_config(tls.server()).map_err(failed)?;
-        }
-        let (begin_stop, stopping) = tokio::sync::oneshot::channel::<()>();
-        let serving =
-            server.add_routes(services.routes.routes()).serve_with_incoming_shutdown(TcpListenerStream::new(self.listener), async {
-                let _ = stopping.await;
-            });
+        let tls = tls.map(Tls::acceptor).transpose().map_err(|source| ServeError::Tls { address, source })?;
+        let gate = Gate::new(services.routes.routes().prepare(), limits);
+        let (members, known) = mpsc::channel(BACKLOG);
+        let (clients, unknown) = mpsc::channel(BACKLOG);
+        let arrivals = Arrivals { listener: self.listener, tls, limits, doors: Doors { members, clients } };
+        let serving = async {
+            tokio::try_join!(
+                serve_at(Windows { calls: SESSIONS, call: STREAM_WINDOW, connection: CONNECTION_WINDOW }, gate.clone(), known),
+                serve_at(Windows { calls: CALLS, call: CLIENT_WINDOW, connection: CLIENT_WINDOW }, gate, unknown),
+            )
+        };
         tokio::pin!(serving, stop);
-        // Dropping the other arm loses nothing: `serving` is polled again below, and `stop` has ended.
+        let mut arriving = Box::pin(arrivals.run());
+        // Dropping the other arms loses nothing: `serving` is polled again below, nobody arrives any more, and `stop` has ended.
         let grace = tokio::select! {
-            result = &mut serving => return result.map_err(failed),
+            result = &mut serving => return result.map(|_| ()).map_err(failed),
+            never = &mut arriving => match never {},
             grace = &mut stop => grace,
         };
-        let _ = begin_stop.send(());
+        // This closes the listener and both doors, upon which the servers let open calls end.
+        drop(arriving);
         match tokio::time::timeout(grace, serving).await {
-            Ok(result) => result.map_err(failed),
+            Ok(result) => result.map(|_| ()).map_err(failed),
             Err(_) => Ok(()),
         }
     }
+}
+
+/// What a kind of peer is told at the beginning of a connection.
+#[derive(Clone, Copy)]
+struct Windows {
+    /// Calls at once.
+    calls: usize,
+    /// Bytes of one call that are on their way.
+    call: u32,
+    /// Bytes of all.
+    connection: u32,
+}
+
+/// Serves connections of one kind until no more come and their calls have ended.
+async fn serve_at(windows: Windows, gate: Gate<Routes>, connections: mpsc::Receiver<Connection>) -> Result<(), tonic::transport::Error> {
+    let calls = u32::try_from(windows.calls).unwrap_or(u32::MAX);
+    Server::builder()
+        .initial_stream_window_size(windows.call)
+        .initial_connection_window_size(windows.connection)
+        .max_concurrent_streams(calls)
+        .http2_max_pending_accept_reset_streams(Some(PENDING_RESETS))
+        .http2_max_local_error_reset_streams(Some(LOCAL_RESETS))
+        .http2_max_header_list_size(HEADERS)
+        .http2_keepalive_interval(Some(PING))
+        .http2_keepalive_timeout(Some(PING))
+        // Never told to stop: when `connections` ends, so does the server. Without a signal it would not wait for open calls.
+        .serve_with_incoming_shutdown(gate, ReceiverStream::new(connections).map(Ok::<_, Infallible>), std::future::pending())
+        .await
 }
 
 /// The services of a process.

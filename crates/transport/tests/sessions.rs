@@ -9,7 +9,7 @@ use rocketbridge_model::session::{Answer, Batch, Credit, FilterRequest};
 use rocketbridge_model::{Envelope, Event, Outcome, OutcomeRange, Revision};
 use rocketbridge_transport::server::{Listener, Services};
 use rocketbridge_transport::session::ServerSession;
-use rocketbridge_transport::{Channels, Code, Dialer, Error, Switchboard, grpc};
+use rocketbridge_transport::{Channels, Code, Dialer, Error, Limits, Switchboard, grpc};
 
 /// Answers every batch with one range of deliveries; a batch of no events with a refusal.
 fn echo(session: ServerSession<FilterRequest>) {
@@ -60,7 +60,7 @@ async fn over_grpc() {
     });
     let services = services.await;
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
-    let server = tokio::spawn(listener.serve(services, None, async {
+    let server = tokio::spawn(listener.serve(services, None, Limits::default(), async {
         drop(stopped.await);
         Duration::from_millis(200)
     }));

@@ -15,7 +15,7 @@ use crate::client::{Settings, Tls};
 use crate::demo;
 use crate::failure::Failure;
 use crate::output::Format;
-use crate::{acknowledge, apply, delete, get, pattern, rocketmq, route, skip, status, switch, transform};
+use crate::{acknowledge, apply, certs, delete, get, pattern, rocketmq, route, skip, status, switch, transform};
 
 /// An open event router for Apache RocketMQ.
 #[derive(Clone, Debug, Parser)]
@@ -106,6 +106,9 @@ pub enum Verb {
     /// Route orders between two embedded clusters and count them: `make demo`
     #[command(hide = true)]
     Demo(demo::Arguments),
+    /// Certificates for trying a mesh with TLS
+    #[command(subcommand)]
+    Certs(certs::Verb),
     /// Print a completion script
     Completions {
         /// For this shell

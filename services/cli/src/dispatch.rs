@@ -13,7 +13,7 @@ use crate::demo;
 use crate::failure::Failure;
 use crate::output::Console;
 use crate::switch::Switch;
-use crate::{acknowledge, apply, delete, get, pattern, rocketmq, route, skip, status, switch, transform};
+use crate::{acknowledge, apply, certs, delete, get, pattern, rocketmq, route, skip, status, switch, transform};
 
 /// Does what the command line says.
 pub fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
@@ -31,6 +31,7 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
         #[cfg(feature = "embedded")]
         Verb::Demo(arguments) => return runtime()?.block_on(demo::run(arguments, &mut Console::standard())),
         Verb::Pattern(verb) => pattern::run(verb, shared.output, &mut Console::standard())?,
+        Verb::Certs(verb) => certs::run(verb, &mut Console::standard())?,
         Verb::Transform(verb) => transform::run(verb, &mut Console::standard())?,
         Verb::Rocketmq(verb) => runtime()?.block_on(rocketmq::run(verb, shared.timeout, shared.output, &mut Console::standard()))?,
         verb => runtime()?.block_on(ask(verb, shared))?,

@@ -3,7 +3,7 @@
 //! - [`arguments`]: the command line; [`dispatch`]: from verb to module. Processes are composed by the crate `rocketbridge-node`;
 //! - [`client`]: calls to the server; [`apply`], [`get`], [`delete`], [`switch`], [`status`], [`skip`]: the verbs that use it;
 //! - [`pattern`] and [`transform`]: try and check them without a server; [`rocketmq`]: send to and read from topics;
-//! - [`route`]: topics of one instance, copied to another;
+//! - [`route`]: topics of one instance, copied to another; [`certs`]: certificates for trying a mesh with TLS;
 //! - `demo`: what `make demo` shows, in builds with the feature `embedded`;
 //! - [`output`]: tables and documents; [`failure`]: how a verb ends when it does not end well.
 //!
@@ -12,6 +12,7 @@
 pub mod acknowledge;
 pub mod apply;
 pub mod arguments;
+pub mod certs;
 pub mod client;
 pub mod delete;
 #[cfg(feature = "embedded")]

@@ -11,6 +11,7 @@ use rocketbridge_model::{MemberId, Region, Secret};
 use rocketbridge_network::Rules;
 use rocketbridge_pattern::Limits;
 use rocketbridge_router::Settings;
+use rocketbridge_transport::Limits as ConnectionLimits;
 
 pub mod address;
 mod key;
@@ -60,6 +61,8 @@ pub struct Process {
     pub drain_deadline: Duration,
     /// Certificates for sessions between services; present unless it listens on loopback.
     pub tls: Option<Tls>,
+    /// What peers may take of it.
+    pub connections: ConnectionLimits,
     /// What it tells about itself.
     pub telemetry: Telemetry,
     /// What events that are under way may take of the process's memory.
@@ -91,6 +94,8 @@ pub struct Standalone {
     pub drain_deadline: Duration,
     /// Certificates of its API; present unless it listens on loopback.
     pub tls: Option<Tls>,
+    /// What peers may take of it.
+    pub connections: ConnectionLimits,
     /// What it tells about itself.
     pub telemetry: Telemetry,
     /// What events that are under way may take of the process's memory.
@@ -184,6 +189,7 @@ impl Process {
             lease_ttl: reader.duration("lease_ttl", LEASE, LEAST_LEASE, MOST_LEASE),
             drain_deadline: drain_deadline(&mut reader),
             tls: reader.listener_tls(listen),
+            connections: connections(&mut reader),
             telemetry: telemetry(&mut reader),
             memory_budget: memory_budget(&mut reader),
             router: router(&mut reader),
@@ -214,6 +220,7 @@ impl Standalone {
             egress: reader.egress(listen),
             drain_deadline: drain_deadline(&mut reader),
             tls: reader.listener_tls(listen),
+            connections: connections(&mut reader),
             telemetry: telemetry(&mut reader),
             memory_budget: memory_budget(&mut reader),
             router: router(&mut reader),
@@ -257,6 +264,17 @@ fn drain_deadline(reader: &mut Reader) -> Duration {
 
 fn memory_budget(reader: &mut Reader) -> ByteSize {
     reader.byte_size("memory_budget", memory::default_budget(), memory::LEAST_BUDGET, memory::MOST_BUDGET)
+}
+
+fn connections(reader: &mut Reader) -> ConnectionLimits {
+    let usual = ConnectionLimits::default();
+    let second = Duration::from_secs(1);
+    ConnectionLimits {
+        total: reader.limit("connections.total", usual.total, 1_000_000),
+        per_address: reader.limit("connections.per_address", usual.per_address, 1_000_000),
+        handshake: reader.duration("connections.handshake_deadline", usual.handshake, second, 60 * second),
+        ..usual
+    }
 }
 
 fn telemetry(reader: &mut Reader) -> Telemetry {

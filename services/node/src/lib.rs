@@ -30,4 +30,5 @@ pub mod standalone;
 
 pub use heart::OpenStore;
 pub use rocketbridge_assignment::Stage;
+pub use rocketbridge_transport::Role;
 pub use run::{Setup, run};

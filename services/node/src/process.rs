@@ -44,6 +44,8 @@ async fn serve(stage: Stage, config: Process) -> anyhow::Result<ExitCode> {
         }),
         listener,
         tls: config.tls.as_ref().map(read_tls).transpose()?,
+        connections: config.connections,
+        serves_sessions: true,
         store: Arc::new(store),
         lease_store: Box::new(move || Ok(Arc::new(Etcd::new(etcd).map_err(chained)?))),
         registry: Arc::<Connectors>::clone(&connectors),
@@ -78,11 +80,20 @@ pub(crate) fn status(shutdown: &Shutdown) -> ExitCode {
 pub(crate) fn block_on<T>(process: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
     // A second installation fails and changes nothing.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    open_as_many_files_as_allowed();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("cannot start the runtime")?;
     let ended = runtime.block_on(process);
     // Not dropped: that would wait for threads that look up names of hosts which nobody needs any more.
     runtime.shutdown_background();
     ended
+}
+
+/// Many systems allow a process 1,024 files unless it asks for more, and a connection is a file.
+fn open_as_many_files_as_allowed() {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let limit = getrlimit(Resource::Nofile);
+    // What it may have anyway is no reason not to start.
+    let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit });
 }
 
 pub(crate) fn start_telemetry(service: &str, config: &config::Telemetry) -> anyhow::Result<telemetry::Guard> {

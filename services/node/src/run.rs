@@ -16,6 +16,7 @@ use rocketbridge_model::{MemberId, Region};
 use rocketbridge_pattern::Limits;
 use rocketbridge_router::Settings;
 use rocketbridge_runtime::{Cause, Shutdown, Tasks};
+use rocketbridge_transport::Limits as ConnectionLimits;
 use rocketbridge_transport::server::Listener;
 use rocketbridge_transport::tls::Tls;
 
@@ -41,6 +42,10 @@ pub struct Setup {
     pub listener: Listener,
     /// Keys for sessions and the API; `None` on loopback.
     pub tls: Option<Tls>,
+    /// What peers may take of it.
+    pub connections: ConnectionLimits,
+    /// Whether others open sessions to its stages; not where all stages are in one process.
+    pub serves_sessions: bool,
     /// The metadata store.
     pub store: Arc<dyn Metastore>,
     /// Makes the store that its lease is renewed in.
@@ -69,6 +74,7 @@ pub async fn run(setup: Setup, shutdown: Shutdown, ready: impl FnOnce(SocketAddr
     let builder = Builder {
         member: setup.id.clone(),
         stages: setup.stages.clone(),
+        serves_sessions: setup.serves_sessions,
         tls: setup.tls.clone(),
         registry: setup.registry,
         connectors: setup.connectors,
@@ -79,7 +85,7 @@ pub async fn run(setup: Setup, shutdown: Shutdown, ready: impl FnOnce(SocketAddr
         tasks: &tasks,
     };
     let (stages, services) = builder.build().await?;
-    let serving = Serving::start(setup.listener, services, setup.tls, &shutdown);
+    let serving = Serving::start(setup.listener, services, setup.tls, setup.connections, &shutdown);
     keepers.known(&shutdown).await;
     let member = Member {
         id: setup.id,

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use rocketbridge_runtime::{Cause, Shutdown};
+use rocketbridge_transport::Limits;
 use rocketbridge_transport::server::{Listener, ServeError, Services};
 use rocketbridge_transport::tls::Tls;
 use tokio::sync::oneshot;
@@ -24,14 +25,14 @@ pub(crate) struct Serving {
 
 impl Serving {
     /// Starts to serve. When the server fails, `shutdown` drains.
-    pub(crate) fn start(listener: Listener, services: Services, tls: Option<Tls>, shutdown: &Shutdown) -> Self {
+    pub(crate) fn start(listener: Listener, services: Services, tls: Option<Tls>, limits: Limits, shutdown: &Shutdown) -> Self {
         let health = services.health();
         let (stop, stopped) = oneshot::channel();
         let stopped = async { stopped.await.unwrap_or_default() };
         let failing = shutdown.clone();
         // Not one of the process's tasks: it goes on serving until they have ended.
         let task = tokio::spawn(async move {
-            let served = listener.serve(services, tls.as_ref(), stopped).await;
+            let served = listener.serve(services, tls.as_ref(), limits, stopped).await;
             if let Err(error) = &served {
                 failing.drain(Cause::TaskFailed { task: "server".into(), reason: error.to_string() });
             }

@@ -39,6 +39,8 @@ pub(crate) struct Builder<'a> {
     pub(crate) member: MemberId,
     /// Which stages it has.
     pub(crate) stages: Vec<Stage>,
+    /// Whether others open sessions to them.
+    pub(crate) serves_sessions: bool,
     /// Keys for sessions to other processes.
     pub(crate) tls: Option<Tls>,
     /// Makes connectors.
@@ -83,20 +85,24 @@ impl Builder<'_> {
             let filter = Reception::new(filter, self.keepers.copies(), self.tasks.clone());
             switchboard.register_filter(Arc::new(filter.clone()));
             stages.0.insert(Stage::Filter, Arc::new(filter.clone()));
-            let add = |routes: &mut RoutesBuilder| {
-                routes.add_service(grpc::filter_service(Arc::new(filter)));
-            };
-            services = services.with(&["rocketbridge.filter.v1.FilterService"], add).await;
+            if self.serves_sessions {
+                let add = |routes: &mut RoutesBuilder| {
+                    routes.add_service(grpc::filter_service(Arc::new(filter)));
+                };
+                services = services.with(&["rocketbridge.filter.v1.FilterService"], add).await;
+            }
         }
         if self.stages.contains(&Stage::Dispatcher) {
             let dispatcher = Dispatcher::new(self.registry.clone(), self.budget());
             let dispatcher = Reception::new(dispatcher, self.keepers.copies(), self.tasks.clone());
             switchboard.register_dispatch(Arc::new(dispatcher.clone()));
             stages.0.insert(Stage::Dispatcher, Arc::new(dispatcher.clone()));
-            let add = |routes: &mut RoutesBuilder| {
-                routes.add_service(grpc::dispatch_service(Arc::new(dispatcher)));
-            };
-            services = services.with(&["rocketbridge.dispatch.v1.DispatchService"], add).await;
+            if self.serves_sessions {
+                let add = |routes: &mut RoutesBuilder| {
+                    routes.add_service(grpc::dispatch_service(Arc::new(dispatcher)));
+                };
+                services = services.with(&["rocketbridge.dispatch.v1.DispatchService"], add).await;
+            }
         }
         if self.stages.contains(&Stage::Controller) {
             let controller = self.controller(reporter.clone(), channels);

@@ -42,6 +42,8 @@ async fn serve(config: Standalone) -> anyhow::Result<ExitCode> {
         advertise: Box::new(|served| served.to_string()),
         listener,
         tls: config.tls.as_ref().map(process::read_tls).transpose()?,
+        connections: config.connections,
+        serves_sessions: false,
         store: Arc::new(store.clone()),
         lease_store: {
             let store = store.clone();

@@ -5,8 +5,14 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use rocketbridge_harness::{Api, Audit, Brokers, Cluster, Etcd, Kind, Load, Mesh, Role, Route, eventually};
+use rocketbridge_harness::{Api, Audit, Brokers, Cluster, Etcd, Kind, Load, Mesh, Role, Route, binary, eventually, tls};
+use rocketbridge_proto::admin::v1::GetStreamReportsRequest;
+use rocketbridge_proto::admin::v1::member_service_client::MemberServiceClient;
+use rocketbridge_proto::dispatch::v1::dispatch_service_client::DispatchServiceClient;
+use rocketbridge_proto::filter::v1::filter_service_client::FilterServiceClient;
 use rocketbridge_proto::stream::v1::{PartitionStatus, State, StreamStatus};
+use rocketbridge_proto::{dispatch::v1 as dispatch, filter::v1 as filter};
+use tonic::transport::Endpoint;
 
 const MESSAGES: u64 = 200_000;
 const QUEUES: u32 = 8;
@@ -160,6 +166,62 @@ async fn a_rolling_restart_repeats_nothing() {
     let report = audit.expect(0..sent, |_| true).await;
     println!("{report}; placed: {}", placement(&status));
     assert!(report.duplicated <= load.resent(), "what is handed over is drained first, so nothing is repeated: {report}");
+    brokers.stop().await;
+}
+
+/// *Scenario*: a mesh whose processes have the certificates that `rocketbridge certs dev` made. A client creates a stream and messages flow; then it opens a
+/// session to a filter, and asks for a router's reports, and a router's certificate opens a session to a dispatcher. *Guarantees*: everything arrives; what is not
+/// for a certificate's role is refused with PERMISSION_DENIED and the name that it would need.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn certificates_have_roles() {
+    const SENT: u64 = 2_000;
+    let Some(etcd) = Etcd::start(1) else { return };
+    let brokers = Brokers::start(Kind::Embedded).await.expect("embedded ones are always there");
+    brokers.create_topic("orders", QUEUES).await;
+    let folder = tempfile::tempdir().expect("a temporary directory");
+    let certificates = folder.path().join("certs");
+    let made = std::process::Command::new(binary()).args(["certs", "dev"]).arg(&certificates).output().expect("it runs");
+    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    let mesh = Mesh::start_with_certificates(&etcd, &certificates);
+    let server = |role| mesh.of(role).next().expect("there is one").server();
+    let api = Api::connect_as(server(Role::Controller), &certificates, "client").await;
+    let route = Route::new("orders", "orders", &brokers.source, &brokers.target);
+    let status = api.run(route.stream_of(QUEUES)).await;
+    // The controller was given the routers' reports, as its role allows.
+    assert!(status.partitions.iter().all(|part| part.report.as_ref().is_some_and(|report| report.flowing)), "{}", placement(&status));
+    let audit = Audit::follow(&brokers.target, "orders", QUEUES, 44).await;
+    Load::new(&brokers.source, "orders", QUEUES, 44).send(0..SENT).await;
+    audit.expect(0..SENT, |_| true).await;
+
+    let channel = async |server: &str, name: &str| {
+        let endpoint = Endpoint::from_shared(server.to_owned()).expect("an address").tls_config(tls(&certificates, name));
+        endpoint.expect("certificates").connect().await.expect("any certificate of the authority connects")
+    };
+    let refused = |refusal: tonic::Status, role: &str| {
+        assert_eq!(refusal.code(), tonic::Code::PermissionDenied, "{refusal:?}");
+        assert!(refusal.message().contains(&format!("rocketbridge://service/{role}")), "{refusal:?}");
+    };
+    let client = channel(server(Role::Filter), "client").await;
+    refused(
+        FilterServiceClient::new(client)
+            .session(futures::stream::pending::<filter::SessionRequest>())
+            .await
+            .map(|_| ())
+            .expect_err("no router"),
+        "router",
+    );
+    let router = channel(server(Role::Dispatcher), "router").await;
+    refused(
+        DispatchServiceClient::new(router)
+            .session(futures::stream::pending::<dispatch::SessionRequest>())
+            .await
+            .map(|_| ())
+            .expect_err("no filter"),
+        "filter",
+    );
+    let client = channel(server(Role::Router), "client").await;
+    let reports = MemberServiceClient::new(client).get_stream_reports(GetStreamReportsRequest::default()).await;
+    refused(reports.map(|_| ()).expect_err("no controller"), "controller");
     brokers.stop().await;
 }
 

@@ -1,5 +1,6 @@
 //! The stream service, and definitions of streams.
 
+use std::path::Path;
 use std::time::Duration;
 
 use prost_types::FieldMask;
@@ -10,7 +11,7 @@ use rocketbridge_proto::stream::v1::{
     TargetParameter, UpdateStreamRequest, sink, source,
 };
 use tonic::Status;
-use tonic::transport::{Channel, Endpoint};
+use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity};
 
 use crate::brokers::Cluster;
 use crate::condition::eventually;
@@ -93,10 +94,31 @@ impl Route {
     }
 }
 
+/// What a client needs to show the certificate `NAME.pem` of a folder that `rocketbridge certs dev` made.
+///
+/// # Panics
+///
+/// When there is no such certificate.
+pub fn tls(certificates: &Path, name: &str) -> ClientTlsConfig {
+    let read = |file: String| std::fs::read(certificates.join(&file)).unwrap_or_else(|error| panic!("{file}: {error}"));
+    let identity = Identity::from_pem(read(format!("{name}.pem")), read(format!("{name}.key")));
+    ClientTlsConfig::new().ca_certificate(Certificate::from_pem(read("ca.pem".to_owned()))).identity(identity)
+}
+
 impl Api {
     /// A client of `http://HOST:PORT`.
     pub async fn connect(server: &str) -> Self {
         let endpoint = Endpoint::from_shared(server.to_owned()).expect("a process prints an address").timeout(ANSWER);
+        Self::at(endpoint, server).await
+    }
+
+    /// A client of `https://HOST:PORT` with the certificate `NAME.pem` of a folder that `rocketbridge certs dev` made.
+    pub async fn connect_as(server: &str, certificates: &Path, name: &str) -> Self {
+        let endpoint = Endpoint::from_shared(server.to_owned()).expect("a process prints an address").timeout(ANSWER);
+        Self::at(endpoint.tls_config(tls(certificates, name)).expect("certificates"), server).await
+    }
+
+    async fn at(endpoint: Endpoint, server: &str) -> Self {
         let channel = endpoint.connect().await.unwrap_or_else(|error| panic!("{server}: {error:?}"));
         Self { client: StreamServiceClient::new(channel), server: server.to_owned() }
     }

@@ -23,7 +23,7 @@ mod process;
 mod skip;
 mod standalone;
 
-pub use api::{Api, Route};
+pub use api::{Api, Route, tls};
 pub use audit::{Audit, Report};
 pub use brokers::{Brokers, Cluster, Kind, Special, free_port};
 pub use condition::eventually;

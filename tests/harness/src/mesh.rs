@@ -1,6 +1,6 @@
 //! The services as processes of their own, on etcd.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use tempfile::TempDir;
 
@@ -30,6 +30,8 @@ pub struct Mesh {
     processes: Vec<(Role, Process)>,
     directory: TempDir,
     etcd: String,
+    /// A folder that `rocketbridge certs dev` made; `None` for a mesh without TLS.
+    certificates: Option<PathBuf>,
     variables: Vec<(String, String)>,
     started: usize,
 }
@@ -37,10 +39,20 @@ pub struct Mesh {
 impl Mesh {
     /// Starts one controller and two processes of each other role. `variables` are further settings of every process.
     pub fn start(etcd: &Etcd, variables: &[(&str, &str)]) -> Self {
+        Self::begin(etcd, None, variables)
+    }
+
+    /// As [`start`](Self::start), with TLS: each process shows the certificate of its role from a folder that `rocketbridge certs dev` made.
+    pub fn start_with_certificates(etcd: &Etcd, certificates: &Path) -> Self {
+        Self::begin(etcd, Some(certificates.to_owned()), &[])
+    }
+
+    fn begin(etcd: &Etcd, certificates: Option<PathBuf>, variables: &[(&str, &str)]) -> Self {
         let mut mesh = Self {
             processes: Vec::new(),
             directory: tempfile::tempdir().expect("a temporary directory"),
             etcd: etcd.endpoints.join(","),
+            certificates,
             variables: variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect(),
             started: 0,
         };
@@ -95,7 +107,14 @@ impl Mesh {
         self.started += 1;
         let name = format!("{}-{}", role.verb(), self.started);
         let places = ["--etcd", &self.etcd, "--etcd-prefix", "/test", "--listen", "127.0.0.1:0"];
-        let arguments = [&[role.verb(), "--member-id", &name, "--lease-ttl", LEASE_TTL][..], &places].concat();
+        let mut arguments = [&[role.verb(), "--member-id", &name, "--lease-ttl", LEASE_TTL][..], &places].concat();
+        let files = self.certificates.as_ref().map(|folder| {
+            ["ca.pem".to_owned(), format!("{}.pem", role.verb()), format!("{}.key", role.verb())]
+                .map(|file| folder.join(file).display().to_string())
+        });
+        if let Some([ca, certificate, key]) = &files {
+            arguments.extend(["--tls-ca", ca, "--tls-cert", certificate, "--tls-key", key]);
+        }
         let variables: Vec<_> = self.variables.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
         self.processes.push((role, Process::spawn(self.directory.path(), &name, &arguments, &variables)));
     }

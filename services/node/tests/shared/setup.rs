@@ -9,8 +9,9 @@ use rocketbridge_metastore::Embedded;
 use rocketbridge_model::{MemberId, Region};
 use rocketbridge_node::config::ByteSize;
 use rocketbridge_node::{Setup, Stage};
-use rocketbridge_pattern::Limits;
+use rocketbridge_pattern::Limits as PatternLimits;
 use rocketbridge_router::Settings;
+use rocketbridge_transport::Limits;
 use rocketbridge_transport::server::Listener;
 
 /// What a process is made of that has some stages, on loopback and without TLS.
@@ -24,6 +25,8 @@ pub(crate) async fn setup(id: &str, stages: Vec<Stage>, store: &Embedded, regist
         advertise: Box::new(|served| served.to_string()),
         listener: Listener::bind("127.0.0.1:0").await.expect("a free port"),
         tls: None,
+        connections: Limits::default(),
+        serves_sessions: true,
         store: Arc::new(store.clone()),
         lease_store: Box::new(move || Ok(Arc::new(leased))),
         registry,
@@ -32,6 +35,6 @@ pub(crate) async fn setup(id: &str, stages: Vec<Stage>, store: &Embedded, regist
         drain_deadline: Duration::from_secs(25),
         settings: Settings::default(),
         memory_budget: ByteSize(64 << 20),
-        limits: Limits::default(),
+        limits: PatternLimits::default(),
     }
 }
