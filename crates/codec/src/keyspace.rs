@@ -48,6 +48,11 @@ pub fn kind_of(key: &str) -> Option<Kind> {
     Kind::ALL.into_iter().find(|kind| key.starts_with(folder(*kind)))
 }
 
+/// The name of the definition under a key; `None` if the key is not that of a definition, or not one that [`definition`] makes.
+pub fn name_of(key: &str) -> Option<String> {
+    part::decode(key.strip_prefix(folder(kind_of(key)?))?)
+}
+
 /// The key of what routers found out about the source of a stream. `uid` identifies one creation of the stream.
 pub fn source(uid: &str) -> String {
     below(SOURCES, uid)

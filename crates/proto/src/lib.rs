@@ -23,6 +23,7 @@ package!(dispatch);
 package!(event);
 package!(filter);
 package!(network);
+package!(record);
 package!(route);
 package!(session);
 package!(stream);

@@ -19,7 +19,7 @@ pub mod resource;
 mod route;
 
 pub use error::Error;
-pub use resource::{Kind, Resource};
+pub use resource::{Kind, Listed, Resource};
 
 /// Largest answer that is read: a page of 1,000 streams with large patterns fits.
 const LARGEST_ANSWER: usize = 64 << 20;

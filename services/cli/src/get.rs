@@ -3,7 +3,7 @@
 use rocketbridge_proto::stream::v1::{Stream, sink, source};
 use serde_json::{Value, json};
 
-use crate::client::{Client, Kind, Resource};
+use crate::client::{Client, Kind, Listed, Resource};
 use crate::failure::Failure;
 use crate::output::{Console, Format, Table};
 use crate::{route, status};
@@ -33,7 +33,9 @@ pub async fn run(client: &Client, arguments: &Arguments, format: Format, console
         resources.push(client.get(arguments.kind, name).await?);
     }
     if arguments.names.is_empty() {
-        resources = client.list(arguments.kind).await?;
+        let listed = client.list(arguments.kind).await?;
+        remark_unreadable(arguments.kind, &listed, console);
+        resources = listed.resources;
     }
     if format == Format::Table {
         if resources.is_empty() {
@@ -80,6 +82,20 @@ pub async fn describe(client: &Client, arguments: &DescribeArguments, format: Fo
         console.result(format!("\n{}", route::status::show(status, false)))?;
     }
     Ok(())
+}
+
+/// Says what the server has and cannot read. It is no result: nothing of it can be applied again.
+fn remark_unreadable(kind: Kind, listed: &Listed, console: &mut Console<'_>) {
+    for record in &listed.unreadable {
+        console.remark(format!(
+            "{kind}/{} cannot be shown: {}; rocketbridge delete {kind} {} removes it",
+            record.name, record.reason, record.name
+        ));
+    }
+    let more = listed.unreadable_count.saturating_sub(listed.unreadable.len());
+    if more > 0 {
+        console.remark(format!("{more} more {kind}s cannot be shown"));
+    }
 }
 
 fn table(kind: Kind, resources: &[Resource]) -> Table {

@@ -28,6 +28,7 @@ use crate::clock;
 use crate::error::{Error, word};
 use crate::request::Request;
 use crate::resource::{Defines, Resource};
+use crate::unreadable::{Listing, Logged, describe};
 
 mod built_in;
 mod owned;
@@ -44,6 +45,7 @@ const ATTEMPTS: u32 = 64;
 pub struct Book {
     store: Arc<dyn Metastore>,
     compiler: Arc<Compiler>,
+    logged: Arc<Logged>,
 }
 
 /// What an update asks for besides the definition.
@@ -83,7 +85,7 @@ enum Step<R> {
 impl Book {
     /// The definitions of this store. What they contain as text is checked by `compiler`.
     pub fn new(store: Arc<dyn Metastore>, compiler: Arc<Compiler>) -> Self {
-        Self { store, compiler }
+        Self { store, compiler, logged: Arc::default() }
     }
 
     /// One record.
@@ -93,16 +95,23 @@ impl Book {
         found.map(|found| found.record).ok_or_else(|| not_found::<R>(name))
     }
 
-    /// All records of a kind with their names, sorted.
+    /// All records of a kind that can be read with their names, sorted.
     pub async fn list<R: Resource>(&self) -> Result<Vec<(String, R)>, Error> {
-        let listing = self.store.list(keyspace::folder(R::Definition::KIND)).await?;
-        let mut records = Vec::with_capacity(listing.entries.len());
-        for entry in &listing.entries {
-            let record: R = stored::decode(&entry.key, &entry.value)?;
-            records.push((record.definition().name().to_owned(), record));
+        Ok(self.listing().await?.records)
+    }
+
+    /// All records of a kind: those that can be read, and why the others cannot.
+    pub async fn listing<R: Resource>(&self) -> Result<Listing<R>, Error> {
+        let entries = self.store.list(keyspace::folder(R::Definition::KIND)).await?.entries;
+        let mut listing = Listing { records: Vec::with_capacity(entries.len()), unreadable: Vec::new() };
+        for entry in &entries {
+            match self.logged.read::<R>(entry) {
+                Ok(record) => listing.records.push((record.definition().name().to_owned(), record)),
+                Err(error) => listing.unreadable.push(describe(&entry.key, &error)),
+            }
         }
-        records.sort_by(|(left, _), (right, _)| left.cmp(right));
-        Ok(records)
+        listing.records.sort_by(|(left, _), (right, _)| left.cmp(right));
+        Ok(listing)
     }
 
     /// Makes a definition.
@@ -174,13 +183,18 @@ impl Book {
         definition.check(known, &self.compiler)
     }
 
-    /// What definitions may refer to.
+    /// What definitions may refer to. A reference to a record that cannot be read is a reference to nothing.
     pub async fn known(&self) -> Result<Known, Error> {
         let mut entries = self.store.list(keyspace::folder(Kind::Connection)).await?.entries;
         entries.extend(self.store.list(keyspace::folder(Kind::Network)).await?.entries);
-        let mut unreadable = None;
-        let known = stored::known(entries.iter().map(|entry| (entry.key.as_str(), &*entry.value)), |_, error| unreadable = Some(error));
-        unreadable.map_or(Ok(known), |error| Err(error.into()))
+        let mut unreadable = Vec::new();
+        let known =
+            stored::known(entries.iter().map(|entry| (entry.key.as_str(), &*entry.value)), |key, error| unreadable.push((key, error)));
+        for (key, error) in unreadable {
+            let revision = entries.iter().find(|entry| entry.key == key).map_or(0, |entry| entry.mod_revision);
+            self.logged.note(key, revision, &error);
+        }
+        Ok(known)
     }
 
     /// What routers found of the sources of these streams, by the identity of the stream's creation.
@@ -188,14 +202,13 @@ impl Book {
         let mut sources = BTreeMap::new();
         if let [stream] = streams {
             let key = keyspace::source(&stream.uid);
-            if let Some(entry) = self.store.get(&key).await? {
-                sources.insert(stream.uid.clone(), stored::decode(&key, &entry.value)?);
-            }
+            let found = self.store.get(&key).await?.and_then(|entry| self.logged.read(&entry).ok());
+            sources.extend(found.map(|record| (stream.uid.clone(), record)));
             return Ok(sources);
         }
         for entry in self.store.list(keyspace::SOURCES).await?.entries {
-            let record: SourceRecord = stored::decode(&entry.key, &entry.value)?;
-            sources.insert(record.uid.clone(), record);
+            let found = self.logged.read::<SourceRecord>(&entry).ok();
+            sources.extend(found.map(|record| (record.uid.clone(), record)));
         }
         Ok(sources)
     }
@@ -203,7 +216,7 @@ impl Book {
     /// What routers remember of the partitions of a stream.
     pub async fn partitions(&self, stream: &StreamRecord) -> Result<Vec<PartitionRecord>, Error> {
         let listing = self.store.list(&keyspace::partitions(&stream.uid)).await?;
-        listing.entries.iter().map(|entry| Ok(stored::decode(&entry.key, &entry.value)?)).collect()
+        Ok(listing.entries.iter().filter_map(|entry| self.logged.read(entry).ok()).collect())
     }
 
     /// Takes the gaps of a stream's partitions as known to its user, up to a moment (milliseconds since 1970). Answers how many there were.
@@ -215,7 +228,7 @@ impl Book {
         for _ in 0..ATTEMPTS {
             let mut is_overtaken = false;
             for entry in self.store.list(&prefix).await?.entries {
-                let mut record: PartitionRecord = stored::decode(&entry.key, &entry.value)?;
+                let Ok(mut record) = self.logged.read::<PartitionRecord>(&entry) else { continue };
                 let before = record.gaps.len();
                 if !record.acknowledge(moment) {
                     continue;
@@ -275,8 +288,11 @@ impl Book {
     }
 
     async fn delete_step<R: Resource>(&self, name: &str, etag: &str, allow_missing: bool) -> Result<Step<R>, Error> {
-        let Some(found) = self.find::<R>(name).await? else {
-            return if allow_missing { Ok(Step::Answer(None)) } else { Err(not_found::<R>(name)) };
+        let found = match self.find::<R>(name).await {
+            Ok(Some(found)) => found,
+            Ok(None) => return self.delete_misplaced_step::<R>(name, allow_missing).await,
+            Err(Error::Unreadable { .. }) => return self.delete_unread_step::<R>(keyspace::definition(R::Definition::KIND, name)).await,
+            Err(error) => return Err(error),
         };
         check_etag::<R>(name, etag, Some(&found.record))?;
         refuse_built_in(&found.record)?;
@@ -291,6 +307,24 @@ impl Book {
             self.check_dependents(without).await?;
         }
         Ok(Self::removal(&found))
+    }
+
+    /// Removes a record that cannot be read. What refers to it does not run already, so nothing is asked about that; what routers wrote for a stream
+    /// is swept later, as its identity is not known.
+    async fn delete_unread_step<R: Resource>(&self, key: String) -> Result<Step<R>, Error> {
+        let Some(entry) = self.store.get(&key).await? else { return Ok(Step::Answer(None)) };
+        tracing::warn!(key, "a record is deleted without being read");
+        let transaction = Transaction::new().when(Compare::ModRevision(key.clone(), entry.mod_revision)).delete(key);
+        Ok(Step::Commit { transaction, answer: None })
+    }
+
+    /// Removes what stands under a key that no name makes, and that lists name as it is.
+    async fn delete_misplaced_step<R: Resource>(&self, name: &str, allow_missing: bool) -> Result<Step<R>, Error> {
+        let key = format!("{}{name}", keyspace::folder(R::Definition::KIND));
+        if keyspace::name_of(&key).is_none() && self.store.get(&key).await?.is_some() {
+            return self.delete_unread_step(key).await;
+        }
+        if allow_missing { Ok(Step::Answer(None)) } else { Err(not_found::<R>(name)) }
     }
 
     async fn desire_step(&self, name: &str, etag: &str, desired: Desired) -> Result<Step<StreamRecord>, Error> {
@@ -393,8 +427,9 @@ impl Book {
 
     async fn find<R: Resource>(&self, name: &str) -> Result<Option<Found<R>>, Error> {
         let entry = self.store.get(&keyspace::definition(R::Definition::KIND, name)).await?;
-        let Some(Entry { key, value, mod_revision, .. }) = entry else { return Ok(None) };
-        Ok(Some(Found { record: stored::decode(&key, &value)?, mod_revision }))
+        let Some(entry) = entry else { return Ok(None) };
+        let unreadable = |source| Error::Unreadable { kind: R::Definition::KIND, name: name.to_owned(), source };
+        Ok(Some(Found { record: self.logged.read(&entry).map_err(unreadable)?, mod_revision: entry.mod_revision }))
     }
 
     /// Refuses a stream that would share its progress with another one.

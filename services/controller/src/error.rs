@@ -37,6 +37,8 @@ pub enum Code {
     BreaksDependents,
     /// The stream cannot run as it is.
     CannotRun,
+    /// The definition is stored and cannot be read.
+    Unreadable,
     /// The metadata store cannot be asked.
     StoreUnavailable,
     /// It is not known whether the change was made.
@@ -64,6 +66,7 @@ impl Code {
             Self::NotCompared => "NOT_COMPARED",
             Self::BreaksDependents => "BREAKS_DEPENDENTS",
             Self::CannotRun => "CANNOT_RUN",
+            Self::Unreadable => "UNREADABLE",
             Self::StoreUnavailable => "STORE_UNAVAILABLE",
             Self::OutcomeUnknown => "OUTCOME_UNKNOWN",
             Self::StoreFailed => "STORE_FAILED",
@@ -182,6 +185,16 @@ pub enum Error {
         /// Why.
         violations: Vec<Violation>,
     },
+    /// The definition is stored and cannot be read, but it can be deleted.
+    #[error("{} {name:?} is stored, but {source}; delete it to define it anew", word(*kind))]
+    Unreadable {
+        /// Its kind.
+        kind: Kind,
+        /// Its name, by its key.
+        name: String,
+        /// Why.
+        source: stored::Error,
+    },
     /// The metadata store failed.
     #[error("the metadata store failed")]
     Store(#[from] rocketbridge_metastore::Error),
@@ -214,6 +227,7 @@ impl Error {
             Self::NotCompared { .. } => Code::NotCompared,
             Self::BreaksDependents { .. } => Code::BreaksDependents,
             Self::CannotRun { .. } => Code::CannotRun,
+            Self::Unreadable { .. } => Code::Unreadable,
             Self::Store(error) => match error.code() {
                 rocketbridge_metastore::Code::Unavailable | rocketbridge_metastore::Code::Resync => Code::StoreUnavailable,
                 rocketbridge_metastore::Code::OutcomeUnknown => Code::OutcomeUnknown,

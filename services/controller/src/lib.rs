@@ -4,6 +4,7 @@
 //! - [`route`]: the streams of routes, kept as the routes want them; [`clusters`]: the instances that routes copy between;
 //! - [`page`]: pages of lists;
 //! - [`reports`]: what members report; [`status`]: what a stream is doing, derived from it;
+//! - [`unreadable`]: records that cannot be read, left out and named;
 //! - [`units`]: what there is to own; [`planning`]: keeping that current, and sweeping;
 //! - [`grpc`]: the services of the API; [`error`]: why a request fails.
 //!
@@ -23,6 +24,7 @@ pub mod resource;
 pub mod route;
 pub mod status;
 pub mod units;
+pub mod unreadable;
 
 pub use book::set_embedded;
 pub use clusters::Clusters;

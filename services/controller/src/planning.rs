@@ -19,6 +19,7 @@ use tokio::time::MissedTickBehavior;
 use crate::clock;
 use crate::request::{KEPT, Note};
 use crate::units::units;
+use crate::unreadable::Logged;
 
 /// How often the leader looks for what nobody needs any more.
 const SWEEP: Duration = Duration::from_secs(60);
@@ -30,9 +31,9 @@ const SWEPT_AT_ONCE: usize = 100;
 pub async fn publish(mut definitions: Mirror, mut sources: Mirror, units: watch::Sender<Option<Arc<[Unit]>>>) {
     definitions.ready().await;
     sources.ready().await;
-    let mut unreadable = BTreeSet::new();
+    let logged = Logged::default();
     loop {
-        let now = compute(&definitions.take(), &sources.take(), &mut unreadable);
+        let now = compute(&definitions.take(), &sources.take(), &logged);
         units.send_if_modified(|units| {
             let differs = units.as_deref() != Some(now.as_slice());
             if differs {
@@ -72,29 +73,18 @@ pub async fn sweep(store: Arc<dyn Metastore>, election: Election) {
 }
 
 /// The units of one moment. What cannot be read is said once, and left out.
-fn compute(definitions: &Snapshot, sources: &Snapshot, unreadable: &mut BTreeSet<(String, u64)>) -> Vec<Unit> {
+fn compute(definitions: &Snapshot, sources: &Snapshot, logged: &Logged) -> Vec<Unit> {
     let pairs = definitions.values().map(|entry| (entry.key.as_str(), &*entry.value));
     let known = stored::known(pairs, |key, error| {
         let revision = definitions.get(key).map_or(0, |entry| entry.mod_revision);
-        report_once(key, revision, &error, unreadable);
+        logged.note(key, revision, &error);
     });
     let streams = definitions.range(keyspace::folder(Kind::Stream).to_owned()..).map(|(_, entry)| entry);
     let streams = streams.take_while(|entry| keyspace::kind_of(&entry.key) == Some(Kind::Stream));
-    let streams: Vec<StreamRecord> = streams.filter_map(|entry| read(entry, unreadable)).collect();
+    let streams: Vec<StreamRecord> = streams.filter_map(|entry| logged.read(entry).ok()).collect();
     let sources: BTreeMap<String, SourceRecord> =
-        sources.values().filter_map(|entry| read::<SourceRecord>(entry, unreadable)).map(|record| (record.uid.clone(), record)).collect();
+        sources.values().filter_map(|entry| logged.read::<SourceRecord>(entry).ok()).map(|record| (record.uid.clone(), record)).collect();
     units(&streams, &sources, &known)
-}
-
-fn read<R: stored::Stored>(entry: &Entry, unreadable: &mut BTreeSet<(String, u64)>) -> Option<R> {
-    let decoded = stored::decode(&entry.key, &entry.value);
-    decoded.inspect_err(|error| report_once(&entry.key, entry.mod_revision, error, unreadable)).ok()
-}
-
-fn report_once(key: &str, revision: u64, error: &stored::Error, unreadable: &mut BTreeSet<(String, u64)>) {
-    if unreadable.insert((key.to_owned(), revision)) {
-        tracing::error!(%error, "a definition is left out of the plan");
-    }
 }
 
 async fn stale_notes(store: &dyn Metastore) -> Result<Vec<String>, rocketbridge_metastore::Error> {

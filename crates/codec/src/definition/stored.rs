@@ -55,7 +55,7 @@ impl<D: Serialize + DeserializeOwned + Default> Stored for Record<D> {
     }
 }
 
-/// Why a stored record cannot be read. Both name the key.
+/// Why a stored record cannot be read. Each names the key.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
     /// A newer version wrote it.
@@ -76,6 +76,12 @@ pub enum Error {
         /// What is wrong, without values.
         reason: String,
     },
+    /// The definition has another name than its key says, so it would be two definitions: by its key and by its name.
+    #[error("cannot read {key}: it is the key of another definition than the one that stands there; delete it")]
+    Misplaced {
+        /// The key.
+        key: String,
+    },
 }
 
 /// A record in the oldest layout that can represent it.
@@ -84,7 +90,7 @@ pub fn encode<R: Stored>(mut record: R) -> Vec<u8> {
     serde_json::to_vec(&record).expect("records are structs of text, numbers, lists and structs")
 }
 
-/// A record of any layout up to this version's. `key` is only for the error.
+/// A record of any layout up to this version's. Under the key of a definition only the definition of that name is read; any other key is only for the error.
 pub fn decode<R: Stored>(key: &str, bytes: &[u8]) -> Result<R, Error> {
     let malformed = |reason: String| Error::Malformed { key: key.to_owned(), reason };
     let value: Value = serde_json::from_slice(bytes).map_err(|error| malformed(place(&error)))?;
@@ -95,7 +101,15 @@ pub fn decode<R: Stored>(key: &str, bytes: &[u8]) -> Result<R, Error> {
         Some(layout) if layout >= OLDEST_SCHEMA.into() => {}
         _ => return Err(malformed("it does not say its layout (schema)".to_owned())),
     }
-    let mut record: R = serde_json::from_value(value).map_err(|error| malformed(error.to_string()))?;
+    if keyspace::kind_of(key).is_some() {
+        let Some(name) = value.pointer("/definition/name").and_then(Value::as_str) else {
+            return Err(malformed("it does not say its name (definition.name)".to_owned()));
+        };
+        if keyspace::name_of(key).as_deref() != Some(name) {
+            return Err(Error::Misplaced { key: key.to_owned() });
+        }
+    }
+    let mut record: R = serde_json::from_value(value).map_err(|error| malformed(shape(&error)))?;
     record.stamp();
     Ok(record)
 }
@@ -120,6 +134,15 @@ pub fn known<'a>(entries: impl IntoIterator<Item = (&'a str, &'a [u8])>, mut unr
 /// A parser's message may quote what it met, which may be a secret.
 fn place(error: &serde_json::Error) -> String {
     format!("it is not JSON at line {}, column {}", error.line(), error.column())
+}
+
+/// What a record has wrong as a record, without the values that serde's messages quote in backticks and quotes.
+fn shape(error: &serde_json::Error) -> String {
+    let text = error.to_string();
+    match text.split_once(['"', '`']) {
+        Some((before, _)) if text.starts_with("invalid") => format!("it is not a record of this kind: {} …", before.trim_end()),
+        _ => format!("it is not a record of this kind: {text}"),
+    }
 }
 
 #[cfg(test)]
@@ -214,6 +237,31 @@ mod tests {
         assert_eq!((known.connections[0].name.as_str(), known.networks[0].name.as_str()), ("qingdao", "vpc"));
         assert_eq!((known.connections.len(), known.networks.len()), (1, 1));
         assert_eq!(unreadable, ["definitions/networks/new"]);
+    }
+
+    /// *Scenario*: a definition under the key of another, under a key that no name makes, and without a name. *Guarantees*: none is read, so that no
+    /// definition is found by two names; the error shows nothing of the record.
+    #[test]
+    fn a_definition_is_read_only_under_its_own_key() {
+        let record = br#"{"schema":1,"definition":{"name":"a","access_key":"hidden"}}"#;
+        let said = |key: &str, record: &[u8]| decode::<Record<ConnectionDefinition>>(key, record).expect_err(key).to_string();
+        assert!(decode::<Record<ConnectionDefinition>>("definitions/connections/a", record).is_ok());
+        for key in ["definitions/connections/b", "definitions/connections/%61"] {
+            assert!(said(key, record).starts_with(&format!("cannot read {key}: it is the key of another definition")));
+        }
+        let nameless = said("definitions/connections/a", br#"{"schema":1,"definition":{}}"#);
+        assert_eq!(nameless, "cannot read definitions/connections/a: it does not say its name (definition.name)");
+    }
+
+    /// *Scenario*: values of a wrong type, where serde's message quotes the value. *Guarantees*: the error shows no value.
+    #[test]
+    fn what_is_no_record_of_its_kind_is_refused_without_its_values() {
+        let error = decode::<Record<ConnectionDefinition>>("k", br#"{"schema":1,"definition":{"name":"a","tls":"pass;word"}}"#);
+        let text = error.expect_err("no object").to_string();
+        assert!(
+            text.starts_with("cannot read k: it is not a record of this kind: invalid type: string") && !text.contains("pass"),
+            "{text}"
+        );
     }
 
     #[test]

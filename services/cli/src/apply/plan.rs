@@ -182,7 +182,7 @@ fn hide_secrets(value: &mut Value) -> bool {
 /// What the server has that definitions can refer to. What we cannot read is passed over: it only loses an excuse.
 async fn known(client: &Client) -> Result<Known, Error> {
     let mut known = Known::default();
-    for resource in client.list(Kind::Connection).await?.into_iter().chain(client.list(Kind::Network).await?) {
+    for resource in client.list(Kind::Connection).await?.resources.into_iter().chain(client.list(Kind::Network).await?.resources) {
         match resource {
             Resource::Connection(connection) => known.connections.push(protobuf::connection_from(*connection)),
             Resource::Network(network) => known.networks.push(protobuf::network_from(*network)),

@@ -7,6 +7,7 @@ use prost::Message;
 use prost_types::FieldMask;
 use rocketbridge_proto::connection::v1 as connection;
 use rocketbridge_proto::network::v1 as network;
+use rocketbridge_proto::record::v1::UnreadableRecord;
 use rocketbridge_proto::route::v1 as route;
 use rocketbridge_proto::stream::v1 as stream;
 use serde_json::Value;
@@ -42,6 +43,17 @@ pub enum Resource {
     Stream(Box<stream::Stream>),
     /// A route.
     Route(Box<route::Route>),
+}
+
+/// What the server has of a kind.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Listed {
+    /// The definitions.
+    pub resources: Vec<Resource>,
+    /// Records that the server cannot read: the first ones.
+    pub unreadable: Vec<UnreadableRecord>,
+    /// How many records the server cannot read.
+    pub unreadable_count: usize,
 }
 
 /// Fields that the server sets. What a person writes there means nothing.
@@ -190,45 +202,53 @@ impl Client {
         resource.ok_or_else(|| self.incomplete(&what))
     }
 
-    /// All definitions of a kind, in the order of their names.
-    pub async fn list(&self, kind: Kind) -> Result<Vec<Resource>, Error> {
-        let mut resources = Vec::new();
+    /// All definitions of a kind, in the order of their names, and what the server cannot read.
+    pub async fn list(&self, kind: Kind) -> Result<Listed, Error> {
+        let mut listed = Listed::default();
         let mut page_token = String::new();
         loop {
             let (page, next) = self.page(kind, page_token).await?;
-            resources.extend(page);
+            listed.resources.extend(page.resources);
+            listed.unreadable.extend(page.unreadable);
+            listed.unreadable_count += page.unreadable_count;
             if next.is_empty() {
-                return Ok(resources);
+                return Ok(listed);
             }
             page_token = next;
         }
     }
 
-    async fn page(&self, kind: Kind, page_token: String) -> Result<(Vec<Resource>, String), Error> {
+    async fn page(&self, kind: Kind, page_token: String) -> Result<(Listed, String), Error> {
         let what = format!("list {kind}s");
         let page_size = 1_000;
-        Ok(match kind {
+        let (resources, unreadable, count, next_page_token) = match kind {
             Kind::Network => {
                 let request = network::ListNetworksRequest { page_size, page_token };
                 let answer = self.call(&what, async { self.networks().list_networks(request).await }).await?;
-                (answer.networks.into_iter().map(from_network).collect(), answer.next_page_token)
+                let resources = answer.networks.into_iter().map(from_network).collect();
+                (resources, answer.unreadable, answer.unreadable_count, answer.next_page_token)
             }
             Kind::Connection => {
                 let request = connection::ListConnectionsRequest { page_size, page_token };
                 let answer = self.call(&what, async { self.connections().list_connections(request).await }).await?;
-                (answer.connections.into_iter().map(from_connection).collect(), answer.next_page_token)
+                let resources = answer.connections.into_iter().map(from_connection).collect();
+                (resources, answer.unreadable, answer.unreadable_count, answer.next_page_token)
             }
             Kind::Stream => {
                 let request = stream::ListStreamsRequest { page_size, page_token };
                 let answer = self.call(&what, async { self.streams().list_streams(request).await }).await?;
-                (answer.streams.into_iter().map(from_stream).collect(), answer.next_page_token)
+                let resources = answer.streams.into_iter().map(from_stream).collect();
+                (resources, answer.unreadable, answer.unreadable_count, answer.next_page_token)
             }
             Kind::Route => {
                 let request = route::ListRoutesRequest { page_size, page_token };
                 let answer = self.call(&what, async { self.routes().list_routes(request).await }).await?;
-                (answer.routes.into_iter().map(from_route).collect(), answer.next_page_token)
+                let resources = answer.routes.into_iter().map(from_route).collect();
+                (resources, answer.unreadable, answer.unreadable_count, answer.next_page_token)
             }
-        })
+        };
+        let unreadable_count = usize::try_from(count).unwrap_or_default();
+        Ok((Listed { resources, unreadable, unreadable_count }, next_page_token))
     }
 
     /// Makes a definition, or only checks whether it could be made.

@@ -7,6 +7,7 @@ use rocketbridge_proto::connection::v1 as connection;
 use rocketbridge_proto::connection::v1::connection_service_server::{ConnectionService, ConnectionServiceServer};
 use rocketbridge_proto::network::v1 as network;
 use rocketbridge_proto::network::v1::network_service_server::{NetworkService, NetworkServiceServer};
+use rocketbridge_proto::record::v1::UnreadableRecord;
 use rocketbridge_proto::route::v1 as route;
 use rocketbridge_proto::route::v1::route_service_server::RouteServiceServer;
 use rocketbridge_proto::stream::v1::stream_service_server::{StreamService, StreamServiceServer};
@@ -28,6 +29,8 @@ pub(crate) struct Script {
     pub(crate) compared: route::VerifyRouteResponse,
     /// Answer to GetRouteStatus.
     pub(crate) route_status: route::RouteStatus,
+    /// Connections that the server cannot read, and how many there are.
+    pub(crate) unreadable: (Vec<UnreadableRecord>, i32),
     /// Violations for definitions by name: field and description.
     pub(crate) violations: BTreeMap<String, Vec<(String, String)>>,
     /// Answers to GetStreamStatus, in order; the last stays.
@@ -122,7 +125,7 @@ impl StreamService for Fake {
         let streams: Vec<Stream> = behind.by_ref().take(script.page.max(1)).collect();
         let next_page_token =
             if behind.next().is_some() { streams.last().map(|stream| stream.name.clone()).unwrap_or_default() } else { String::new() };
-        Ok(Response::new(ListStreamsResponse { streams, next_page_token }))
+        Ok(Response::new(ListStreamsResponse { streams, next_page_token, ..Default::default() }))
     }
 
     async fn update_stream(&self, request: Request<UpdateStreamRequest>) -> Result<Response<UpdateStreamResponse>, Status> {
@@ -221,7 +224,8 @@ impl ConnectionService for Fake {
         _request: Request<connection::ListConnectionsRequest>,
     ) -> Result<Response<connection::ListConnectionsResponse>, Status> {
         let connections = self.script().connections.values().cloned().collect();
-        Ok(Response::new(connection::ListConnectionsResponse { connections, next_page_token: String::new() }))
+        let (unreadable, unreadable_count) = self.script().unreadable.clone();
+        Ok(Response::new(connection::ListConnectionsResponse { connections, next_page_token: String::new(), unreadable, unreadable_count }))
     }
 
     /// Keeps the etag: the server found that nothing changes.
@@ -271,7 +275,7 @@ impl NetworkService for Fake {
         _request: Request<network::ListNetworksRequest>,
     ) -> Result<Response<network::ListNetworksResponse>, Status> {
         let networks = self.script().networks.values().cloned().collect();
-        Ok(Response::new(network::ListNetworksResponse { networks, next_page_token: String::new() }))
+        Ok(Response::new(network::ListNetworksResponse { networks, next_page_token: String::new(), ..Default::default() }))
     }
 
     async fn update_network(

@@ -30,7 +30,7 @@ impl RouteService for Fake {
 
     async fn list_routes(&self, _: Request<ListRoutesRequest>) -> Result<Response<ListRoutesResponse>, Status> {
         let routes = self.script().routes.values().cloned().collect();
-        Ok(Response::new(ListRoutesResponse { routes, next_page_token: String::new() }))
+        Ok(Response::new(ListRoutesResponse { routes, next_page_token: String::new(), ..Default::default() }))
     }
 
     async fn update_route(&self, _: Request<UpdateRouteRequest>) -> Result<Response<UpdateRouteResponse>, Status> {

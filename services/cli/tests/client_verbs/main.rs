@@ -383,3 +383,24 @@ async fn skip_names_one_event_and_why() {
     assert!(unexplained.status == 2 && unexplained.remarks.contains("--reason"), "{}", unexplained.remarks);
     assert_eq!(fake.script().calls.len(), 2);
 }
+
+/// *Scenario*: a server has one connection, and 21 records of connections that it cannot read. *Guarantees*: the readable one is listed, the others are named and
+/// counted on standard error, with what removes them.
+#[tokio::test]
+async fn what_the_server_cannot_read_is_remarked() {
+    let fake = Fake::default();
+    let server = fake.serve().await;
+    fake.script().connections.insert("good".into(), Connection { name: "good".into(), ..Default::default() });
+    let record = |number: usize| rocketbridge_proto::record::v1::UnreadableRecord {
+        name: format!("c{number}"),
+        key: format!("definitions/connections/c{number}"),
+        reason: format!("cannot read definitions/connections/c{number}: it is not JSON at line 1, column 2"),
+    };
+    fake.script().unreadable = ((0..20).map(record).collect(), 21);
+    let listed = rocketbridge(&server, &["get", "connections"], "").await;
+    assert_eq!((listed.status, listed.results.lines().count()), (0, 2), "{}", listed.results);
+    let first = "connection/c0 cannot be shown: cannot read definitions/connections/c0: it is not JSON at line 1, column 2; \
+                 rocketbridge delete connection c0 removes it";
+    let remarks: Vec<&str> = listed.remarks.lines().collect();
+    assert_eq!((remarks[0], remarks.len(), remarks[20]), (first, 21, "1 more connections cannot be shown"));
+}

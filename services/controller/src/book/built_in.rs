@@ -24,7 +24,7 @@ type Connection = Record<ConnectionDefinition>;
 ///
 /// # Errors
 ///
-/// The store cannot be asked, or holds a record that this version cannot read.
+/// The store cannot be asked.
 pub async fn set_embedded(store: Arc<dyn Metastore>, name_server: Option<&str>) -> Result<(), Error> {
     Book::new(store, Arc::default()).set_embedded(name_server).await
 }
@@ -34,9 +34,16 @@ impl Book {
     ///
     /// # Errors
     ///
-    /// The store cannot be asked, or holds a record that this version cannot read.
+    /// The store cannot be asked.
     pub async fn set_embedded(&self, name_server: Option<&str>) -> Result<(), Error> {
-        if let Some(Found { record, .. }) = self.find::<Connection>(EMBEDDED).await?
+        let found = match self.find::<Connection>(EMBEDDED).await {
+            Err(Error::Unreadable { source, .. }) => {
+                tracing::error!(error = %source, "the connection embedded is not set; delete it and start this process again");
+                return Ok(());
+            }
+            found => found?,
+        };
+        if let Some(Found { record, .. }) = found
             && !record.built_in
         {
             if name_server.is_some() {

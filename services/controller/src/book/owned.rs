@@ -48,14 +48,14 @@ impl Book {
     ///
     /// # Errors
     ///
-    /// The metadata store fails, or holds what this version cannot read.
+    /// The metadata store fails.
     pub async fn streams_of_routes(&self) -> Result<BTreeMap<String, StreamRecord>, Error> {
         let listing = self.store.list(&keyspace::definition(Kind::Stream, STREAMS)).await?;
-        let read = |entry: &Entry| -> Result<(String, StreamRecord), Error> {
-            let record: StreamRecord = stored::decode(&entry.key, &entry.value)?;
-            Ok((record.definition.name.clone(), record))
+        let read = |entry: &Entry| {
+            let record: StreamRecord = self.logged.read(entry).ok()?;
+            Some((record.definition.name.clone(), record))
         };
-        listing.entries.iter().map(read).collect()
+        Ok(listing.entries.iter().filter_map(read).collect())
     }
 
     /// Makes a change for a route, unless the route is no longer as given.

@@ -40,9 +40,15 @@ impl ConnectionApi {
     }
 
     async fn list(&self, request: proto::ListConnectionsRequest) -> Result<proto::ListConnectionsResponse, Error> {
-        let records = self.book.list::<Stored>().await?;
-        let (records, next_page_token) = page(Kind::Connection, records, request.page_size, &request.page_token)?;
-        Ok(proto::ListConnectionsResponse { connections: records.into_iter().map(message).collect(), next_page_token })
+        let mut listing = self.book.listing::<Stored>().await?;
+        let (unreadable, unreadable_count) = listing.unreadable(&request.page_token);
+        let (records, next_page_token) = page(Kind::Connection, listing.records, request.page_size, &request.page_token)?;
+        Ok(proto::ListConnectionsResponse {
+            connections: records.into_iter().map(message).collect(),
+            next_page_token,
+            unreadable,
+            unreadable_count,
+        })
     }
 
     async fn update(&self, request: proto::UpdateConnectionRequest) -> Result<Stored, Error> {

@@ -40,9 +40,15 @@ impl NetworkApi {
     }
 
     async fn list(&self, request: proto::ListNetworksRequest) -> Result<proto::ListNetworksResponse, Error> {
-        let records = self.book.list::<Stored>().await?;
-        let (records, next_page_token) = page(Kind::Network, records, request.page_size, &request.page_token)?;
-        Ok(proto::ListNetworksResponse { networks: records.into_iter().map(message).collect(), next_page_token })
+        let mut listing = self.book.listing::<Stored>().await?;
+        let (unreadable, unreadable_count) = listing.unreadable(&request.page_token);
+        let (records, next_page_token) = page(Kind::Network, listing.records, request.page_size, &request.page_token)?;
+        Ok(proto::ListNetworksResponse {
+            networks: records.into_iter().map(message).collect(),
+            next_page_token,
+            unreadable,
+            unreadable_count,
+        })
     }
 
     async fn update(&self, request: proto::UpdateNetworkRequest) -> Result<Stored, Error> {

@@ -49,9 +49,10 @@ impl RouteApi {
     }
 
     async fn list(&self, request: proto::ListRoutesRequest) -> Result<proto::ListRoutesResponse, Error> {
-        let records = self.book.list::<RouteRecord>().await?;
-        let (records, next_page_token) = page(Kind::Route, records, request.page_size, &request.page_token)?;
-        Ok(proto::ListRoutesResponse { routes: records.into_iter().map(message).collect(), next_page_token })
+        let mut listing = self.book.listing::<RouteRecord>().await?;
+        let (unreadable, unreadable_count) = listing.unreadable(&request.page_token);
+        let (records, next_page_token) = page(Kind::Route, listing.records, request.page_size, &request.page_token)?;
+        Ok(proto::ListRoutesResponse { routes: records.into_iter().map(message).collect(), next_page_token, unreadable, unreadable_count })
     }
 
     async fn update(&self, request: proto::UpdateRouteRequest) -> Result<RouteRecord, Error> {

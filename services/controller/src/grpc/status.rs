@@ -35,6 +35,7 @@ pub(super) fn encode(error: Error) -> Status {
         | Error::NotCompared { name, .. }
         | Error::PartitionSilent { name, .. }
         | Error::InUse { name, .. }
+        | Error::Unreadable { name, .. }
         | Error::BuiltIn { name, .. } => builder.precondition(name, error.to_string()),
         Error::BreaksDependents { dependent: subject, violations } | Error::CannotRun { name: subject, violations } => {
             violations.iter().fold(builder, |builder, violation| builder.precondition(subject, violation.to_string()))
@@ -58,6 +59,7 @@ fn grpc(code: Code) -> Grpc {
         | Code::NotRunning
         | Code::PartitionSilent
         | Code::InUse
+        | Code::Unreadable
         | Code::BuiltIn
         | Code::Owned
         | Code::NotCompared
@@ -80,9 +82,11 @@ fn resource_type(kind: Kind) -> &'static str {
 /// What a program may want of an error without reading its message.
 fn metadata(error: &Error) -> Vec<(&'static str, &str)> {
     match error {
-        Error::NotFound { name, .. } | Error::AlreadyExists { name, .. } | Error::InUse { name, .. } | Error::BuiltIn { name, .. } => {
-            vec![("name", name)]
-        }
+        Error::NotFound { name, .. }
+        | Error::AlreadyExists { name, .. }
+        | Error::InUse { name, .. }
+        | Error::Unreadable { name, .. }
+        | Error::BuiltIn { name, .. } => vec![("name", name)],
         Error::EtagStale { name, current, .. } => vec![("name", name), ("etag", current)],
         Error::NeverStarted { name, .. } | Error::NotCompared { name, .. } | Error::NotRunning(name) | Error::CannotRun { name, .. } => {
             vec![("name", name)]

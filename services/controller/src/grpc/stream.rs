@@ -54,10 +54,11 @@ impl StreamApi {
     }
 
     async fn list(&self, request: proto::ListStreamsRequest) -> Result<proto::ListStreamsResponse, Error> {
-        let records = self.book.list::<StreamRecord>().await?;
-        let (records, next_page_token) = page(Kind::Stream, records, request.page_size, &request.page_token)?;
+        let mut listing = self.book.listing::<StreamRecord>().await?;
+        let (unreadable, unreadable_count) = listing.unreadable(&request.page_token);
+        let (records, next_page_token) = page(Kind::Stream, listing.records, request.page_size, &request.page_token)?;
         let streams = self.messages(records).await?;
-        Ok(proto::ListStreamsResponse { streams, next_page_token })
+        Ok(proto::ListStreamsResponse { streams, next_page_token, unreadable, unreadable_count })
     }
 
     async fn update(&self, request: proto::UpdateStreamRequest) -> Result<proto::Stream, Error> {

@@ -15,6 +15,7 @@ use super::survey::survey;
 use crate::book::Book;
 use crate::clusters::Clusters;
 use crate::error::Error;
+use crate::unreadable::Listing;
 
 /// How often the topics of a route's instances are listed. A new topic has its stream after about so long.
 const PACE: Duration = Duration::from_secs(2);
@@ -64,13 +65,14 @@ impl Reconciler {
     ///
     /// # Errors
     ///
-    /// The metadata store fails, or holds what this version cannot read.
+    /// The metadata store fails.
     pub async fn reconcile(&self) -> Result<Problems, Error> {
-        let routes = self.book.list::<RouteRecord>().await?;
+        let Listing { records: routes, unreadable } = self.book.listing::<RouteRecord>().await?;
         let streams = self.book.streams_of_routes().await?;
         let is_alive = |uid: &str| routes.iter().any(|(_, route)| route.uid == uid);
         for (name, stream) in &streams {
-            if stream.owner.as_ref().is_some_and(|owner| !is_alive(&owner.uid)) {
+            // A route that cannot be read may own any of them, and a stream that is deleted loses its progress.
+            if unreadable.is_empty() && stream.owner.as_ref().is_some_and(|owner| !is_alive(&owner.uid)) {
                 self.book.delete_orphan(name).await?;
             }
         }
@@ -97,7 +99,9 @@ impl Reconciler {
             match self.book.change_owned(route, change).await {
                 Ok(()) => tracing::info!(route = %route.definition.name, stream = change.stream(), "a stream of a route is changed"),
                 // The others are not held up; the next pass tries again.
-                Err(error @ Error::Refused(_)) => survey.problems.push(format!("stream {}: {error}", change.stream())),
+                Err(error @ (Error::Refused(_) | Error::Unreadable { .. })) => {
+                    survey.problems.push(format!("stream {}: {error}", change.stream()))
+                }
                 Err(error) => return Err(error),
             }
         }

@@ -8,3 +8,4 @@ mod skips;
 mod state;
 mod streams;
 mod support;
+mod unreadable;
