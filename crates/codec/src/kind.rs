@@ -17,6 +17,11 @@ impl Kind {
     /// Every kind.
     pub const ALL: [Self; 4] = [Self::Network, Self::Connection, Self::Stream, Self::Route];
 
+    /// Most bytes of a definition of this kind, as it is stored.
+    pub fn largest(self) -> usize {
+        rocketbridge_model::limits::largest(self.as_str())
+    }
+
     /// The word in files: `Stream`, `Connection`, `Network`, `Route`.
     pub fn as_str(self) -> &'static str {
         match self {

@@ -7,7 +7,8 @@
 //! - [`Node::to_json`] writes a node as JSON, token by token;
 //! - [`same_json`] compares two JSON texts by their tokens.
 //!
-//! Limits: [`MOST_NESTED`] lists and objects inside each other, [`MOST_COPIED`] nodes that aliases of YAML stand for.
+//! Limits: [`MOST_NESTED`] lists and objects inside each other, [`MOST_COPIED`] nodes and [`MOST_COPIED_BYTES`] bytes that aliases of YAML stand for,
+//! [`MOST_TWICE`] keys that are told to occur twice. Reading takes time in proportion to the text.
 
 pub mod json;
 pub mod yaml;
@@ -21,6 +22,11 @@ use rocketbridge_pattern::json::Reader;
 pub const MOST_NESTED: usize = 128;
 /// Nodes that the aliases of a YAML text stand for together.
 pub const MOST_COPIED: usize = 100_000;
+
+/// Bytes of the texts that the aliases of a YAML text stand for together.
+pub const MOST_COPIED_BYTES: usize = 16 << 20;
+/// Keys of one value that are told to occur twice; others that do are not told.
+pub const MOST_TWICE: usize = 20;
 
 /// A value and where it stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -327,8 +333,37 @@ fn quote(text: &str, out: &mut String) {
     out.push('"');
 }
 
-fn below(path: &str, name: &str) -> String {
-    if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") }
+/// The path to the value that is being read. Going down adds to it and coming back takes that away again, so that a path is written out only where a fault
+/// names it: paths of many values that stand deep would cost more than the text.
+#[derive(Debug, Default)]
+struct Trail(String);
+
+impl Trail {
+    /// Goes to a member; the trail before it.
+    fn member(&mut self, name: &str) -> usize {
+        let before = self.0.len();
+        if before > 0 {
+            self.0.push('.');
+        }
+        self.0.push_str(name);
+        before
+    }
+
+    /// Goes to an element; the trail before it.
+    fn element(&mut self, index: usize) -> usize {
+        let before = self.0.len();
+        self.0.push_str(&format!("[{index}]"));
+        before
+    }
+
+    /// Comes back.
+    fn back(&mut self, before: usize) {
+        self.0.truncate(before);
+    }
+
+    fn as_str(&self) -> &str {
+        &self.0
+    }
 }
 
 #[cfg(test)]

@@ -10,6 +10,7 @@ use prost::Message;
 use prost_types::field_descriptor_proto::{Label, Type};
 use prost_types::{DescriptorProto, EnumDescriptorProto, FieldDescriptorProto, FileDescriptorProto, FileDescriptorSet};
 use rocketbridge_codec::definition::fields::{CONNECTION, Field, NETWORK, ROUTE, STREAM};
+use rocketbridge_model::limits;
 
 /// One page.
 struct Page {
@@ -140,7 +141,8 @@ impl Protocol {
                 let known = known.iter().find(|known| known.name == field.name());
                 let original = known.and_then(|known| known.original.first()).map(|name| format!("`{name}`")).unwrap_or_default();
                 let column = if has_original { format!(" {original} |") } else { String::new() };
-                let _ = writeln!(text, "| `{}` |{column} {} | {} |", field.name(), kind(field), cell(comment));
+                let limit = limits::of(described.name(), field.name()).map(|limit| format!(" {limit}")).unwrap_or_default();
+                let _ = writeln!(text, "| `{}` |{column} {} | {}{limit} |", field.name(), kind(field), cell(comment));
                 if let Some(name) = described_type(field) {
                     waiting.push((name, known.and_then(|known| known.shape.fields()).unwrap_or_default()));
                 }
@@ -197,6 +199,32 @@ fn the_reference_says_what_the_protocol_says() {
         let stands = std::fs::read_to_string(&path).unwrap_or_default();
         assert!(stands == text, "{} is not current; run this test with UPDATE_GOLDEN=1", path.display());
     }
+}
+
+/// *Scenario*: every text and every list that a user may write in a definition. *Guarantees*: each has a limit, which the pages show, and no limit is of a field that is not there.
+#[test]
+fn every_text_and_list_has_a_limit() {
+    // What the server sets, of any length that it likes.
+    const OUTPUT: [&str; 6] = ["uid", "etag", "state_reason", "route", "create_time", "update_time"];
+    let protocol = Protocol::read();
+    let mut waiting: Vec<String> = PAGES.iter().filter(|page| !page.fields.is_empty()).map(|page| page.message.to_owned()).collect();
+    let (mut seen, mut limited) = (Vec::new(), Vec::new());
+    while let Some(name) = waiting.pop() {
+        let Some((message, ..)) = protocol.messages.get(&name).filter(|_| !seen.contains(&name)) else { continue };
+        for field in message.field.iter().filter(|field| !OUTPUT.contains(&field.name())) {
+            let is_list = field.label() == Label::Repeated;
+            let limit = limits::of(message.name(), field.name());
+            assert_eq!(limit.and_then(|limit| limit.entries).is_some(), is_list, "{name}.{}", field.name());
+            // Enums of the API are words in files.
+            let is_text = field.r#type() == Type::String || field.r#type() == Type::Enum && field.name() != "state";
+            assert_eq!(limit.and_then(|limit| limit.characters).is_some(), is_text, "{name}.{}", field.name());
+            limited.extend(limit);
+            waiting.extend(described_type(field));
+        }
+        seen.push(name);
+    }
+    let unknown: Vec<_> = limits::LIMITS.iter().filter(|limit| !limited.contains(limit)).collect();
+    assert!(unknown.is_empty(), "{unknown:?}");
 }
 
 /// *Scenario*: a field of a definition that files may hold. *Guarantees*: it stands on its page, under both of its names.

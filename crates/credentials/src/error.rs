@@ -1,6 +1,6 @@
 //! Why there are no keys.
 
-use rocketbridge_model::secret::Unresolvable;
+use rocketbridge_secrets::Unresolvable;
 
 /// Longest text of a peer that is shown, characters.
 const SHOWN: usize = 300;

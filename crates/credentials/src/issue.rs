@@ -1,10 +1,13 @@
 //! From settings to keys.
 
+use std::sync::Arc;
+
 use http::Method;
 use jiff::Timestamp;
 use rocketbridge_model::Secret;
 use rocketbridge_model::resolved::{AssumedRole, Credentials, FederatedRole, KeyFile, Keys, Role};
 use rocketbridge_network::Dialer;
+use rocketbridge_secrets::{Secrets, Unresolvable};
 use uuid::Uuid;
 
 use crate::answer::{self, Issued};
@@ -34,9 +37,9 @@ pub(crate) fn attempt(credentials: &Credentials) -> String {
 pub(crate) async fn issue(credentials: &Credentials, dialer: &Dialer) -> Result<Issued, Error> {
     let attempt = attempt(credentials);
     match credentials {
-        Credentials::Static(keys) => read_keys(&attempt, keys.clone()).await,
+        Credentials::Static(keys) => read_keys(&attempt, keys.clone(), dialer).await,
         Credentials::File(KeyFile { reference }) => {
-            let text = followed(&attempt, reference).await?;
+            let text = followed(&attempt, reference, dialer, Secrets::follow_token).await?;
             answer::of_file(&attempt, text.expose(), Timestamp::now())
         }
         Credentials::Sts(sts) => assume(&attempt, sts, dialer).await,
@@ -46,13 +49,14 @@ pub(crate) async fn issue(credentials: &Credentials, dialer: &Dialer) -> Result<
 }
 
 /// Keys that are written down, with references followed.
-async fn read_keys(attempt: &str, keys: Keys) -> Result<Issued, Error> {
-    let (secret_key, security_token) = (followed(attempt, &keys.secret_key).await?, followed(attempt, &keys.security_token).await?);
+async fn read_keys(attempt: &str, keys: Keys, dialer: &Dialer) -> Result<Issued, Error> {
+    let secret_key = followed(attempt, &keys.secret_key, dialer, Secrets::follow).await?;
+    let security_token = followed(attempt, &keys.security_token, dialer, Secrets::follow).await?;
     Ok(Issued { access_key: keys.access_key, secret_key, security_token, life: None })
 }
 
 async fn assume(attempt: &str, sts: &AssumedRole, dialer: &Dialer) -> Result<Issued, Error> {
-    let secret_key = followed(attempt, &sts.secret_key).await?;
+    let secret_key = followed(attempt, &sts.secret_key, dialer, Secrets::follow).await?;
     let mut query = common("AssumeRole");
     query.extend([
         ("AccessKeyId", sts.access_key.clone()),
@@ -71,7 +75,7 @@ async fn assume(attempt: &str, sts: &AssumedRole, dialer: &Dialer) -> Result<Iss
 
 async fn federate(attempt: &str, oidc: &FederatedRole, dialer: &Dialer) -> Result<Issued, Error> {
     // Read anew each time: whoever projects the token replaces it before it ends.
-    let token = followed(attempt, &oidc.token).await?;
+    let token = followed(attempt, &oidc.token, dialer, Secrets::follow_token).await?;
     let text = token.expose().trim();
     if !TOKEN.contains(&text.len()) {
         let reason = format!("the token in {} has {} characters; 4 to 20000 are allowed", oidc.token, text.len());
@@ -129,13 +133,16 @@ async fn post(
     answer::of_sts(attempt, &answer.body, answer.moment)
 }
 
+/// By which rules a reference is followed: those of secrets, or those of tokens.
+type Follow = fn(&Secrets, &Secret) -> Result<Secret, Unresolvable>;
+
 /// Follows a reference to a secret, away from the threads that must not block.
-async fn followed(attempt: &str, secret: &Secret) -> Result<Secret, Error> {
+async fn followed(attempt: &str, secret: &Secret, dialer: &Dialer, follow: Follow) -> Result<Secret, Error> {
     if !secret.is_reference() {
         return Ok(secret.clone());
     }
-    let reference = secret.clone();
-    match tokio::task::spawn_blocking(move || reference.resolve()).await {
+    let (reference, secrets) = (secret.clone(), Arc::clone(dialer.secrets()));
+    match tokio::task::spawn_blocking(move || follow(&secrets, &reference)).await {
         Ok(resolved) => resolved.map_err(|unresolvable| Error::unresolvable(attempt, &unresolvable)),
         Err(_) => Err(Error::new(Code::Unavailable, attempt, "the reference was not followed to its end")),
     }

@@ -10,6 +10,7 @@ use rocketbridge_model::Secret;
 use rocketbridge_model::resolved::{AssumedRole, Credentials, FederatedRole, InstanceRole, KeyFile, Keys, RocketMqConnection, Role};
 use rocketbridge_network::{Egress, Rules};
 use rocketbridge_runtime::{Shutdown, Tasks};
+use rocketbridge_secrets::Secrets;
 
 const HOUR: Duration = Duration::from_secs(3_600);
 
@@ -41,7 +42,7 @@ fn oidc(issuer: &Issuer, token: &Path) -> Credentials {
 }
 
 fn keepers() -> Keepers {
-    Keepers::new(Tasks::new(Shutdown::new()), Arc::new(Egress::default()))
+    Keepers::new(Tasks::new(Shutdown::new()), Arc::new(Egress::default().following(Secrets::own())))
 }
 
 fn connection(credentials: Credentials) -> RocketMqConnection {
@@ -153,7 +154,7 @@ async fn an_instance_role_is_asked_for_in_the_hardened_mode() {
 #[tokio::test]
 async fn a_metadata_service_is_dialled_only_where_it_is_allowed() {
     let issuer = Issuer::start(HOUR).await;
-    let strict = Keepers::new(Tasks::new(Shutdown::new()), Arc::new(Egress::new(Rules::usual(false))));
+    let strict = Keepers::new(Tasks::new(Shutdown::new()), Arc::new(Egress::new(Rules::usual(false)).following(Secrets::own())));
     let role = InstanceRole { endpoint: issuer.endpoint(), role: INSTANCE_ROLE.to_owned() };
     let keeper = strict.keeper(&connection(Credentials::InstanceRole(role))).expect("credentials");
     let error = keeper.current().await.expect_err("not allowed");

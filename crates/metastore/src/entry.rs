@@ -47,3 +47,12 @@ pub struct LeaseGrant {
     /// How long it lasts without renewal; may be longer than requested.
     pub ttl: Duration,
 }
+
+/// How much of a quota is used, bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Fullness {
+    /// What the store takes, with what it has forgotten and not given back.
+    pub used: u64,
+    /// Where it stops taking changes.
+    pub quota: u64,
+}

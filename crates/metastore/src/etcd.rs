@@ -21,7 +21,7 @@ use futures::FutureExt;
 use futures::future::BoxFuture;
 use parking_lot::Mutex;
 
-use crate::entry::{Entry, LeaseGrant, LeaseId, Listing};
+use crate::entry::{Entry, Fullness, LeaseGrant, LeaseId, Listing};
 use crate::error::Error;
 use crate::store::Metastore;
 use crate::transaction::{Compare, Operation, Transacted, Transaction};
@@ -34,6 +34,8 @@ use following::Following;
 /// How many entries are requested at once; halved when they are too large for one message.
 const PAGE: i64 = 1000;
 
+/// Quota of an etcd that does not say its own, before 3.6 (`--quota-backend-bytes`), bytes.
+const USUAL_QUOTA: u64 = 2 << 30;
 /// How often a listing may start over because its revision was compacted meanwhile.
 const LISTING_ATTEMPTS: u32 = 8;
 
@@ -284,6 +286,33 @@ impl Metastore for Etcd {
 
     fn keep_alive(&self, lease: LeaseId) -> BoxFuture<'_, Result<Duration, Error>> {
         self.renew(lease).boxed()
+    }
+
+    fn compact(&self, revision: u64) -> BoxFuture<'_, Result<(), Error>> {
+        async move {
+            if !self.endpoints.config().compacts {
+                return Ok(());
+            }
+            match Self::compact(self, revision).await {
+                // Somebody else has done it: another user of this etcd, or etcd itself.
+                Err(error) if endpoints::code(&error) == Some(tonic::Code::OutOfRange) => Ok(()),
+                compacted => compacted,
+            }
+        }
+        .boxed()
+    }
+
+    fn fullness(&self) -> BoxFuture<'_, Result<Option<Fullness>, Error>> {
+        async move {
+            let attempt = |client: client::Client| async move { client.maintenance_client().status().await }.boxed();
+            let (_, status) = self.endpoints.call("ask for its size", Repeat::Safe, attempt).await?;
+            let quota = match from_server(status.db_size_quota()) {
+                0 => USUAL_QUOTA,
+                quota => quota,
+            };
+            Ok(Some(Fullness { used: from_server(status.db_size()), quota }))
+        }
+        .boxed()
     }
 
     fn revoke_lease(&self, lease: LeaseId) -> BoxFuture<'_, Result<(), Error>> {

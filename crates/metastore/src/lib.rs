@@ -20,7 +20,7 @@ pub mod transaction;
 pub mod watch;
 
 pub use embedded::Embedded;
-pub use entry::{Entry, LeaseGrant, LeaseId, Listing};
+pub use entry::{Entry, Fullness, LeaseGrant, LeaseId, Listing};
 pub use error::{Code, Error};
 pub use etcd::Etcd;
 pub use mirror::{Mirror, Single, Snapshot};

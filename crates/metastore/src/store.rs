@@ -3,9 +3,10 @@
 use std::fmt;
 use std::time::Duration;
 
+use futures::FutureExt;
 use futures::future::BoxFuture;
 
-use crate::entry::{Entry, LeaseGrant, LeaseId, Listing};
+use crate::entry::{Entry, Fullness, LeaseGrant, LeaseId, Listing};
 use crate::error::Error;
 use crate::transaction::{Transacted, Transaction};
 use crate::watch::Watch;
@@ -37,6 +38,17 @@ pub trait Metastore: Send + Sync + fmt::Debug {
 
     /// Renews a lease and returns how long it lasts from now. [`Error::LeaseLost`] when it expired or was revoked.
     fn keep_alive(&self, lease: LeaseId) -> BoxFuture<'_, Result<Duration, Error>>;
+
+    /// Lets the store forget all changes before `revision`, if it keeps them. A watch that needs them starts over.
+    fn compact(&self, revision: u64) -> BoxFuture<'_, Result<(), Error>> {
+        let _ = revision;
+        std::future::ready(Ok(())).boxed()
+    }
+
+    /// How full the store is; `None` if it has no quota.
+    fn fullness(&self) -> BoxFuture<'_, Result<Option<Fullness>, Error>> {
+        std::future::ready(Ok(None)).boxed()
+    }
 
     /// Ends a lease and deletes its keys. A lease that is already gone is no error.
     fn revoke_lease(&self, lease: LeaseId) -> BoxFuture<'_, Result<(), Error>>;

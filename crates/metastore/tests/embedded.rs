@@ -99,3 +99,23 @@ async fn transactions_that_come_together_happen_as_if_one_by_one() {
     assert_eq!(store.list("").await.expect("lists").entries, before);
     store.close().await;
 }
+
+/// *Scenario*: a store is made in a folder that is not there; then a link stands in place of its file. *Guarantees*: folder and file are for their user alone; the link is not followed,
+/// and what it leads to stays as it is.
+#[tokio::test]
+async fn the_file_is_private_and_no_link() {
+    use std::os::unix::fs::PermissionsExt;
+    let place = tempfile::tempdir().expect("a folder");
+    let folder = place.path().join("metadata");
+    let store = Embedded::open(&folder).await.expect("made");
+    store.close().await;
+    let mode = |path: &std::path::Path| std::fs::metadata(path).expect("there").permissions().mode() & 0o777;
+    let file = std::fs::read_dir(&folder).expect("a folder").next().expect("a file").expect("read").path();
+    assert_eq!((mode(&folder), mode(&file)), (0o700, 0o600));
+    let other = place.path().join("other");
+    std::fs::write(&other, "").expect("a file");
+    std::fs::remove_file(&file).expect("removed");
+    std::os::unix::fs::symlink(&other, &file).expect("a link");
+    Embedded::open(&folder).await.expect_err("a link");
+    assert_eq!(std::fs::read(&other).expect("there"), b"");
+}

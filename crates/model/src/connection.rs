@@ -54,7 +54,7 @@ pub struct ConnectionDefinition {
     pub tls: Option<TlsDefinition>,
 }
 
-/// TLS for the connections to an instance. PEM texts may be references, `env:NAME` or `file:/path`.
+/// TLS for the connections to an instance. PEM texts may be references, `env:NAME` or `file:NAME`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct TlsDefinition {

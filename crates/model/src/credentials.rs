@@ -92,7 +92,7 @@ pub struct OidcDefinition {
     /// A policy that narrows the role's, JSON; empty for none.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub policy: String,
-    /// Reference to the file with the token, `file:/path`.
+    /// Reference to the file with the token, `file:NAME`.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub token_file: String,
 }
@@ -113,7 +113,7 @@ pub struct InstanceRoleDefinition {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct FileDefinition {
-    /// Reference to the file, `file:/path`.
+    /// Reference to the file, `file:NAME`.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub path: String,
 }

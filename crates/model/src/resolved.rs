@@ -4,6 +4,7 @@ mod credentials;
 mod network;
 mod tls;
 
+use std::collections::HashSet;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -81,9 +82,9 @@ impl RocketMqConnection {
     /// Whether both lead to one server: they have an endpoint in common, and reach it through the same proxy. Behind another proxy the same
     /// private address belongs to another machine.
     pub fn meets(&self, other: &Self) -> bool {
-        let is_same = |left: &String, right: &String| left.trim().eq_ignore_ascii_case(right.trim());
-        let is_common = self.endpoints.iter().any(|left| other.endpoints.iter().any(|right| is_same(left, right)));
-        is_common && self.proxy() == other.proxy()
+        let plain = |endpoint: &String| endpoint.trim().to_ascii_lowercase();
+        let own: HashSet<String> = self.endpoints.iter().map(plain).collect();
+        self.proxy() == other.proxy() && other.endpoints.iter().any(|endpoint| own.contains(&plain(endpoint)))
     }
 
     fn proxy(&self) -> Option<&Address> {

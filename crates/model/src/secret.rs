@@ -1,13 +1,12 @@
 //! A value that never shows itself.
 
 use std::fmt;
-use std::io::Read;
 
 use serde::{Deserialize, Serialize};
 
 /// A password, secret key or token. `Debug` and `Display` print stars; only [`Secret::expose`] gives the text.
 ///
-/// It may be a reference, `env:NAME` or `file:/path`, which the process that dials follows: see `resolve` there.
+/// It may be a reference, `env:NAME` or `file:NAME`, which the process that dials follows: see the crate `rocketbridge-secrets`.
 #[derive(Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Secret(String);
@@ -28,22 +27,6 @@ impl Secret {
         self.0.is_empty()
     }
 
-    /// Follows a reference: `env:NAME` reads the process's environment, `file:/path` a file (trailing line end removed);
-    /// any other text is the secret itself. The error names the reference, never a value. It blocks while the file is read.
-    pub fn resolve(&self) -> Result<Secret, Unresolvable> {
-        if let Some(name) = self.0.strip_prefix("env:") {
-            return std::env::var(name)
-                .map(Secret::new)
-                .map_err(|_| Unresolvable { reference: self.0.clone(), reason: "the variable is not set or not UTF-8".into() });
-        }
-        if let Some(path) = self.0.strip_prefix("file:") {
-            return read(path)
-                .map(|text| Secret::new(text.trim_end_matches(['\n', '\r'])))
-                .map_err(|reason| Unresolvable { reference: self.0.clone(), reason });
-        }
-        Ok(self.clone())
-    }
-
     /// Whether the text is a reference, so that it may be shown.
     pub fn is_reference(&self) -> bool {
         self.0.starts_with("env:") || self.0.starts_with("file:")
@@ -55,19 +38,35 @@ impl Secret {
     }
 }
 
-/// Longest file that a reference may lead to, bytes.
-const LONGEST: u64 = 65_536;
-
-/// A file, unless it is too long for a secret: a reference may lead to anything.
-fn read(path: &str) -> Result<String, String> {
-    let mut text = String::new();
-    let file = std::fs::File::open(path).map_err(|error| error.to_string())?;
-    file.take(LONGEST + 1).read_to_string(&mut text).map_err(|error| error.to_string())?;
-    if text.len() as u64 > LONGEST { Err(format!("it is longer than {LONGEST} bytes")) } else { Ok(text) }
-}
-
 /// Shown instead of a secret. A definition that comes back with it keeps the secret that is stored.
 pub const REDACTED: &str = "******";
+
+/// A URL, or several separated by commas, as they may be shown: what stands before a host may be a login.
+pub fn without_logins(urls: &str) -> String {
+    let shown = |url: &str| match url.rsplit_once('@') {
+        Some((before, host)) => {
+            let scheme = before.split_once("://").map(|(scheme, _)| format!("{scheme}://")).unwrap_or_default();
+            format!("{scheme}{REDACTED}@{host}")
+        }
+        None => url.to_owned(),
+    };
+    // A password may hold a comma: what has no @ before one that has is part of its login.
+    let mut parts: Vec<String> = Vec::new();
+    let mut login: Option<String> = None;
+    for part in urls.split(',') {
+        let is_url = part.trim_start().contains("://");
+        match login.take() {
+            Some(begun) if !is_url => login = Some(format!("{begun},{part}")),
+            Some(begun) => {
+                parts.push(shown(&begun));
+                login = Some(part.to_owned());
+            }
+            None => login = Some(part.to_owned()),
+        }
+    }
+    parts.extend(login.map(|begun| shown(&begun)));
+    parts.join(",")
+}
 
 impl fmt::Debug for Secret {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -81,32 +80,29 @@ impl fmt::Display for Secret {
     }
 }
 
-/// A reference that leads nowhere.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("cannot read the secret {reference}: {reason}")]
-pub struct Unresolvable {
-    /// The reference as written.
-    pub reference: String,
-    /// Why it could not be followed.
-    pub reason: String,
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// *Scenario*: URLs with and without logins, several, with @ and commas in passwords, and what is no URL. *Guarantees*: hosts are shown, logins are not.
+    #[test]
+    fn logins_of_urls_are_not_shown() {
+        for (urls, shown) in [
+            ("http://a:1,https://b:2", "http://a:1,https://b:2"),
+            ("http://root:pw@a:1", "http://******@a:1"),
+            ("http://root:p@w@a:1,http://b:2", "http://******@a:1,http://b:2"),
+            ("http://root:p,w@a:1,http://x:y@b:2", "http://******@a:1,http://******@b:2"),
+            ("root:pw@a", "******@a"),
+            ("", ""),
+        ] {
+            assert_eq!(without_logins(urls), shown);
+        }
+    }
 
     #[test]
     fn a_secret_shows_stars_and_a_reference_itself() {
         assert_eq!(format!("{:?} {}", Secret::new("pw"), Secret::new("pw")), "****** ******");
         assert_eq!(Secret::new("env:PW").to_string(), "env:PW");
         assert_eq!(Secret::default().to_string(), "");
-    }
-
-    #[test]
-    fn a_reference_that_leads_nowhere_says_so() {
-        let error = Secret::new("file:/nonexistent/rocketbridge").resolve().expect_err("no such file");
-        assert_eq!(error.reference, "file:/nonexistent/rocketbridge");
-        let error = Secret::new("file:/dev/zero").resolve().expect_err("endless");
-        assert_eq!(error.reason, "it is longer than 65536 bytes");
     }
 }

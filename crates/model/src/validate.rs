@@ -5,6 +5,9 @@
 //! stream it returns may run. Rules and defaults are those of `CreateEventStreaming` of Alibaba Cloud EventBridge (API version 2020-04-01)
 //! and of Apache RocketMQ's `TopicValidator`.
 //!
+//! Lengths are held against [`crate::limits`] first, so that everything behind them is small. What is stored already is not measured again: a
+//! definition does not stop because a limit is new.
+//!
 //! Nothing here reads a clock, dials, or compiles a pattern: the caller passes [`References`] and [`Checks`]. What this version does not
 //! support (functions) is refused explicitly, never ignored.
 
@@ -16,6 +19,7 @@ mod endpoint;
 mod fault;
 mod findings;
 mod instance;
+mod length;
 mod mirror;
 mod name;
 mod network;
@@ -30,6 +34,8 @@ mod sink;
 mod source;
 mod suggest;
 mod tls;
+
+use std::collections::HashSet;
 
 use crate::connection::ConnectionDefinition;
 use crate::dialect::PatternDialect;
@@ -95,10 +101,16 @@ impl References for Known {
 
 /// Checks a stream. The error holds every violation there is.
 pub fn stream(definition: &StreamDefinition, references: &dyn References, checks: &dyn Checks) -> Result<(), Vec<Violation>> {
-    let mut findings = Findings::default();
-    assemble(definition, "", references, checks, &mut findings);
-    source::doubt_timestamp(definition, &mut findings);
+    let mut findings = measured(definition)?;
+    examine(definition, references, checks, &mut findings);
     findings.into_result(())
+}
+
+/// Everything but lengths.
+fn examine(definition: &StreamDefinition, references: &dyn References, checks: &dyn Checks, findings: &mut Findings) {
+    assemble(definition, "", references, checks, findings);
+    check_tags(definition, findings);
+    source::doubt_timestamp(definition, findings);
 }
 
 /// Turns a stored stream into what the data path works from: checked, with references followed and defaults filled in.
@@ -125,23 +137,38 @@ pub fn resolve(record: &StreamRecord, references: &dyn References) -> Result<res
 
 /// Checks a connection. The error holds every violation there is.
 pub fn connection(definition: &ConnectionDefinition, references: &dyn References) -> Result<(), Vec<Violation>> {
-    let mut findings = Findings::default();
+    let mut findings = measured(definition)?;
     connection::check(definition, references, &mut findings);
     findings.into_result(())
 }
 
 /// Checks a network. The error holds every violation there is.
 pub fn network(definition: &NetworkDefinition) -> Result<(), Vec<Violation>> {
-    let mut findings = Findings::default();
+    let mut findings = measured(definition)?;
     network::read(definition, &mut findings);
     findings.into_result(())
 }
 
 /// Checks a route. The error holds every violation there is.
 pub fn route(definition: &RouteDefinition, references: &dyn References, checks: &dyn Checks) -> Result<(), Vec<Violation>> {
-    let mut findings = Findings::default();
+    let mut findings = measured(definition)?;
     route::check(definition, references, checks, &mut findings);
     findings.into_result(())
+}
+
+/// Refuses a definition with texts or lists that are too long, before anything looks at them.
+///
+/// # Errors
+///
+/// The violations of length.
+pub fn length(definition: &impl serde::Serialize) -> Result<(), Vec<Violation>> {
+    measured(definition).map(drop)
+}
+
+fn measured(definition: &impl serde::Serialize) -> Result<Findings, Vec<Violation>> {
+    let mut findings = Findings::default();
+    length::check(definition, &mut findings);
+    if findings.count() > 0 { Err(findings.into_violations()) } else { Ok(findings) }
 }
 
 /// Accepts every text: all were compiled before the record was stored.
@@ -169,7 +196,6 @@ fn assemble(
 ) -> Option<Parts> {
     name::resource("name", &definition.name, findings);
     check_pattern(definition, checks, findings);
-    check_tags(definition, findings);
     check_transforms(definition, findings);
     let source = source::read(definition, uid, references, findings);
     let target = sink::read(&definition.sink, references, checks, findings).map(|target| resolved::RocketMqTarget {
@@ -209,11 +235,12 @@ fn check_pattern(definition: &StreamDefinition, checks: &dyn Checks, findings: &
 }
 
 fn check_tags(definition: &StreamDefinition, findings: &mut Findings) {
+    let mut keys = HashSet::new();
     for (index, tag) in definition.tags.iter().enumerate() {
         let field = format!("tags[{index}].key");
         if tag.key.is_empty() {
             findings.add(field, "", "a label needs a key", "write a key, or remove the label");
-        } else if definition.tags[..index].iter().any(|earlier| earlier.key == tag.key) {
+        } else if !keys.insert(tag.key.as_str()) {
             findings.add(field, &tag.key, "each label key may be used once", "remove one of the two");
         }
     }

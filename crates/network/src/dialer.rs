@@ -7,6 +7,7 @@ use std::time::Duration;
 use rocketbridge_model::Secret;
 use rocketbridge_model::address::{Address, Host};
 use rocketbridge_model::resolved::{Network, Proxy, ProxyProtocol, RocketMqConnection, Tls};
+use rocketbridge_secrets::Secrets;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
@@ -52,6 +53,11 @@ impl Dialer {
         Self { egress: Arc::clone(&self.egress), settings: Arc::new(Settings { protocols, ..(*self.settings).clone() }) }
     }
 
+    /// What references to secrets lead to.
+    pub fn secrets(&self) -> &Arc<Secrets> {
+        self.egress.secrets()
+    }
+
     /// Whether TLS is spoken.
     pub fn is_tls(&self) -> bool {
         self.settings.tls.is_some()
@@ -79,7 +85,9 @@ impl Dialer {
         };
         match &self.settings.tls {
             None => Ok(Stream::plain(socket, peer)),
-            Some(settings) => Ok(Stream::tls(tls::agree(socket, &to.host, settings, &self.settings.protocols).await?, peer)),
+            Some(settings) => {
+                Ok(Stream::tls(tls::agree(socket, &to.host, settings, &self.settings.protocols, self.secrets()).await?, peer))
+            }
         }
     }
 
@@ -114,7 +122,7 @@ impl Dialer {
             Host::Name(name) if proxy.resolves => vec![Destination::Name(name.clone(), to.port)],
             _ => in_time(self.permitted(to)).await?.into_iter().map(Destination::Address).collect(),
         };
-        let login = log_in_as(proxy).await?;
+        let login = log_in_as(proxy, self.secrets()).await?;
         let login = login.as_ref().map(|(username, password)| (username.as_str(), password.expose()));
         let failed = |Refused { reason, will_pass }| Fault::Proxy { proxy: proxy.address.to_string(), reason, will_pass };
         let mut last = Refused::passing("there is no address to ask it for");
@@ -144,10 +152,12 @@ impl Dialer {
 }
 
 /// User name and password for a proxy.
-async fn log_in_as(proxy: &Proxy) -> Result<Option<(String, Secret)>, Fault> {
+async fn log_in_as(proxy: &Proxy, secrets: &Arc<Secrets>) -> Result<Option<(String, Secret)>, Fault> {
     let Some(credentials) = proxy.credentials.clone() else { return Ok(None) };
     // A reference may be a file.
-    let reading = tokio::task::spawn_blocking(move || credentials.password.resolve().map(|password| (credentials.username, password)));
+    let secrets = Arc::clone(secrets);
+    let reading =
+        tokio::task::spawn_blocking(move || secrets.follow(&credentials.password).map(|password| (credentials.username, password)));
     match reading.await {
         Ok(read) => Ok(Some(read?)),
         Err(_) => Err(Fault::Proxy {

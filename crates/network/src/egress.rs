@@ -2,9 +2,11 @@
 
 use std::collections::HashSet;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use parking_lot::Mutex;
+use rocketbridge_secrets::Secrets;
 
 use crate::error::{Error, Fault};
 use crate::rules::{Refusal, Rules};
@@ -16,15 +18,27 @@ const REMEMBERED: usize = 1_000;
 #[derive(Debug)]
 pub struct Egress {
     rules: Rules,
+    secrets: Arc<Secrets>,
     refused: AtomicU64,
     dropped: AtomicU64,
     told: Mutex<HashSet<String>>,
 }
 
 impl Egress {
-    /// Nothing has been refused yet.
+    /// Nothing has been refused yet. References to secrets lead to variables of the usual prefix alone; see [`following`](Self::following).
     pub fn new(rules: Rules) -> Self {
-        Self { rules, refused: AtomicU64::new(0), dropped: AtomicU64::new(0), told: Mutex::default() }
+        Self { rules, secrets: Arc::default(), refused: AtomicU64::new(0), dropped: AtomicU64::new(0), told: Mutex::default() }
+    }
+
+    /// The same, with what references to secrets may lead to.
+    #[must_use]
+    pub fn following(self, secrets: Secrets) -> Self {
+        Self { secrets: Arc::new(secrets), ..self }
+    }
+
+    /// What references to secrets lead to.
+    pub fn secrets(&self) -> &Arc<Secrets> {
+        &self.secrets
     }
 
     /// Whether an address may be dialled.

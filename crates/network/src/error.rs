@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use rocketbridge_model::secret::Unresolvable;
+use rocketbridge_secrets::Unresolvable;
 
 use crate::group::Dropped;
 use crate::rules::Refusal;

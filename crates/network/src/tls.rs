@@ -8,6 +8,7 @@ use std::time::Duration;
 use rocketbridge_model::Secret;
 use rocketbridge_model::address::Host;
 use rocketbridge_model::resolved::Tls;
+use rocketbridge_secrets::Secrets;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, aws_lc_rs, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::pem::PemObject;
@@ -25,11 +26,17 @@ use crate::error::Fault;
 const HANDSHAKE: Duration = Duration::from_secs(3);
 
 /// Speaks TLS to whoever is at the other end. `protocols` are offered by ALPN.
-pub(crate) async fn agree(socket: TcpStream, host: &Host, settings: &Tls, protocols: &[Vec<u8>]) -> Result<TlsStream<TcpStream>, Fault> {
+pub(crate) async fn agree(
+    socket: TcpStream,
+    host: &Host,
+    settings: &Tls,
+    protocols: &[Vec<u8>],
+    secrets: &Arc<Secrets>,
+) -> Result<TlsStream<TcpStream>, Fault> {
     let name = server_name(host, settings)?;
-    let (settings, protocols) = (settings.clone(), protocols.to_vec());
+    let (settings, protocols, secrets) = (settings.clone(), protocols.to_vec(), Arc::clone(secrets));
     // References are files, and the authorities of the system hundreds of them.
-    let reading = tokio::task::spawn_blocking(move || config(&settings, protocols));
+    let reading = tokio::task::spawn_blocking(move || config(&settings, protocols, &secrets));
     let config = reading.await.map_err(|_| Fault::Tls("the certificates were not read to their end".to_owned()))??;
     match timeout(HANDSHAKE, TlsConnector::from(Arc::new(config)).connect(name.clone(), socket)).await {
         Ok(Ok(stream)) => Ok(stream),
@@ -51,7 +58,7 @@ fn server_name(host: &Host, settings: &Tls) -> Result<ServerName<'static>, Fault
 }
 
 /// Reads the certificates. It blocks.
-fn config(settings: &Tls, protocols: Vec<Vec<u8>>) -> Result<ClientConfig, Fault> {
+fn config(settings: &Tls, protocols: Vec<Vec<u8>>, secrets: &Secrets) -> Result<ClientConfig, Fault> {
     let provider = Arc::new(aws_lc_rs::default_provider());
     let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
         .with_safe_default_protocol_versions()
@@ -59,13 +66,13 @@ fn config(settings: &Tls, protocols: Vec<Vec<u8>>) -> Result<ClientConfig, Fault
     let builder = if settings.insecure_skip_verify {
         builder.dangerous().with_custom_certificate_verifier(Arc::new(TakesAny(provider)))
     } else {
-        builder.with_root_certificates(authorities(settings.ca.as_ref())?)
+        builder.with_root_certificates(authorities(settings.ca.as_ref(), secrets)?)
     };
     let mut config = match &settings.identity {
         None => builder.with_no_client_auth(),
         Some(identity) => {
-            let chain = certificates("tls.client_certificate", &identity.certificate)?;
-            let key = identity.key.resolve()?;
+            let chain = certificates("tls.client_certificate", &identity.certificate, secrets)?;
+            let key = secrets.follow(&identity.key)?;
             let key = PrivateKeyDer::from_pem_slice(key.expose().as_bytes())
                 .map_err(|_| Fault::Tls("tls.client_key holds no private key in PEM form".to_owned()))?;
             builder
@@ -77,11 +84,11 @@ fn config(settings: &Tls, protocols: Vec<Vec<u8>>) -> Result<ClientConfig, Fault
     Ok(config)
 }
 
-fn authorities(ca: Option<&Secret>) -> Result<RootCertStore, Fault> {
+fn authorities(ca: Option<&Secret>, secrets: &Secrets) -> Result<RootCertStore, Fault> {
     let mut roots = RootCertStore::empty();
     match ca {
         Some(ca) => {
-            for certificate in certificates("tls.ca", ca)? {
+            for certificate in certificates("tls.ca", ca, secrets)? {
                 roots.add(certificate).map_err(|error| Fault::Tls(format!("tls.ca holds a certificate that cannot be read: {error}")))?;
             }
         }
@@ -94,8 +101,8 @@ fn authorities(ca: Option<&Secret>) -> Result<RootCertStore, Fault> {
     Ok(roots)
 }
 
-fn certificates(field: &str, pem: &Secret) -> Result<Vec<CertificateDer<'static>>, Fault> {
-    let text = pem.resolve()?;
+fn certificates(field: &str, pem: &Secret, secrets: &Secrets) -> Result<Vec<CertificateDer<'static>>, Fault> {
+    let text = secrets.follow(pem)?;
     let read: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(text.expose().as_bytes()).collect();
     match read {
         Ok(certificates) if !certificates.is_empty() => Ok(certificates),

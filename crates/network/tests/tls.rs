@@ -8,6 +8,7 @@ use rocketbridge_model::Secret;
 use rocketbridge_model::resolved::{ClientIdentity, Network, Proxy as ProxySettings, ProxyProtocol, RocketMqConnection, Tls};
 use rocketbridge_network::testing::Proxy;
 use rocketbridge_network::{Code, Dialer, Egress, Error, Stream};
+use rocketbridge_secrets::Secrets;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::WebPkiClientVerifier;
@@ -75,7 +76,10 @@ async fn serve((certificate, key): &(String, String), clients: Option<&Authority
 }
 
 fn dialer(tls: Tls) -> Dialer {
-    Dialer::new(&RocketMqConnection { tls: Some(tls), ..RocketMqConnection::default() }, Arc::new(Egress::default()))
+    Dialer::new(
+        &RocketMqConnection { tls: Some(tls), ..RocketMqConnection::default() },
+        Arc::new(Egress::default().following(Secrets::own())),
+    )
 }
 
 fn trusting(authority: &Authority) -> Tls {
@@ -180,7 +184,11 @@ async fn tls_is_spoken_to_the_destination() {
     };
     let network = Network { name: "vpc".to_owned(), proxy: Some(settings), ..Network::default() };
     let connection = RocketMqConnection { tls: Some(trusting(&authority)), network: Some(network), ..RocketMqConnection::default() };
-    let stream = Dialer::new(&connection, Arc::new(Egress::default())).offering(&["h2"]).dial(&server.to_string()).await.expect("trusted");
+    let stream = Dialer::new(&connection, Arc::new(Egress::default().following(Secrets::own())))
+        .offering(&["h2"])
+        .dial(&server.to_string())
+        .await
+        .expect("trusted");
     assert_eq!(stream.application_protocol(), Some(&b"h2"[..]));
     assert_eq!(proxy.asked(), [server.to_string()]);
 

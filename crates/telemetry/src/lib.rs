@@ -3,6 +3,8 @@
 //! A process starts telemetry first and flushes it last: see [`Guard::stop`]. A collector that does not answer delays the end by at most
 //! [`FLUSH`], and nothing before.
 
+mod writer;
+
 use std::time::Duration;
 
 use opentelemetry::trace::TracerProvider;
@@ -92,7 +94,7 @@ pub fn start(settings: &Settings) -> Result<Guard, Error> {
     let traces = provider.as_ref().map(|provider| {
         tracing_opentelemetry::layer().with_tracer(provider.tracer("rocketbridge")).with_location(false).with_threads(false)
     });
-    let log = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
+    let log = tracing_subscriber::fmt::layer().with_writer(writer::Escaped(std::io::stderr));
     let log = if settings.json { log.json().boxed() } else { log.with_ansi(false).boxed() };
     tracing_subscriber::registry().with(filter).with(log).with(traces).try_init().map_err(|_| Error::Started)?;
     Ok(Guard { provider })

@@ -5,6 +5,7 @@
 
 use std::time::Duration;
 
+use rocketbridge_model::secret::without_logins;
 use rocketbridge_proto::connection::v1::connection_service_client::ConnectionServiceClient;
 use rocketbridge_proto::network::v1::network_service_client::NetworkServiceClient;
 use rocketbridge_proto::route::v1::route_service_client::RouteServiceClient;
@@ -23,6 +24,9 @@ pub use resource::{Kind, Listed, Resource};
 
 /// Largest answer that is read: a page of 1,000 streams with large patterns fits.
 const LARGEST_ANSWER: usize = 64 << 20;
+
+/// Largest headers of an answer, bytes: what a refusal says. Servers of this version say it in less than 8 KiB.
+const LARGEST_HEADERS: u32 = 256 << 10;
 
 /// How to reach the server.
 #[derive(Clone, Debug)]
@@ -55,7 +59,10 @@ pub struct Client {
 impl Client {
     /// Checks the settings. Nothing is dialled yet.
     pub fn new(settings: &Settings) -> Result<Self, Error> {
-        let unusable = |reason: String| Error::Address { server: settings.server.clone(), reason };
+        let unusable = |reason: String| Error::Address { server: without_logins(&settings.server), reason };
+        if settings.server.contains('@') {
+            return Err(unusable("an address holds no login; remove what stands before the host".into()));
+        }
         if !settings.server.starts_with("http://") && !settings.server.starts_with("https://") {
             return Err(unusable("http://HOST:PORT or https://HOST:PORT is needed".into()));
         }
@@ -67,7 +74,7 @@ impl Client {
             }
             endpoint = endpoint.tls_config(config).map_err(|error| unusable(error::innermost(&error)))?;
         }
-        let channel = endpoint.connect_timeout(settings.timeout).connect_lazy();
+        let channel = endpoint.http2_max_header_list_size(LARGEST_HEADERS).connect_timeout(settings.timeout).connect_lazy();
         Ok(Self { server: settings.server.clone(), timeout: settings.timeout, channel })
     }
 

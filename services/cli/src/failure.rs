@@ -3,6 +3,7 @@
 use std::io;
 use std::process::ExitCode;
 
+use rocketbridge_model::printable;
 use rocketbridge_node::config;
 
 use crate::client;
@@ -37,7 +38,7 @@ impl Failure {
             // Whoever reads our results has seen enough, as `head` does: no failure.
             Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => return ExitCode::SUCCESS,
             Self::Negative => {}
-            _ => eprintln!("rocketbridge: {self}"),
+            _ => eprintln!("rocketbridge: {}", printable::lines(&self.to_string())),
         }
         ExitCode::from(self.status())
     }

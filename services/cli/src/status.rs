@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use clap::ValueEnum;
 use prost::Message;
+use rocketbridge_model::printable;
 use rocketbridge_proto::admin::v1::OutcomeCounts;
 use rocketbridge_proto::stream::v1::{State, StreamStatus};
 use serde_json::Value;
@@ -137,7 +138,7 @@ pub(crate) fn document(status: &StreamStatus) -> Value {
 pub(crate) fn show(status: &StreamStatus) -> String {
     let mut text = format!("stream/{}   {}   revision {}\n", status.name, word(status.state()), status.revision);
     if !status.reason.is_empty() {
-        text += &format!("reason      {}\n", status.reason);
+        text += &format!("reason      {}\n", printable::line(&status.reason));
     }
     text += &format!("rate        {:.0} events/s\n", status.tps);
     text += &format!("lag         {}\n", lag(status));
@@ -264,7 +265,8 @@ fn troubles(status: &StreamStatus) -> String {
     if troubled.len() < 2 {
         return String::new();
     }
-    let lines = troubled.iter().map(|report| format!("{}   {}\n", report.partition, report.failure.replace(['\n', '\r'], " ")));
+    let lines =
+        troubled.iter().map(|report| format!("{}   {}\n", report.partition, printable::line(&report.failure.replace(['\n', '\r'], " "))));
     std::iter::once("\n".to_owned()).chain(lines).collect()
 }
 

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use rocketbridge_model::printable;
 use rocketbridge_proto::stream::v1::{State, StreamStatus};
 use tokio::time::{Instant, sleep_until};
 
@@ -79,7 +80,7 @@ async fn wait_until(client: &Client, switch: Switch, name: &str, wait: Duration,
 }
 
 fn describe(status: &StreamStatus) -> String {
-    if status.reason.is_empty() { word(status.state()) } else { format!("{}: {}", word(status.state()), status.reason) }
+    if status.reason.is_empty() { word(status.state()) } else { format!("{}: {}", word(status.state()), printable::line(&status.reason)) }
 }
 
 impl Switch {

@@ -13,24 +13,30 @@ use futures::future::BoxFuture;
 use rocketbridge_codec::definition::secrets::Guarded;
 use rocketbridge_codec::definition::{Kind, Mask, stored};
 use rocketbridge_codec::keyspace;
-use rocketbridge_metastore::{Code, Compare, Entry, Metastore, Transaction};
+use rocketbridge_metastore::{Code, Compare, Entry, Metastore, Operation, Transaction};
 use rocketbridge_model::Violation;
 use rocketbridge_model::connection::ConnectionDefinition;
-use rocketbridge_model::network::NetworkDefinition;
+use rocketbridge_model::limits::LONGEST_NAME;
 use rocketbridge_model::partition::PartitionRecord;
 use rocketbridge_model::record::{Desired, OLDEST_SCHEMA, Record, RouteRecord, SkipRecord, SourceRecord, StreamRecord};
-use rocketbridge_model::validate::{Known, Moved, newly_shared, resolve, shared_progress, shares_progress};
+use rocketbridge_model::validate::{self, Known, resolve};
 use rocketbridge_program::Compiler;
 use rocketbridge_runtime::Backoff;
+use tokio::time::Instant;
 use uuid::Uuid;
 
 use crate::clock;
 use crate::error::{Error, word};
+use crate::examination::Examination;
+use crate::pace::Pace;
 use crate::request::Request;
 use crate::resource::{Defines, Resource};
-use crate::unreadable::{Listing, Logged, describe};
+use crate::shelf::{References, Shelf};
+use crate::unreadable::{Listing, describe};
+use checks::{forget, replace};
 
 mod built_in;
+mod checks;
 mod owned;
 mod route;
 
@@ -45,7 +51,9 @@ const ATTEMPTS: u32 = 64;
 pub struct Book {
     store: Arc<dyn Metastore>,
     compiler: Arc<Compiler>,
-    logged: Arc<Logged>,
+    examination: Examination,
+    shelf: Arc<Shelf>,
+    pace: Arc<Pace>,
 }
 
 /// What an update asks for besides the definition.
@@ -85,7 +93,7 @@ enum Step<R> {
 impl Book {
     /// The definitions of this store. What they contain as text is checked by `compiler`.
     pub fn new(store: Arc<dyn Metastore>, compiler: Arc<Compiler>) -> Self {
-        Self { store, compiler, logged: Arc::default() }
+        Self { store, compiler, examination: Examination::default(), shelf: Arc::default(), pace: Arc::default() }
     }
 
     /// One record.
@@ -105,7 +113,7 @@ impl Book {
         let entries = self.store.list(keyspace::folder(R::Definition::KIND)).await?.entries;
         let mut listing = Listing { records: Vec::with_capacity(entries.len()), unreadable: Vec::new() };
         for entry in &entries {
-            match self.logged.read::<R>(entry) {
+            match self.shelf.logged().read::<R>(entry) {
                 Ok(record) => listing.records.push((record.definition().name().to_owned(), record)),
                 Err(error) => listing.unreadable.push(describe(&entry.key, &error)),
             }
@@ -123,6 +131,7 @@ impl Book {
     /// Changes a definition, or makes it if that is allowed. An update that changes nothing leaves the etag as it is.
     pub async fn update<R: Resource>(&self, given: R::Definition, update: &Update, request: &Request) -> Result<R, Error> {
         check_name(given.name())?;
+        validate::length(&given).map_err(Error::Refused)?;
         let updated = self.change(request, || self.update_step::<R>(&given, update, request).boxed());
         updated.await?.ok_or_else(|| not_found::<R>(given.name()))
     }
@@ -183,18 +192,20 @@ impl Book {
         definition.check(known, &self.compiler)
     }
 
+    /// Checks a definition against all rules as [`check`](Self::check) does, away from the threads that serve.
+    pub async fn checked<D: Defines>(&self, definition: &D, known: &Arc<Known>) -> Result<(), Error> {
+        self.examine(definition, known).await
+    }
+
     /// What definitions may refer to. A reference to a record that cannot be read is a reference to nothing.
-    pub async fn known(&self) -> Result<Known, Error> {
+    pub async fn known(&self) -> Result<Arc<Known>, Error> {
+        Ok(self.references().await?.known)
+    }
+
+    async fn references(&self) -> Result<References, Error> {
         let mut entries = self.store.list(keyspace::folder(Kind::Connection)).await?.entries;
         entries.extend(self.store.list(keyspace::folder(Kind::Network)).await?.entries);
-        let mut unreadable = Vec::new();
-        let known =
-            stored::known(entries.iter().map(|entry| (entry.key.as_str(), &*entry.value)), |key, error| unreadable.push((key, error)));
-        for (key, error) in unreadable {
-            let revision = entries.iter().find(|entry| entry.key == key).map_or(0, |entry| entry.mod_revision);
-            self.logged.note(key, revision, &error);
-        }
-        Ok(known)
+        Ok(self.shelf.references(entries.iter()))
     }
 
     /// What routers found of the sources of these streams, by the identity of the stream's creation.
@@ -202,12 +213,12 @@ impl Book {
         let mut sources = BTreeMap::new();
         if let [stream] = streams {
             let key = keyspace::source(&stream.uid);
-            let found = self.store.get(&key).await?.and_then(|entry| self.logged.read(&entry).ok());
+            let found = self.store.get(&key).await?.and_then(|entry| self.shelf.logged().read(&entry).ok());
             sources.extend(found.map(|record| (stream.uid.clone(), record)));
             return Ok(sources);
         }
         for entry in self.store.list(keyspace::SOURCES).await?.entries {
-            let found = self.logged.read::<SourceRecord>(&entry).ok();
+            let found = self.shelf.logged().read::<SourceRecord>(&entry).ok();
             sources.extend(found.map(|record| (record.uid.clone(), record)));
         }
         Ok(sources)
@@ -216,7 +227,7 @@ impl Book {
     /// What routers remember of the partitions of a stream.
     pub async fn partitions(&self, stream: &StreamRecord) -> Result<Vec<PartitionRecord>, Error> {
         let listing = self.store.list(&keyspace::partitions(&stream.uid)).await?;
-        Ok(listing.entries.iter().filter_map(|entry| self.logged.read(entry).ok()).collect())
+        Ok(listing.entries.iter().filter_map(|entry| self.shelf.logged().read(entry).ok()).collect())
     }
 
     /// Takes the gaps of a stream's partitions as known to its user, up to a moment (milliseconds since 1970). Answers how many there were.
@@ -228,7 +239,7 @@ impl Book {
         for _ in 0..ATTEMPTS {
             let mut is_overtaken = false;
             for entry in self.store.list(&prefix).await?.entries {
-                let Ok(mut record) = self.logged.read::<PartitionRecord>(&entry) else { continue };
+                let Ok(mut record) = self.shelf.logged().read::<PartitionRecord>(&entry) else { continue };
                 let before = record.gaps.len();
                 if !record.acknowledge(moment) {
                     continue;
@@ -250,12 +261,12 @@ impl Book {
 
     async fn create_step<R: Resource>(&self, definition: &R::Definition, request: &Request) -> Result<Step<R>, Error> {
         let name = definition.name();
-        definition.check(&self.known().await?, &self.compiler).map_err(Error::Refused)?;
+        self.examine(definition, &self.known().await?).await?;
         if self.find::<R>(name).await?.is_some() {
             return Err(Error::AlreadyExists { kind: R::Definition::KIND, name: name.to_owned() });
         }
         self.check_progress(definition, "").await?;
-        Ok(Self::creation(definition.clone(), request))
+        Self::creation(definition.clone(), request)
     }
 
     async fn update_step<R: Resource>(&self, given: &R::Definition, update: &Update, request: &Request) -> Result<Step<R>, Error> {
@@ -265,26 +276,26 @@ impl Book {
                 return Err(not_found::<R>(name));
             }
             check_etag::<R>(name, &update.etag, None)?;
-            given.check(&self.known().await?, &self.compiler).map_err(Error::Refused)?;
+            self.examine(given, &self.known().await?).await?;
             self.check_progress(given, "").await?;
-            return Ok(Self::creation(given.clone(), request));
+            return Self::creation(given.clone(), request);
         };
         check_etag(name, &update.etag, Some(&found.record))?;
         let mut definition = update.mask.apply(found.record.definition(), given);
-        definition.restore(found.record.definition());
+        definition.restore(given, found.record.definition()).map_err(Error::Refused)?;
         if definition == *found.record.definition() {
             return Ok(Step::Answer(Some(found.record)));
         }
         refuse_built_in(&found.record)?;
         refuse_owned(&found.record)?;
-        definition.check(&self.known().await?, &self.compiler).map_err(Error::Refused)?;
+        self.examine(&definition, &self.known().await?).await?;
         self.check_progress(&definition, found.record.uid()).await?;
         if matches!(R::Definition::KIND, Kind::Network | Kind::Connection) {
-            self.check_dependents(|known| replace(known, &definition)).await?;
+            self.check_dependents(replace(&definition)).await?;
         }
         let mut record = found.record;
         record.amend(definition, clock::now());
-        Ok(Self::replacement(record, found.mod_revision))
+        Self::replacement(record, found.mod_revision)
     }
 
     async fn delete_step<R: Resource>(&self, name: &str, etag: &str, allow_missing: bool) -> Result<Step<R>, Error> {
@@ -303,8 +314,8 @@ impl Book {
             return Err(Error::InUse { kind, name: name.to_owned(), users });
         }
         if matches!(kind, Kind::Network | Kind::Connection) {
-            let without = |known: &mut Known| forget(known, kind, name);
-            self.check_dependents(without).await?;
+            let name = name.to_owned();
+            self.check_dependents(move |known| forget(known, kind, &name)).await?;
         }
         Ok(Self::removal(&found))
     }
@@ -336,7 +347,7 @@ impl Book {
             (wanted, current) if wanted == current => return Ok(Step::Answer(Some(found.record))),
             (Desired::Running, _) => {
                 let known = self.known().await?;
-                resolve(&found.record, &known).map_err(|violations| Error::CannotRun { name: name.to_owned(), violations })?;
+                resolve(&found.record, &*known).map_err(|violations| Error::CannotRun { name: name.to_owned(), violations })?;
             }
             _ => {}
         }
@@ -344,20 +355,20 @@ impl Book {
         record.desired = desired;
         record.change += 1;
         record.update_time = clock::now();
-        Ok(Self::replacement(record, found.mod_revision))
+        Self::replacement(record, found.mod_revision)
     }
 
-    fn creation<R: Resource>(definition: R::Definition, request: &Request) -> Step<R> {
+    fn creation<R: Resource>(definition: R::Definition, request: &Request) -> Result<Step<R>, Error> {
         let key = keyspace::definition(R::Definition::KIND, definition.name());
         let record = R::made(definition, Uuid::new_v4().to_string(), request.id(), clock::now());
-        let transaction = Transaction::new().when(Compare::KeyAbsent(key.clone())).put(key, stored::encode(record.clone()));
-        Step::Commit { transaction, answer: Some(record) }
+        let transaction = Transaction::new().when(Compare::KeyAbsent(key.clone())).put(key, fitting(&record)?);
+        Ok(Step::Commit { transaction, answer: Some(record) })
     }
 
-    fn replacement<R: Resource>(record: R, mod_revision: u64) -> Step<R> {
+    fn replacement<R: Resource>(record: R, mod_revision: u64) -> Result<Step<R>, Error> {
         let key = keyspace::definition(R::Definition::KIND, record.definition().name());
-        let transaction = Transaction::new().when(Compare::ModRevision(key.clone(), mod_revision)).put(key, stored::encode(record.clone()));
-        Step::Commit { transaction, answer: Some(record) }
+        let transaction = Transaction::new().when(Compare::ModRevision(key.clone(), mod_revision)).put(key, fitting(&record)?);
+        Ok(Step::Commit { transaction, answer: Some(record) })
     }
 
     fn removal<R: Resource>(found: &Found<R>) -> Step<R> {
@@ -400,6 +411,9 @@ impl Book {
                 let note = request.note(answer.as_ref(), clock::now());
                 transaction = transaction.when(Compare::KeyAbsent(key.clone())).put(key, note);
             }
+            if changes {
+                self.slow_down(&transaction).await?;
+            }
             if transaction.operations.is_empty() || self.commit(transaction).await? {
                 return Ok(answer);
             }
@@ -408,10 +422,26 @@ impl Book {
         Err(Error::Contended)
     }
 
+    /// Waits until the store should take a change, if that is soon.
+    async fn slow_down(&self, transaction: &Transaction) -> Result<(), Error> {
+        let bytes = transaction.operations.iter().map(|operation| match operation {
+            Operation::Put { key, value, .. } => key.len() + value.len(),
+            Operation::Delete(key) | Operation::DeletePrefix(key) => key.len(),
+        });
+        let bytes = u64::try_from(bytes.sum::<usize>()).unwrap_or(u64::MAX);
+        match self.pace.take(Instant::now(), bytes) {
+            Some(wait) => {
+                tokio::time::sleep(wait).await;
+                Ok(())
+            }
+            None => Err(Error::TooFast),
+        }
+    }
+
     /// Whether the transaction was done. What may or may not have happened is looked up: each write is unlike any other.
     async fn commit(&self, transaction: Transaction) -> Result<bool, Error> {
         let written = transaction.operations.iter().find_map(|operation| match operation {
-            rocketbridge_metastore::Operation::Put { key, value, .. } => Some((key.clone(), value.clone())),
+            Operation::Put { key, value, .. } => Some((key.clone(), value.clone())),
             _ => None,
         });
         match self.store.transact(transaction).await {
@@ -429,19 +459,7 @@ impl Book {
         let entry = self.store.get(&keyspace::definition(R::Definition::KIND, name)).await?;
         let Some(entry) = entry else { return Ok(None) };
         let unreadable = |source| Error::Unreadable { kind: R::Definition::KIND, name: name.to_owned(), source };
-        Ok(Some(Found { record: self.logged.read(&entry).map_err(unreadable)?, mod_revision: entry.mod_revision }))
-    }
-
-    /// Refuses a stream that would share its progress with another one.
-    async fn check_progress<D: Defines>(&self, definition: &D, uid: &str) -> Result<(), Error> {
-        let known = self.known().await?;
-        let Some(source) = definition.source(uid, &known) else { return Ok(()) };
-        let others = self.list::<StreamRecord>().await?;
-        let shares = |record: &StreamRecord| resolve(record, &known).is_ok_and(|other| shares_progress(&source, &other.source));
-        match others.iter().find(|(name, record)| name != definition.name() && shares(record)) {
-            Some((other, _)) => Err(Error::Refused(vec![shared_progress(&source, other)])),
-            None => Ok(()),
-        }
+        Ok(Some(Found { record: self.shelf.logged().read(&entry).map_err(unreadable)?, mod_revision: entry.mod_revision }))
     }
 
     /// What names the definition, for people.
@@ -468,36 +486,19 @@ impl Book {
         }
         Ok(users.into_iter().map(|(kind, user)| format!("{} {user}", word(kind))).collect())
     }
+}
 
-    /// Refuses a change of what is known if anything that was right before would be wrong after it.
-    async fn check_dependents(&self, change: impl FnOnce(&mut Known)) -> Result<(), Error> {
-        let before = self.known().await?;
-        let mut after = before.clone();
-        change(&mut after);
-        for connection in &after.connections {
-            if before.connections.contains(connection)
-                && connection.check(&before, &self.compiler).is_ok()
-                && let Err(violations) = connection.check(&after, &self.compiler)
-            {
-                return Err(Error::BreaksDependents { dependent: format!("connection {}", connection.name), violations });
-            }
-        }
-        let mut moved = Vec::new();
-        for (name, record) in self.list::<StreamRecord>().await? {
-            match (resolve(&record, &before), resolve(&record, &after)) {
-                (Ok(_), Err(violations)) => return Err(Error::BreaksDependents { dependent: format!("stream {name}"), violations }),
-                (Ok(before), Ok(after)) => moved.push(Moved { stream: name, before: before.source, after: after.source }),
-                (Err(_), _) => {}
-            }
-        }
-        match newly_shared(&moved) {
-            Some((stream, other)) => Err(Error::BreaksDependents {
-                dependent: format!("stream {}", stream.stream),
-                violations: vec![shared_progress(&stream.after, &other.stream)],
-            }),
-            None => Ok(()),
-        }
+/// A record as it is stored, unless it is larger than a record of its kind may be.
+fn fitting<R: Resource>(record: &R) -> Result<Vec<u8>, Error> {
+    let bytes = stored::encode(record.clone());
+    let kind = R::Definition::KIND;
+    let most = kind.largest();
+    if bytes.len() <= most {
+        return Ok(bytes);
     }
+    let rule = format!("a {} has at most {most} bytes as it is stored", word(kind));
+    let fix = format!("remove {} bytes of its texts and lists", bytes.len() - most);
+    Err(Error::Refused(vec![Violation::described(word(kind), format!("{} bytes", bytes.len()), rule, fix)]))
 }
 
 fn next_generation(transaction: Transaction, current: Option<&Entry>) -> Transaction {
@@ -510,23 +511,15 @@ fn next_generation(transaction: Transaction, current: Option<&Entry>) -> Transac
     transaction.when(compare).put(key, Uuid::new_v4().to_string())
 }
 
-fn replace<D: Defines>(known: &mut Known, definition: &D) {
-    forget(known, D::KIND, definition.name());
-    let any: &dyn std::any::Any = definition;
-    known.connections.extend(any.downcast_ref::<ConnectionDefinition>().cloned());
-    known.networks.extend(any.downcast_ref::<NetworkDefinition>().cloned());
-}
-
-fn forget(known: &mut Known, kind: Kind, name: &str) {
-    match kind {
-        Kind::Connection => known.connections.retain(|connection| connection.name != name),
-        Kind::Network => known.networks.retain(|network| network.name != name),
-        Kind::Stream | Kind::Route => {}
-    }
-}
-
 fn check_name(name: &str) -> Result<(), Error> {
-    if name.is_empty() { Err(Error::refused("name", "", "a name is needed", "write the definition's name")) } else { Ok(()) }
+    match name.chars().count() {
+        0 => Err(Error::refused("name", "", "a name is needed", "write the definition's name")),
+        1..=LONGEST_NAME => Ok(()),
+        length => {
+            let (found, rule) = (format!("{length} characters"), format!("a name has at most {LONGEST_NAME} characters"));
+            Err(Error::Refused(vec![Violation::described("name", found, rule, "write the definition's name")]))
+        }
+    }
 }
 
 fn check_etag<R: Resource>(name: &str, given: &str, record: Option<&R>) -> Result<(), Error> {

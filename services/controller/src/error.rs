@@ -19,6 +19,8 @@ pub enum Code {
     EtagStale,
     /// Other changes kept coming between.
     Contended,
+    /// Definitions change faster than the metadata store should take.
+    TooFast,
     /// The stream or route was never started.
     NeverStarted,
     /// The stream does not run.
@@ -57,6 +59,7 @@ impl Code {
             Self::AlreadyExists => "ALREADY_EXISTS",
             Self::EtagStale => "ETAG_STALE",
             Self::Contended => "CONTENDED",
+            Self::TooFast => "TOO_FAST",
             Self::NeverStarted => "NEVER_STARTED",
             Self::NotRunning => "NOT_RUNNING",
             Self::PartitionSilent => "PARTITION_SILENT",
@@ -114,6 +117,9 @@ pub enum Error {
     /// Other changes kept coming between.
     #[error("other changes kept coming between; try again")]
     Contended,
+    /// Definitions change faster than the metadata store should take.
+    #[error("definitions change too fast for the metadata store; try again in a moment")]
+    TooFast,
     /// The stream or route was never started.
     #[error("{} {name:?} was never started; start it first", word(*kind))]
     NeverStarted {
@@ -218,6 +224,7 @@ impl Error {
             Self::AlreadyExists { .. } => Code::AlreadyExists,
             Self::EtagStale { .. } => Code::EtagStale,
             Self::Contended => Code::Contended,
+            Self::TooFast => Code::TooFast,
             Self::NeverStarted { .. } => Code::NeverStarted,
             Self::NotRunning(_) => Code::NotRunning,
             Self::PartitionSilent { .. } => Code::PartitionSilent,
@@ -240,7 +247,9 @@ impl Error {
     /// What to do next.
     pub fn retry(&self) -> Retry {
         match self.code() {
-            Code::Contended | Code::PartitionSilent | Code::NotCompared | Code::StoreUnavailable | Code::OutcomeUnknown => Retry::Again,
+            Code::Contended | Code::TooFast | Code::PartitionSilent | Code::NotCompared | Code::StoreUnavailable | Code::OutcomeUnknown => {
+                Retry::Again
+            }
             _ => Retry::GiveUp,
         }
     }

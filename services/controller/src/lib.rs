@@ -4,6 +4,8 @@
 //! - [`route`]: the streams of routes, kept as the routes want them; [`clusters`]: the instances that routes copy between;
 //! - [`page`]: pages of lists;
 //! - [`reports`]: what members report; [`status`]: what a stream is doing, derived from it;
+//! - [`examination`]: checks, away from the threads that serve; [`shelf`]: what was resolved, kept by revision;
+//! - [`pace`]: how fast definitions may change; [`compaction`]: how the store is kept from filling up;
 //! - [`unreadable`]: records that cannot be read, left out and named;
 //! - [`units`]: what there is to own; [`planning`]: keeping that current, and sweeping;
 //! - [`grpc`]: the services of the API; [`error`]: why a request fails.
@@ -13,15 +15,19 @@
 pub mod book;
 mod clock;
 pub mod clusters;
+pub mod compaction;
 pub mod controller;
 pub mod error;
+pub mod examination;
 pub mod grpc;
+pub mod pace;
 pub mod page;
 pub mod planning;
 pub mod reports;
 pub mod request;
 pub mod resource;
 pub mod route;
+pub mod shelf;
 pub mod status;
 pub mod units;
 pub mod unreadable;

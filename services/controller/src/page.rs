@@ -12,6 +12,9 @@ const USUAL: usize = 100;
 /// Most definitions in a page.
 const MOST: usize = 1_000;
 
+/// Longest token: a kind and a name, in hexadecimal digits, characters.
+const LONGEST_TOKEN: usize = 2_048;
+
 /// One page of names that are sorted, and the token of the next; the token is empty on the last page.
 pub fn page<T>(kind: Kind, sorted: Vec<(String, T)>, page_size: i32, page_token: &str) -> Result<(Vec<T>, String), Error> {
     let size = match usize::try_from(page_size) {
@@ -39,6 +42,10 @@ fn encode(kind: Kind, after: &str) -> String {
 fn decode(kind: Kind, token: &str) -> Result<Option<String>, Error> {
     if token.is_empty() {
         return Ok(None);
+    }
+    if token.len() > LONGEST_TOKEN {
+        let fix = "write the next_page_token of the former answer, or nothing for the first page";
+        return Err(Error::refused("page_token", &format!("{} characters", token.len()), "it is no token of this list", fix));
     }
     let text = hex::decode(token).ok().and_then(|bytes| String::from_utf8(bytes).ok());
     let after = text.as_deref().and_then(|text| text.strip_prefix("1:")?.strip_prefix(word(kind))?.strip_prefix(':'));

@@ -10,16 +10,17 @@ use std::time::Duration;
 use rocketbridge_assignment::{Election, Unit};
 use rocketbridge_codec::definition::{Kind, stored};
 use rocketbridge_codec::keyspace;
-use rocketbridge_metastore::{Entry, Metastore, Mirror, Snapshot, Transaction};
+use rocketbridge_metastore::{Entry, Fullness, Metastore, Mirror, Snapshot, Transaction};
 use rocketbridge_model::record::{SourceRecord, StreamRecord};
 use rocketbridge_runtime::Chain;
 use tokio::sync::watch;
-use tokio::time::MissedTickBehavior;
+use tokio::time::{Instant, MissedTickBehavior};
 
 use crate::clock;
+use crate::compaction::{Schedule, Watermark};
 use crate::request::{KEPT, Note};
+use crate::shelf::Shelf;
 use crate::units::units;
-use crate::unreadable::Logged;
 
 /// How often the leader looks for what nobody needs any more.
 const SWEEP: Duration = Duration::from_secs(60);
@@ -31,9 +32,9 @@ const SWEPT_AT_ONCE: usize = 100;
 pub async fn publish(mut definitions: Mirror, mut sources: Mirror, units: watch::Sender<Option<Arc<[Unit]>>>) {
     definitions.ready().await;
     sources.ready().await;
-    let logged = Logged::default();
+    let shelf = Shelf::default();
     loop {
-        let now = compute(&definitions.take(), &sources.take(), &logged);
+        let now = compute(&definitions.take(), &sources.take(), &shelf);
         units.send_if_modified(|units| {
             let differs = units.as_deref() != Some(now.as_slice());
             if differs {
@@ -52,9 +53,16 @@ pub async fn publish(mut definitions: Mirror, mut sources: Mirror, units: watch:
 pub async fn sweep(store: Arc<dyn Metastore>, election: Election) {
     let mut ticks = tokio::time::interval(SWEEP);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let (mut schedule, mut watermark) = (Schedule::default(), Watermark::default());
     loop {
         ticks.tick().await;
-        let Some(leadership) = election.leadership() else { continue };
+        let Some(leadership) = election.leadership() else {
+            schedule = Schedule::default();
+            continue;
+        };
+        if let Err(error) = keep_small(store.as_ref(), &mut schedule, &mut watermark).await {
+            tracing::warn!(error = %Chain(&error), "the metadata store is not compacted; this is tried again");
+        }
         let swept = async {
             let mut keys = stale_notes(store.as_ref()).await?;
             keys.extend(orphans(store.as_ref()).await?);
@@ -72,19 +80,45 @@ pub async fn sweep(store: Arc<dyn Metastore>, election: Election) {
     }
 }
 
+/// Lets the store forget what was changed long ago, and warns long before it is full.
+async fn keep_small(
+    store: &dyn Metastore,
+    schedule: &mut Schedule,
+    watermark: &mut Watermark,
+) -> Result<(), rocketbridge_metastore::Error> {
+    let revision = store.list(keyspace::GENERATION).await?.revision;
+    if let Some(old) = schedule.note(Instant::now(), revision) {
+        store.compact(old).await?;
+        tracing::debug!(revision = old, "the metadata store has forgotten former versions");
+    }
+    let Some(fullness) = store.fullness().await? else { return Ok(()) };
+    if let Some(percent) = watermark.reached(fullness) {
+        let Fullness { used, quota } = fullness;
+        tracing::warn!(
+            percent,
+            used,
+            quota,
+            "the metadata store fills up; at its quota it takes no change: defragment etcd, or raise --quota-backend-bytes"
+        );
+    }
+    Ok(())
+}
+
 /// The units of one moment. What cannot be read is said once, and left out.
-fn compute(definitions: &Snapshot, sources: &Snapshot, logged: &Logged) -> Vec<Unit> {
-    let pairs = definitions.values().map(|entry| (entry.key.as_str(), &*entry.value));
-    let known = stored::known(pairs, |key, error| {
-        let revision = definitions.get(key).map_or(0, |entry| entry.mod_revision);
-        logged.note(key, revision, &error);
-    });
-    let streams = definitions.range(keyspace::folder(Kind::Stream).to_owned()..).map(|(_, entry)| entry);
-    let streams = streams.take_while(|entry| keyspace::kind_of(&entry.key) == Some(Kind::Stream));
-    let streams: Vec<StreamRecord> = streams.filter_map(|entry| logged.read(entry).ok()).collect();
-    let sources: BTreeMap<String, SourceRecord> =
-        sources.values().filter_map(|entry| logged.read::<SourceRecord>(entry).ok()).map(|record| (record.uid.clone(), record)).collect();
-    units(&streams, &sources, &known)
+fn compute(definitions: &Snapshot, sources: &Snapshot, shelf: &Shelf) -> Vec<Unit> {
+    let below = |kind| {
+        let folder = keyspace::folder(kind);
+        definitions.range(folder.to_owned()..).map(|(_, entry)| entry).take_while(move |entry| entry.key.starts_with(folder))
+    };
+    let references = shelf.references(below(Kind::Connection).chain(below(Kind::Network)));
+    shelf.retain(below(Kind::Stream));
+    let streams: Vec<_> = below(Kind::Stream).filter_map(|entry| shelf.resolved(entry, &references)).collect();
+    let sources: BTreeMap<String, SourceRecord> = sources
+        .values()
+        .filter_map(|entry| shelf.logged().read::<SourceRecord>(entry).ok())
+        .map(|record| (record.uid.clone(), record))
+        .collect();
+    units(&streams, &sources)
 }
 
 async fn stale_notes(store: &dyn Metastore) -> Result<Vec<String>, rocketbridge_metastore::Error> {

@@ -1,22 +1,24 @@
 //! What there is to own.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use rocketbridge_assignment::{Unit, UnitId, UnitKind};
 use rocketbridge_model::Region;
 use rocketbridge_model::record::{Desired, SourceRecord, StreamRecord};
 use rocketbridge_model::resolved::{RocketMqConnection, Stream};
-use rocketbridge_model::validate::{Known, resolve};
+
+use crate::shelf::Resolved;
 
 /// The units of all streams that should run, sorted. A stream that cannot be resolved has none.
 ///
 /// `sources` are by the identity of the stream's creation. Sources are read and filtered near the source, so that only what matters
 /// crosses to the region of the target, where it is delivered.
-pub fn units(streams: &[StreamRecord], sources: &BTreeMap<String, SourceRecord>, known: &Known) -> Vec<Unit> {
+pub fn units(streams: &[(Arc<StreamRecord>, Resolved)], sources: &BTreeMap<String, SourceRecord>) -> Vec<Unit> {
     let mut units = Vec::new();
-    for record in streams.iter().filter(|record| record.desired == Desired::Running) {
-        if let Ok(stream) = resolve(record, known) {
-            push(&mut units, &stream, sources.get(&record.uid));
+    for (record, resolved) in streams.iter().filter(|(record, _)| record.desired == Desired::Running) {
+        if let Ok(stream) = resolved.as_ref() {
+            push(&mut units, stream, sources.get(&record.uid));
         }
     }
     units.sort_by(|left, right| left.id.cmp(&right.id));
@@ -60,6 +62,7 @@ mod tests {
     use rocketbridge_model::connection::ConnectionDefinition;
     use rocketbridge_model::network::NetworkDefinition;
     use rocketbridge_model::record::SourcePartition;
+    use rocketbridge_model::validate::{Known, resolve};
     use rocketbridge_model::{PartitionId, StreamDefinition};
     use serde_json::json;
 
@@ -88,6 +91,10 @@ mod tests {
         Known { connections: vec![connection("qingdao", "vpc"), connection("hohhot", "")], networks: vec![network] }
     }
 
+    fn resolved(records: &[StreamRecord], known: &Known) -> Vec<(Arc<StreamRecord>, Resolved)> {
+        records.iter().map(|record| (Arc::new(record.clone()), Arc::new(resolve(record, known)))).collect()
+    }
+
     fn shown(units: &[Unit]) -> Vec<String> {
         let show = |unit: &Unit| {
             let region = unit.region.as_ref().map_or("-", Region::as_str);
@@ -105,7 +112,7 @@ mod tests {
         let source = SourceRecord { partitions: vec![partition("b/0"), partition("b/1"), gone], ..Default::default() };
         let sources = BTreeMap::from([("uid of s".to_owned(), source)]);
         assert_eq!(
-            shown(&units(&[stream("s", Desired::Running)], &sources, &known())),
+            shown(&units(&resolved(&[stream("s", Desired::Running)], &known()), &sources)),
             [
                 "s/discovery/0 qingdao vpc",
                 "s/partition/b%2F0 qingdao vpc",
@@ -121,7 +128,7 @@ mod tests {
     #[test]
     fn what_should_not_or_cannot_run_has_no_units() {
         let streams = [stream("ready", Desired::Ready), stream("paused", Desired::Paused)];
-        assert!(units(&streams, &BTreeMap::new(), &known()).is_empty());
-        assert!(units(&[stream("s", Desired::Running)], &BTreeMap::new(), &Known::default()).is_empty());
+        assert!(units(&resolved(&streams, &known()), &BTreeMap::new()).is_empty());
+        assert!(units(&resolved(&[stream("s", Desired::Running)], &Known::default()), &BTreeMap::new()).is_empty());
     }
 }

@@ -10,7 +10,7 @@ use std::time::Duration;
 use rocketbridge_model::{MemberId, Region, Secret};
 use rocketbridge_network::Rules;
 use rocketbridge_pattern::Limits;
-use rocketbridge_router::Settings;
+use rocketbridge_secrets::Settings;
 use rocketbridge_transport::Limits as ConnectionLimits;
 
 pub mod address;
@@ -51,6 +51,8 @@ pub struct Process {
     pub networks: Vec<String>,
     /// What it may dial for connections and streams.
     pub egress: Rules,
+    /// Where references to secrets in definitions may lead.
+    pub secrets: Settings,
     /// Its identity among the members; absent: one is made up at each start.
     pub member_id: Option<MemberId>,
     /// The metadata store.
@@ -90,6 +92,8 @@ pub struct Standalone {
     pub networks: Vec<String>,
     /// What it may dial for connections and streams.
     pub egress: Rules,
+    /// Where references to secrets in definitions may lead.
+    pub secrets: Settings,
     /// How long a drain may take.
     pub drain_deadline: Duration,
     /// Certificates of its API; present unless it listens on loopback.
@@ -119,6 +123,8 @@ pub struct Etcd {
     pub password: Secret,
     /// Certificates towards etcd; absent: those of the system, for `https` endpoints.
     pub tls: Option<EtcdTls>,
+    /// Whether the leading controller lets etcd forget what was changed long ago.
+    pub compaction: bool,
 }
 
 /// Certificates towards etcd, as PEM files that could be read when the configuration was.
@@ -184,6 +190,7 @@ impl Process {
             region: Region::new(reader.text("region").unwrap_or_default()),
             networks: reader.texts("networks"),
             egress: reader.egress(listen),
+            secrets: reader.secrets(None),
             member_id: member_id(&mut reader),
             etcd: etcd(&mut reader),
             lease_ttl: reader.duration("lease_ttl", LEASE, LEAST_LEASE, MOST_LEASE),
@@ -203,9 +210,11 @@ impl Standalone {
     /// Checks what was collected for standalone.
     pub fn read(layers: Layers) -> Result<Self, Refused> {
         let mut reader = Reader::new(layers);
+        let data_dir = PathBuf::from(reader.text("data_dir").unwrap_or_else(|| "rocketbridge-data".to_owned()));
+        let secrets = std::path::absolute(data_dir.join("secrets")).ok();
         let listen = reader.listen(Some(SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 9080)));
         let standalone = Self {
-            data_dir: PathBuf::from(reader.text("data_dir").unwrap_or_else(|| "rocketbridge-data".to_owned())),
+            data_dir,
             listen,
             embedded_rocketmq: reader.embedded_rocketmq(cfg!(feature = "embedded")),
             name_server_port: reader.parsed(
@@ -218,6 +227,7 @@ impl Standalone {
             region: Region::new(reader.text("region").unwrap_or_default()),
             networks: reader.texts("networks"),
             egress: reader.egress(listen),
+            secrets: reader.secrets(secrets),
             drain_deadline: drain_deadline(&mut reader),
             tls: reader.listener_tls(listen),
             connections: connections(&mut reader),
@@ -255,7 +265,14 @@ fn etcd(reader: &mut Reader) -> Etcd {
         "a path with a slash before and none behind is needed",
         "write /rocketbridge, which is the default",
     );
-    Etcd { endpoints, prefix, username, password, tls }
+    let compaction = reader.parsed(
+        "etcd.compaction",
+        true,
+        |text| text.parse().ok(),
+        "true or false is needed",
+        "write true, which is the default, or false where etcd compacts itself or others need its history",
+    );
+    Etcd { endpoints, prefix, username, password, tls, compaction }
 }
 
 fn drain_deadline(reader: &mut Reader) -> Duration {
@@ -301,7 +318,7 @@ fn telemetry(reader: &mut Reader) -> Telemetry {
 }
 
 fn router(reader: &mut Reader) -> Router {
-    let usual = Settings::default();
+    let usual = rocketbridge_router::Settings::default();
     let (second, millisecond) = (Duration::from_secs(1), Duration::from_millis(1));
     Router {
         window_events: reader.count("router.window_events", usual.window.events, 1, 1_000_000),

@@ -20,6 +20,7 @@ pub mod config;
 mod disk;
 mod heart;
 mod keepers;
+mod private;
 pub mod process;
 mod reports;
 mod rocketmq;

@@ -12,6 +12,7 @@ use rocketbridge_model::MemberId;
 use rocketbridge_network::Egress;
 use rocketbridge_router::Settings;
 use rocketbridge_runtime::{Chain, Shutdown};
+use rocketbridge_secrets::Secrets;
 use rocketbridge_telemetry as telemetry;
 use rocketbridge_transport::server::Listener;
 use rocketbridge_transport::tls;
@@ -31,7 +32,7 @@ async fn serve(stage: Stage, config: Process) -> anyhow::Result<ExitCode> {
     let etcd = store(&config.etcd)?;
     let store = Etcd::connect(etcd.clone()).await.map_err(chained)?;
     let advertise = config.advertise.clone();
-    let connectors = Arc::new(Connectors::within(Arc::new(Egress::new(config.egress))));
+    let connectors = Arc::new(Connectors::within(Arc::new(Egress::new(config.egress).following(Secrets::new(config.secrets)))));
     let setup = Setup {
         stages: vec![stage],
         id: config.member_id.clone().unwrap_or_else(|| made_up(stage.name())),
@@ -133,8 +134,9 @@ pub(crate) fn chained(error: impl std::error::Error + 'static) -> anyhow::Error 
 fn store(config: &config::Etcd) -> anyhow::Result<etcd::Config> {
     let mut store = etcd::Config::new(config.endpoints.clone());
     store.namespace.clone_from(&config.prefix);
+    store.compacts = config.compaction;
     if let Some(user) = &config.username {
-        let password = config.password.resolve().map_err(chained)?;
+        let password = Secrets::own().follow(&config.password).map_err(chained)?;
         store.credentials = Some(etcd::Credentials { user: user.clone(), password: password.expose().to_owned() });
     }
     if let Some(tls) = &config.tls {

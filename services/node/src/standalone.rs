@@ -9,9 +9,11 @@ use rocketbridge_connector_rocketmq::Connectors;
 use rocketbridge_metastore::Embedded;
 use rocketbridge_network::{Egress, Rules};
 use rocketbridge_runtime::Shutdown;
+use rocketbridge_secrets::Secrets;
 use rocketbridge_transport::server::Listener;
 
 use crate::config::Standalone;
+use crate::private;
 use crate::process;
 use crate::rocketmq::Rocketmq;
 use crate::run::{self, Setup};
@@ -28,12 +30,13 @@ async fn serve(config: Standalone) -> anyhow::Result<ExitCode> {
     let guard = process::start_telemetry("standalone", &config.telemetry)?;
     let shutdown = Shutdown::on_signals(config.drain_deadline)?;
     let listener = Listener::bind(&config.listen.to_string()).await.map_err(process::chained)?;
+    private::folder(&config.data_dir)?;
     let store = Embedded::open(&config.data_dir.join("metadata")).await.map_err(process::chained)?;
     let rocketmq = Rocketmq::start(&config).await?;
     let name_server = rocketmq.as_ref().map(Rocketmq::name_server);
     rocketbridge_controller::set_embedded(Arc::new(store.clone()), name_server.as_deref()).await.map_err(process::chained)?;
     let egress = Rules { own: rocketmq.as_ref().map(Rocketmq::addresses).unwrap_or_default(), ..config.egress };
-    let connectors = Arc::new(Connectors::within(Arc::new(Egress::new(egress))));
+    let connectors = Arc::new(Connectors::within(Arc::new(Egress::new(egress).following(Secrets::new(config.secrets)))));
     let setup = Setup {
         stages: vec![Stage::Controller, Stage::Router, Stage::Filter, Stage::Dispatcher],
         id: process::made_up("standalone"),

@@ -8,6 +8,11 @@ use serde_json::{Map, Value};
 
 use super::fields::{Described, Field, Shape, find};
 
+/// Most paths of a mask.
+const PATHS: usize = 200;
+/// Longest path, bytes.
+const LONGEST: usize = 256;
+
 /// The fields that an update changes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Mask {
@@ -29,6 +34,12 @@ impl Mask {
         }
         let mut known = Vec::new();
         let mut violations = Vec::new();
+        if paths.len() > PATHS || paths.iter().any(|path| path.len() > LONGEST) {
+            let longest = paths.iter().map(String::len).max().unwrap_or_default();
+            let found = format!("{} paths of at most {longest} bytes", paths.len());
+            let rule = format!("at most {PATHS} paths of {LONGEST} bytes are allowed");
+            return Err(vec![Violation::described("update_mask.paths", found, rule, "name the fields that change, or * for all")]);
+        }
         for (index, path) in paths.iter().enumerate() {
             match follow(D::FIELDS, path) {
                 Ok(Some(names)) => known.push(names),

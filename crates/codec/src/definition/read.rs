@@ -8,6 +8,7 @@
 mod text;
 mod walk;
 
+use std::collections::HashMap;
 use std::fmt;
 
 use rocketbridge_model::Violation;
@@ -73,23 +74,32 @@ impl fmt::Display for Place {
     }
 }
 
+/// Errors after which no further document of a file is looked at.
+const MOST_ERRORS: usize = 100;
+
 /// Reads the definitions of a file, in their order. `file_name` only names the places. The error holds everything that is wrong.
 pub fn read_definitions(text: &str, file_name: &str) -> Result<Vec<Document>, Vec<ReadError>> {
     let documents = text::documents(text, file_name)?;
     let mut read: Vec<Document> = Vec::new();
     let mut errors = Vec::new();
+    let mut earlier: HashMap<(Kind, String), usize> = HashMap::new();
     for (place, value) in documents {
+        if errors.len() >= MOST_ERRORS {
+            break;
+        }
         match document(value) {
             Ok((definition, etag)) => {
-                let same =
-                    |earlier: &&Document| earlier.definition.kind() == definition.kind() && earlier.definition.name() == definition.name();
-                if let Some(earlier) = read.iter().find(same).filter(|_| !definition.name().is_empty()) {
-                    let rule =
-                        format!("document {} defines the same {}", earlier.place.document, definition.kind().as_str().to_lowercase());
-                    let violation = Violation::new("name", definition.name(), rule, "remove one of the two, or rename it");
-                    errors.push(ReadError::Refused { place, violation });
-                } else {
-                    read.push(Document { definition, etag, place });
+                let key = (definition.kind(), definition.name().to_owned());
+                match earlier.get(&key).filter(|_| !definition.name().is_empty()) {
+                    Some(document) => {
+                        let rule = format!("document {document} defines the same {}", definition.kind().as_str().to_lowercase());
+                        let violation = Violation::new("name", definition.name(), rule, "remove one of the two, or rename it");
+                        errors.push(ReadError::Refused { place, violation });
+                    }
+                    None => {
+                        earlier.insert(key, place.document);
+                        read.push(Document { definition, etag, place });
+                    }
                 }
             }
             Err(violations) => {

@@ -6,8 +6,8 @@
 use rocketbridge_model::partition::PartitionRecord;
 use rocketbridge_model::record::{OLDEST_SCHEMA, Record, RouteRecord, SCHEMA, SkipRecord, SourceRecord, StreamRecord};
 use rocketbridge_model::validate::Known;
-use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::Kind;
@@ -93,8 +93,9 @@ pub fn encode<R: Stored>(mut record: R) -> Vec<u8> {
 /// A record of any layout up to this version's. Under the key of a definition only the definition of that name is read; any other key is only for the error.
 pub fn decode<R: Stored>(key: &str, bytes: &[u8]) -> Result<R, Error> {
     let malformed = |reason: String| Error::Malformed { key: key.to_owned(), reason };
-    let value: Value = serde_json::from_slice(bytes).map_err(|error| malformed(place(&error)))?;
-    match value.get("schema").and_then(Value::as_u64) {
+    let unread = |error: serde_json::Error| malformed(if error.is_data() { shape(&error) } else { place(&error) });
+    let head: Head = serde_json::from_slice(bytes).map_err(unread)?;
+    match head.schema.as_u64() {
         Some(newer) if newer > SCHEMA.into() => {
             return Err(Error::Newer { key: key.to_owned(), found: newer, supported: SCHEMA });
         }
@@ -102,16 +103,31 @@ pub fn decode<R: Stored>(key: &str, bytes: &[u8]) -> Result<R, Error> {
         _ => return Err(malformed("it does not say its layout (schema)".to_owned())),
     }
     if keyspace::kind_of(key).is_some() {
-        let Some(name) = value.pointer("/definition/name").and_then(Value::as_str) else {
+        let Some(name) = head.definition.name.as_str() else {
             return Err(malformed("it does not say its name (definition.name)".to_owned()));
         };
         if keyspace::name_of(key).as_deref() != Some(name) {
             return Err(Error::Misplaced { key: key.to_owned() });
         }
     }
-    let mut record: R = serde_json::from_value(value).map_err(|error| malformed(shape(&error)))?;
+    let mut record: R = serde_json::from_slice(bytes).map_err(unread)?;
     record.stamp();
     Ok(record)
+}
+
+/// What is looked at before a record is read as one of its kind.
+#[derive(Deserialize)]
+struct Head {
+    #[serde(default)]
+    schema: Value,
+    #[serde(default)]
+    definition: Named,
+}
+
+#[derive(Default, Deserialize)]
+struct Named {
+    #[serde(default)]
+    name: Value,
 }
 
 /// The connections and networks among stored entries, which other definitions may refer to. Entries of other kinds are ignored; one that

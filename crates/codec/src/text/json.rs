@@ -2,7 +2,7 @@
 
 use rocketbridge_pattern::json::{Malformed, Reader};
 
-use super::{Characters, Content, Fault, MOST_NESTED, Mark, Marker, Names, Node, NodeMember, below};
+use super::{Characters, Content, Fault, MOST_NESTED, MOST_TWICE, Mark, Marker, Names, Node, NodeMember, Trail};
 
 /// Reads one value.
 ///
@@ -10,7 +10,7 @@ use super::{Characters, Content, Fault, MOST_NESTED, Mark, Marker, Names, Node, 
 /// The first place that is malformed, or every key that occurs twice.
 pub fn value(text: &str) -> Result<Node, Vec<Fault>> {
     let mut parser = Parser::new(text);
-    let read = parser.node("", 0).and_then(|node| parser.reader.end().map(|()| node));
+    let read = parser.node(0).and_then(|node| parser.reader.end().map(|()| node));
     parser.finish(read)
 }
 
@@ -23,7 +23,7 @@ pub fn values(text: &str) -> Result<Vec<Node>, (usize, Mark, Vec<Fault>)> {
     let mut nodes = Vec::new();
     while parser.reader.peek().is_some() {
         let mark = parser.mark();
-        let read = parser.node("", 0);
+        let read = parser.node(0);
         nodes.push(parser.finish(read).map_err(|faults| (nodes.len(), mark, faults))?);
     }
     Ok(nodes)
@@ -32,12 +32,13 @@ pub fn values(text: &str) -> Result<Vec<Node>, (usize, Mark, Vec<Fault>)> {
 struct Parser<'t> {
     reader: Reader<'t>,
     marker: Marker<'t>,
+    trail: Trail,
     twice: Vec<Fault>,
 }
 
 impl<'t> Parser<'t> {
     fn new(text: &'t str) -> Self {
-        Self { reader: Reader::new(text), marker: Marker::new(text), twice: Vec::new() }
+        Self { reader: Reader::new(text), marker: Marker::new(text), trail: Trail::default(), twice: Vec::new() }
     }
 
     fn finish(&mut self, read: Result<Node, Malformed>) -> Result<Node, Vec<Fault>> {
@@ -54,7 +55,7 @@ impl<'t> Parser<'t> {
         self.marker.at(self.reader.position())
     }
 
-    fn node(&mut self, path: &str, depth: usize) -> Result<Node, Malformed> {
+    fn node(&mut self, depth: usize) -> Result<Node, Malformed> {
         let mark = self.mark();
         if depth >= MOST_NESTED && matches!(self.reader.peek(), Some(b'{' | b'[')) {
             return Err(self.reader.malformed("nested too deeply"));
@@ -63,14 +64,16 @@ impl<'t> Parser<'t> {
             Some(b'"') => Content::Text(self.characters()?),
             Some(b'{') => {
                 self.reader.open(0)?;
-                Content::Object(if self.reader.take(b'}') { Vec::new() } else { self.members(path, depth)? })
+                Content::Object(if self.reader.take(b'}') { Vec::new() } else { self.members(depth)? })
             }
             Some(b'[') => {
                 self.reader.open(0)?;
                 let mut elements = Vec::new();
                 if !self.reader.take(b']') {
                     loop {
-                        elements.push(self.node(&format!("{path}[{}]", elements.len()), depth + 1)?);
+                        let before = self.trail.element(elements.len());
+                        elements.push(self.node(depth + 1)?);
+                        self.trail.back(before);
                         if !self.reader.next_element()? {
                             break;
                         }
@@ -86,18 +89,22 @@ impl<'t> Parser<'t> {
         Ok(Node { mark, content })
     }
 
-    fn members(&mut self, path: &str, depth: usize) -> Result<Vec<NodeMember>, Malformed> {
+    fn members(&mut self, depth: usize) -> Result<Vec<NodeMember>, Malformed> {
         let mut members = Vec::new();
         let mut names = Names::default();
         loop {
             let mark = self.mark();
             let name = self.characters()?;
-            let path = below(path, name.as_str());
-            if let Some(first) = names.again(name.as_str(), mark) {
-                self.twice.push(Fault::Twice { path: path.clone(), name: name.as_str().to_owned(), first, second: mark });
+            let before = self.trail.member(name.as_str());
+            if let Some(first) = names.again(name.as_str(), mark)
+                && self.twice.len() < MOST_TWICE
+            {
+                let path = self.trail.as_str().to_owned();
+                self.twice.push(Fault::Twice { path, name: name.as_str().to_owned(), first, second: mark });
             }
             self.reader.expect(b':', "expected a colon")?;
-            let value = self.node(&path, depth + 1)?;
+            let value = self.node(depth + 1)?;
+            self.trail.back(before);
             members.push(NodeMember { mark, name, value });
             if !self.reader.next_member()? {
                 return Ok(members);

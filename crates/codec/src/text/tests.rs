@@ -189,3 +189,27 @@ proptest! {
         prop_assert_eq!(yaml_json(&text).is_ok(), distinct.len() == keys.len());
     }
 }
+
+/// *Scenario*: texts of a megabyte made to cost much: names of 5 KB in each other with 100,000 values at the bottom, in JSON and YAML; lists within lists; members merged into
+/// many others; equal keys without end; aliases of a long text; documents of many names. *Guarantees*: each is read or refused within seconds on a busy machine.
+#[test]
+fn reading_takes_time_in_proportion_to_the_text() {
+    let names: String = (0..100).map(|level| format!("{{\"{}{level}\":", "n".repeat(5_000))).collect();
+    let values = vec!["1"; 200_000].join(",");
+    let deep = format!("{names}[{values}]{}", "}".repeat(100));
+    let merged: String = (0..30_000).map(|number| format!("  a{number}: 1\n")).collect();
+    let others: String = (0..30_000).map(|number| format!("  b{number}: 1\n")).collect();
+    let merging = format!("one: &one\n{merged}two:\n  <<: *one\n{others}");
+    let twice = format!("{{{}\"a\":1}}", "\"a\":1,".repeat(150_000));
+    let long = format!("a: &a \"{}\"\nb: [{}*a]", "x".repeat(500_000), "*a,".repeat(100_000));
+    let before = std::time::Instant::now();
+    assert!(json::value(&deep).is_ok());
+    assert!(yaml::documents(&deep)[0].is_ok());
+    assert!(yaml::documents(&merging)[0].is_ok());
+    assert!(json::value(&"[".repeat(1_000_000)).is_err() && yaml::documents(&"[".repeat(1_000_000))[0].is_err());
+    assert!(yaml::documents(&"{a: ".repeat(250_000))[0].is_err());
+    assert_eq!(json::value(&twice).expect_err("equal keys").len(), MOST_TWICE);
+    let (_, faults) = yaml::documents(&long).remove(0).expect_err("too much");
+    assert!(faults[0].to_string().starts_with("aliases stand for too much"), "{faults:?}");
+    assert!(before.elapsed() < std::time::Duration::from_secs(20), "{:?}", before.elapsed());
+}

@@ -4,19 +4,26 @@
 //! leading zero are a text, and so is what would not fit a double. Merge keys (`<<`) are resolved. Of tags only those of the core
 //! schema are read.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use yaml_rust2::parser::{Event, Parser, Tag};
 use yaml_rust2::scanner::{Marker, ScanError, TScalarStyle};
 
-use super::{Characters, Content, Fault, MOST_COPIED, MOST_NESTED, Mark, Names, Node, NodeMember, below};
+use super::{Characters, Content, Fault, MOST_COPIED, MOST_COPIED_BYTES, MOST_NESTED, MOST_TWICE, Mark, Names, Node, NodeMember, Trail};
 
 /// A document's value, or where it begins, if it does, and what is wrong with it.
 pub type Document = Result<Node, (Option<Mark>, Vec<Fault>)>;
 
 /// Reads the documents of a text; one that is empty is `null`. After a document that is malformed nothing is read.
 pub fn documents(text: &str) -> Vec<Document> {
-    let mut builder = Builder { parser: Parser::new_from_str(text), anchors: HashMap::new(), copied: 0, begin: None, twice: Vec::new() };
+    let mut builder = Builder {
+        parser: Parser::new_from_str(text),
+        anchors: HashMap::new(),
+        copied: Extent::default(),
+        begin: None,
+        trail: Trail::default(),
+        twice: Vec::new(),
+    };
     let mut documents = Vec::new();
     loop {
         builder.begin = None;
@@ -35,9 +42,10 @@ pub fn documents(text: &str) -> Vec<Document> {
 struct Builder<'t> {
     parser: Parser<std::str::Chars<'t>>,
     anchors: HashMap<usize, Node>,
-    copied: usize,
+    copied: Extent,
     /// Where the value of the document begins.
     begin: Option<Mark>,
+    trail: Trail,
     twice: Vec<Fault>,
 }
 
@@ -61,7 +69,7 @@ impl Builder<'_> {
                         return Ok(Some(Node { mark, content: Content::Null }));
                     }
                     self.begin = Some(mark);
-                    return self.node(event, mark, "", 0).map(Some);
+                    return self.node(event, mark, 0).map(Some);
                 }
                 Event::StreamStart | Event::DocumentEnd | Event::Nothing => {}
                 _ => return Err(Fault::Malformed { mark, what: "a value outside a document".to_owned() }),
@@ -69,19 +77,19 @@ impl Builder<'_> {
         }
     }
 
-    fn node(&mut self, event: Event, mark: Mark, path: &str, depth: usize) -> Result<Node, Fault> {
+    fn node(&mut self, event: Event, mark: Mark, depth: usize) -> Result<Node, Fault> {
         if depth > MOST_NESTED {
             return Err(Fault::Malformed { mark, what: "nested too deeply".to_owned() });
         }
         let (anchor, content) = match event {
-            Event::Scalar(text, style, anchor, tag) => (anchor, scalar(text, style, tag, path, mark)?),
+            Event::Scalar(text, style, anchor, tag) => (anchor, scalar(text, style, tag, self.trail.as_str(), mark)?),
             Event::SequenceStart(anchor, tag) => {
-                check_tag(tag.as_ref(), "seq", path, mark)?;
-                (anchor, Content::List(self.elements(path, depth)?))
+                check_tag(tag.as_ref(), "seq", self.trail.as_str(), mark)?;
+                (anchor, Content::List(self.elements(depth)?))
             }
             Event::MappingStart(anchor, tag) => {
-                check_tag(tag.as_ref(), "map", path, mark)?;
-                (anchor, Content::Object(self.members(path, depth)?))
+                check_tag(tag.as_ref(), "map", self.trail.as_str(), mark)?;
+                (anchor, Content::Object(self.members(depth)?))
             }
             Event::Alias(anchor) => return self.alias(anchor, mark, depth),
             _ => return Err(Fault::Malformed { mark, what: "expected a value".to_owned() }),
@@ -97,29 +105,32 @@ impl Builder<'_> {
     fn alias(&mut self, anchor: usize, mark: Mark, depth: usize) -> Result<Node, Fault> {
         let fault = |what: &str| Fault::Malformed { mark, what: what.to_owned() };
         let node = self.anchors.get(&anchor).ok_or_else(|| fault("an alias stands inside what it stands for"))?;
-        let (nodes, nested) = extent(node);
-        self.copied = self.copied.saturating_add(nodes);
-        if self.copied > MOST_COPIED {
+        let extent = extent(node);
+        self.copied.nodes += extent.nodes;
+        self.copied.bytes += extent.bytes;
+        if self.copied.nodes > MOST_COPIED || self.copied.bytes > MOST_COPIED_BYTES {
             return Err(fault("aliases stand for too much"));
         }
-        if depth + nested > MOST_NESTED {
+        if depth + extent.depth > MOST_NESTED {
             return Err(fault("nested too deeply"));
         }
         Ok(Node { mark, content: node.content.clone() })
     }
 
-    fn elements(&mut self, path: &str, depth: usize) -> Result<Vec<Node>, Fault> {
+    fn elements(&mut self, depth: usize) -> Result<Vec<Node>, Fault> {
         let mut elements = Vec::new();
         loop {
             let (event, mark) = self.next()?;
             if event == Event::SequenceEnd {
                 return Ok(elements);
             }
-            elements.push(self.node(event, mark, &format!("{path}[{}]", elements.len()), depth + 1)?);
+            let before = self.trail.element(elements.len());
+            elements.push(self.node(event, mark, depth + 1)?);
+            self.trail.back(before);
         }
     }
 
-    fn members(&mut self, path: &str, depth: usize) -> Result<Vec<NodeMember>, Fault> {
+    fn members(&mut self, depth: usize) -> Result<Vec<NodeMember>, Fault> {
         let mut members: Vec<NodeMember> = Vec::new();
         let mut merged = Vec::new();
         let mut names = Names::default();
@@ -129,8 +140,8 @@ impl Builder<'_> {
                 Event::MappingEnd => break,
                 Event::Scalar(text, style, anchor, tag) => {
                     let is_merge = text == "<<" && style == TScalarStyle::Plain;
-                    let Content::Text(name) = scalar(text, style, tag, path, mark)? else {
-                        return Err(name_fault(path, mark));
+                    let Content::Text(name) = scalar(text, style, tag, self.trail.as_str(), mark)? else {
+                        return Err(name_fault(self.trail.as_str(), mark));
                     };
                     if anchor > 0 {
                         self.anchors.insert(anchor, Node { mark, content: Content::Text(name.clone()) });
@@ -139,53 +150,73 @@ impl Builder<'_> {
                 }
                 Event::Alias(anchor) => match self.alias(anchor, mark, depth)?.content {
                     Content::Text(name) => (name, false),
-                    _ => return Err(name_fault(path, mark)),
+                    _ => return Err(name_fault(self.trail.as_str(), mark)),
                 },
-                _ => return Err(name_fault(path, mark)),
+                _ => return Err(name_fault(self.trail.as_str(), mark)),
             };
-            let path = below(path, name.as_str());
-            if let Some(first) = names.again(name.as_str(), mark) {
-                self.twice.push(Fault::Twice { path: path.clone(), name: name.as_str().to_owned(), first, second: mark });
+            let before = self.trail.member(name.as_str());
+            if let Some(first) = names.again(name.as_str(), mark)
+                && self.twice.len() < MOST_TWICE
+            {
+                let path = self.trail.as_str().to_owned();
+                self.twice.push(Fault::Twice { path, name: name.as_str().to_owned(), first, second: mark });
             }
             let (event, place) = self.next()?;
-            let value = self.node(event, place, &path, depth + 1)?;
+            let value = self.node(event, place, depth + 1)?;
+            self.trail.back(before);
             if is_merge { merged.push(value) } else { members.push(NodeMember { mark, name, value }) }
         }
-        for value in merged {
-            merge(&mut members, value)?;
+        if !merged.is_empty() {
+            let mut known = members.iter().map(|member| member.name.as_str().to_owned()).collect();
+            merged.into_iter().try_for_each(|value| merge(&mut members, &mut known, value))?;
         }
         Ok(members)
     }
 }
 
 /// Adds the members of an object, or of each object of a list, whose names are not there yet.
-fn merge(members: &mut Vec<NodeMember>, value: Node) -> Result<(), Fault> {
+fn merge(members: &mut Vec<NodeMember>, known: &mut HashSet<String>, value: Node) -> Result<(), Fault> {
     match value.content {
         Content::Object(others) => {
             for other in others {
-                if !members.iter().any(|member| member.name == other.name) {
+                if known.insert(other.name.as_str().to_owned()) {
                     members.push(other);
                 }
             }
             Ok(())
         }
         Content::List(list) if list.iter().all(|element| element.members().is_some()) => {
-            list.into_iter().try_for_each(|element| merge(members, element))
+            list.into_iter().try_for_each(|element| merge(members, known, element))
         }
         _ => Err(Fault::Malformed { mark: value.mark, what: "<< needs an object or a list of objects".to_owned() }),
     }
 }
 
-/// How many nodes a node has in all, and how deep they nest.
-fn extent(node: &Node) -> (usize, usize) {
-    let add = |(nodes, depth): (usize, usize), child: &Node| {
-        let (more, deeper) = extent(child);
-        (nodes + more, depth.max(deeper + 1))
+/// What a node holds in all.
+#[derive(Clone, Copy, Debug, Default)]
+struct Extent {
+    nodes: usize,
+    /// Of its texts.
+    bytes: usize,
+    /// How deep lists and objects nest in it.
+    depth: usize,
+}
+
+fn extent(node: &Node) -> Extent {
+    let within = |all: Extent, child: &Node| {
+        let child = extent(child);
+        Extent { nodes: all.nodes + child.nodes, bytes: all.bytes + child.bytes, depth: all.depth.max(child.depth + 1) }
     };
+    let of = |bytes: usize, depth: usize| Extent { nodes: 1, bytes, depth };
     match &node.content {
-        Content::List(elements) => elements.iter().fold((1, 1), add),
-        Content::Object(members) => members.iter().map(|member| &member.value).fold((1, 1), add),
-        _ => (1, 0),
+        Content::List(elements) => elements.iter().fold(of(0, 1), within),
+        Content::Object(members) => {
+            let names = members.iter().map(|member| member.name.as_str().len()).sum();
+            members.iter().map(|member| &member.value).fold(of(names, 1), within)
+        }
+        Content::Text(text) => of(text.as_str().len(), 0),
+        Content::Number(number) => of(number.len(), 0),
+        Content::Null | Content::Bool(_) => of(0, 0),
     }
 }
 

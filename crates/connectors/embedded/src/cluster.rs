@@ -1,6 +1,7 @@
 //! One embedded cluster: started, asked, stopped.
 
-use std::fs::File;
+use std::fs::{File, OpenOptions};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -177,8 +178,12 @@ async fn listening(port: u16, task: &mut JoinHandle<Result<(), String>>) -> Resu
 
 /// Takes the data directory: the store's own lock would let two clusters of one process share it.
 fn lock(config: &EmbeddedConfig) -> Result<File, Error> {
-    std::fs::create_dir_all(config.data_dir.join("namesrv")).map_err(|source| directory(config, source))?;
-    let file = File::create(config.data_dir.join("lock")).map_err(|source| directory(config, source))?;
+    let failed = |source| directory(config, source);
+    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(config.data_dir.join("namesrv")).map_err(failed)?;
+    // A link must not make this process write to, or hold, a file that is not its own.
+    let flags = libc::O_NOFOLLOW | libc::O_CLOEXEC;
+    let options = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).custom_flags(flags).clone();
+    let file = options.open(config.data_dir.join("lock")).map_err(failed)?;
     file.try_lock().map_err(|error| match error {
         std::fs::TryLockError::WouldBlock => Error::DataDirectoryInUse { path: config.data_dir.clone() },
         std::fs::TryLockError::Error(source) => directory(config, source),

@@ -9,6 +9,7 @@ use rocketbridge_credentials::{Keeper, Keepers};
 use rocketbridge_model::resolved::{DeadLetterTarget, Protocol, RocketMqConnection, RocketMqSource, RocketMqTarget};
 use rocketbridge_network::{Dialer, Egress};
 use rocketbridge_runtime::{Shutdown, Tasks};
+use rocketbridge_secrets::Secrets;
 
 use crate::acl::Keys;
 use crate::admin::Admin;
@@ -42,9 +43,9 @@ pub struct Connectors {
 }
 
 impl Connectors {
-    /// Connectors without clients, for a process on loopback.
+    /// Connectors without clients, for a command on loopback: references to secrets are those of whoever runs it, and lead anywhere.
     pub fn new() -> Self {
-        Self::within(Arc::new(Egress::default()))
+        Self::within(Arc::new(Egress::default().following(Secrets::own())))
     }
 
     /// Connectors without clients that dial what the process may dial.

@@ -1,10 +1,13 @@
 //! The file of the embedded store: one table of entries, one of counters.
 
 use std::collections::BTreeMap;
+use std::fs::OpenOptions;
 use std::hash::{BuildHasher, Hasher, RandomState};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::Path;
 
 use bytes::Bytes;
+use redb::backends::FileBackend;
 use redb::{Builder, Database, Durability, ReadableDatabase, ReadableTable, TableDefinition};
 
 use crate::entry::Entry;
@@ -43,9 +46,15 @@ impl File {
         let place = path.display().to_string();
         let failed = |error: redb::Error| storage("open", &place, error);
         if let Some(directory) = path.parent() {
-            std::fs::create_dir_all(directory).map_err(|error| storage("create directory", &place, error))?;
+            let mut folders = std::fs::DirBuilder::new();
+            folders.recursive(true).mode(0o700).create(directory).map_err(|error| storage("create directory", &place, error))?;
         }
-        let database = Builder::new().set_cache_size(CACHE_BYTES).create(path).map_err(|error| failed(error.into()))?;
+        // For this user alone, and never what a link leads to.
+        let flags = libc::O_NOFOLLOW | libc::O_CLOEXEC;
+        let opened = OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).custom_flags(flags).open(path);
+        let opened = opened.map_err(|error| storage("open", &place, error))?;
+        let backend = FileBackend::new(opened).map_err(|error| failed(error.into()))?;
+        let database = Builder::new().set_cache_size(CACHE_BYTES).create_with_backend(backend).map_err(|error| failed(error.into()))?;
         let file = Self { database, place: place.clone() };
         let layout = file.prepare().map_err(failed)?;
         if layout != LAYOUT_VERSION {

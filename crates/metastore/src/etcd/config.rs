@@ -31,6 +31,8 @@ pub struct Config {
     pub ping_interval: Duration,
     /// How long a ping may take.
     pub ping_timeout: Duration,
+    /// Whether etcd is asked to forget what was changed long ago, which concerns everything in it.
+    pub compacts: bool,
 }
 
 /// A user of etcd. The password never shows itself.
@@ -66,6 +68,7 @@ impl Config {
             watch_silence: Duration::from_secs(5),
             ping_interval: Duration::from_secs(6),
             ping_timeout: Duration::from_secs(3),
+            compacts: true,
         }
     }
 

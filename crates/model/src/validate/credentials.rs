@@ -74,7 +74,7 @@ fn check_kinds(definition: &CredentialsDefinition, findings: &mut Findings) {
         secret::check(secret, &keys.secret_key, findings);
         secret::check("credentials.static.security_token", &keys.security_token, findings);
         needed(key, &keys.access_key, "an access key", "write the access key", findings);
-        needed(secret, keys.secret_key.expose(), "a secret key", "write env:NAME or file:/path of the secret key", findings);
+        needed(secret, keys.secret_key.expose(), "a secret key", "write env:NAME or file:NAME of the secret key", findings);
         check_token("credentials.static.", &keys.access_key, &keys.security_token, findings);
     }
     if let Some(sts) = &definition.sts {
@@ -102,7 +102,7 @@ fn check_sts(sts: &StsDefinition, findings: &mut Findings) {
     bounded("credentials.sts.external_id", &sts.external_id, TEXT, findings);
     needed("credentials.sts.access_key", &sts.access_key, "the access key of whoever assumes the role", "write the access key", findings);
     secret::check("credentials.sts.secret_key", &sts.secret_key, findings);
-    let fix = "write env:NAME or file:/path of the secret key";
+    let fix = "write env:NAME or file:NAME of the secret key";
     needed("credentials.sts.secret_key", sts.secret_key.expose(), "the secret key of that access key", fix, findings);
 }
 
@@ -208,7 +208,7 @@ fn is_loopback(endpoint: &HttpEndpoint) -> bool {
 fn check_file(field: &str, text: &str, findings: &mut Findings) {
     secret::check(field, &Secret::new(text), findings);
     if !text.starts_with("file:") {
-        let fix = if text.starts_with('/') { format!("write file:{text}") } else { "write file:/path".to_owned() };
+        let fix = if text.starts_with('/') { format!("write file:{text}") } else { "write file:NAME".to_owned() };
         findings.add(field, text, "a reference to a file is needed", fix);
     }
 }

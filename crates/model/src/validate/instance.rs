@@ -1,5 +1,7 @@
 //! How an instance is reached: the values of a definition, which take precedence over those of its connection.
 
+use std::collections::HashSet;
+
 use super::choice;
 use super::findings::Findings;
 use super::placement::{self, Placement};
@@ -153,9 +155,10 @@ impl Said<'_> {
             return Vec::new();
         }
         let mut endpoints = Vec::new();
+        let mut seen = HashSet::new();
         for text in listed {
             match protocol::plain(text, protocol) {
-                Ok(endpoint) if endpoints.contains(&endpoint) => {}
+                Ok(endpoint) if !seen.insert(endpoint.clone()) => {}
                 Ok(endpoint) => endpoints.push(endpoint),
                 Err(fix) => findings.add(&field, text, format!("a {} is host:port", protocol::role(protocol)), fix),
             }
@@ -177,7 +180,7 @@ impl Said<'_> {
         }
         let held = named.and_then(credentials::read);
         if let (Some(_), Some(connection)) = (&held, named)
-            && let Some(elsewhere) = endpoint::split(self.endpoint).find(|endpoint| !is_of(connection, endpoint))
+            && let Some(elsewhere) = elsewhere(connection, self.endpoint)
         {
             // Whoever may write a stream must not have the keys of a connection used at a server of his own.
             let rule = format!("the credentials of connection {} are for its own endpoints only", connection.name);
@@ -211,10 +214,11 @@ pub(super) fn of_connection(
     }
 }
 
-/// Whether an endpoint is one of a connection's, however it is spelled.
-fn is_of(connection: &ConnectionDefinition, endpoint: &str) -> bool {
+/// The first endpoint of a list that is none of a connection's, however they are spelled.
+fn elsewhere<'a>(connection: &ConnectionDefinition, list: &'a str) -> Option<&'a str> {
     let plain = |text: &str| endpoint::endpoint(text.trim());
-    connection.endpoints.iter().any(|own| plain(own) == plain(endpoint))
+    let own: HashSet<_> = connection.endpoints.iter().map(|own| plain(own)).collect();
+    endpoint::split(list).find(|endpoint| !own.contains(&plain(endpoint)))
 }
 
 /// The connection of an instance, if there is exactly one.
@@ -232,7 +236,8 @@ pub(super) fn registered<'a>(instance: &str, region: &str, references: &'a dyn R
 /// Whether two topics are one: the same name, namespace included, on the same instance.
 pub(super) fn same_topic((left, left_topic): (&RocketMqConnection, &str), (right, right_topic): (&RocketMqConnection, &str)) -> bool {
     let same_identity = !left.instance.is_empty() && left.instance == right.instance && left.region == right.region;
-    (left.meets(right) || same_identity) && on_wire(&left.namespace, left_topic) == on_wire(&right.namespace, right_topic)
+    // Topics first: they differ almost always, and endpoints are many.
+    on_wire(&left.namespace, left_topic) == on_wire(&right.namespace, right_topic) && (same_identity || left.meets(right))
 }
 
 fn on_wire(namespace: &str, topic: &str) -> String {

@@ -80,7 +80,7 @@ fn read_proxy(definition: &NetworkDefinition, findings: &mut Findings) -> Option
     if login.0.is_empty() != login.1.is_empty() {
         let (field, fix) = match login.0.is_empty() {
             true => ("egress_proxy_username", "write the user name, or remove the password"),
-            false => ("egress_proxy_password", "write env:NAME or file:/path of the password, or remove the user name"),
+            false => ("egress_proxy_password", "write env:NAME or file:NAME of the password, or remove the user name"),
         };
         findings.add(field, "", "user name and password of a proxy need each other", fix);
     }

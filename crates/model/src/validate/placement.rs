@@ -1,5 +1,7 @@
 //! The network that an instance is reached through: that of its connection, or the one that a stream names.
 
+use std::collections::HashSet;
+
 use super::choice::{self, NETWORKS};
 use super::findings::Findings;
 use super::suggest::nearest;
@@ -59,7 +61,7 @@ pub(super) fn choose(
         findings.add(second.said.0, second.said.1, rule, "name one network");
         return None;
     }
-    let vswitches: Vec<&str> = named.iter().flat_map(|named| named.vswitches.iter().copied()).collect();
+    let vswitches: HashSet<&str> = named.iter().flat_map(|named| named.vswitches.iter().copied()).collect();
     let (field, found, definition, group) = match (own, named.first()) {
         (Some((field, connection, network)), _) => (field, connection.name.as_str(), network, None),
         (None, Some(first)) => (first.said.0, first.said.1, first.network, named.iter().find_map(|named| named.security_group)),
@@ -72,7 +74,7 @@ pub(super) fn choose(
         findings.add(field, found, rule, "correct the network");
         return None;
     }
-    network.vswitches.retain(|vswitch| vswitches.is_empty() || vswitches.contains(&vswitch.id.as_str()));
+    network.vswitches.retain(|vswitch| vswitches.is_empty() || vswitches.contains(vswitch.id.as_str()));
     network.security_groups.retain(|kept| group.is_none_or(|group| kept.id == group));
     Some(network)
 }

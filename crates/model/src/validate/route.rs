@@ -1,5 +1,7 @@
 //! Routes.
 
+use std::collections::HashSet;
+
 use super::findings::Findings;
 use super::{Checks, References, name};
 use crate::resolved::{Protocol, RocketMqConnection};
@@ -71,14 +73,14 @@ fn check_rename(route: &RouteDefinition, findings: &mut Findings) {
     if !findings.are_few("rename.topics", rename.topics.len(), ENTRIES) {
         return;
     }
+    let (mut froms, mut tos) = (HashSet::new(), HashSet::new());
     for (index, pair) in rename.topics.iter().enumerate() {
         name::topic(&format!("rename.topics[{index}].from"), &pair.from, findings);
         name::target_topic(&format!("rename.topics[{index}].to"), &pair.to, findings);
-        let earlier = &rename.topics[..index];
-        if earlier.iter().any(|other| other.from == pair.from) {
+        if !froms.insert(pair.from.as_str()) {
             findings.add(format!("rename.topics[{index}].from"), &pair.from, "each topic has one other name", "remove one of the two");
         }
-        if earlier.iter().any(|other| other.to == pair.to) {
+        if !tos.insert(pair.to.as_str()) {
             findings.add(format!("rename.topics[{index}].to"), &pair.to, "two topics cannot become one", "write another name");
         }
     }

@@ -7,12 +7,20 @@ use crate::secret::{REDACTED, Secret};
 pub(super) fn check(field: &str, secret: &Secret, findings: &mut Findings) {
     let text = secret.expose();
     if text == REDACTED {
-        let fix = "write the secret, or env:NAME or file:/path";
+        let fix = "write the secret, or env:NAME or file:NAME";
         findings.add(field, REDACTED, "stars keep the stored secret, but no secret is stored", fix);
-    } else if text == "env:" {
-        findings.add(field, text, "env: must be followed by the name of an environment variable", "write env:NAME");
-    } else if text.starts_with("file:") && !text.starts_with("file:/") {
-        findings.add(field, text, "file: must be followed by an absolute path", "write file:/path");
+    } else if let Some(name) = text.strip_prefix("env:") {
+        let is_of_a_name = |character: char| character.is_ascii_alphanumeric() || character == '_';
+        if name.is_empty() || !name.chars().all(is_of_a_name) {
+            findings.add(field, text, "env: must be followed by the name of an environment variable", "write env:NAME");
+        }
+    } else if let Some(path) = text.strip_prefix("file:") {
+        // Whether it is in the folder of secrets is known where it is read.
+        let is_plain = path.split('/').all(|part| part != "..") && !path.chars().any(char::is_control);
+        if path.is_empty() || path.ends_with('/') || !is_plain {
+            let rule = "file: must be followed by the name of a file in the folder of secrets, without ..";
+            findings.add(field, text, rule, "write file:NAME");
+        }
     }
 }
 
@@ -22,6 +30,6 @@ pub(super) fn check_pair((key_field, key): (&str, &str), (secret_field, secret):
         findings.add(key_field, "", "a secret key needs its access key", "write the access key, or remove the secret key");
     }
     if !key.is_empty() && secret.is_empty() {
-        findings.add(secret_field, "", "an access key needs its secret key", "write env:NAME or file:/path of the secret key");
+        findings.add(secret_field, "", "an access key needs its secret key", "write env:NAME or file:NAME of the secret key");
     }
 }

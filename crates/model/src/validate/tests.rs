@@ -16,6 +16,19 @@ use crate::stream::{
     SourceDefinition, SourceRocketMqParameters, Tag, TransformDefinition,
 };
 
+/// Compiles nothing: for what must be refused before anything is compiled.
+pub(super) struct NoCompiler;
+
+impl Checks for NoCompiler {
+    fn pattern(&self, _: &str, _: PatternDialect) -> Result<(), Fault> {
+        panic!("a pattern is compiled")
+    }
+
+    fn transform(&self, _: &TargetParameter) -> Result<(), Fault> {
+        panic!("a transform is compiled")
+    }
+}
+
 /// Finds fault with one word.
 struct FindsFault;
 
@@ -224,9 +237,15 @@ fn every_violation_is_said_at_once() {
         },
     };
     let references = Known { connections: vec![cloud("hohhot", "", "")], networks: Vec::new() };
-    let text = said(&definition, &references);
+    let mut all = Findings::unlimited();
+    examine(&definition, &references, &FindsFault, &mut all);
+    let text = lines(Err(all.into_violations()));
     assert!(!text.contains("hunter2"), "{text}");
     assert_eq!(text, include_str!("violations.golden"));
+    let few = stream(&definition, &references, &FindsFault).expect_err("as before");
+    assert_eq!(few.len(), 21, "the first 20, and how many more");
+    let more = text.lines().count() - 20;
+    assert_eq!(few[20].to_string(), format!("{more} more violations are not shown; correct those that are shown first"));
 }
 
 /// *Scenario*: each dialect, none, and a word that is none. *Guarantees*: the pattern is checked and resolved in its dialect; the word is refused.
@@ -557,7 +576,7 @@ fn connections_and_networks_have_rules_of_their_own() {
          instance_type: found \"Cloud-4\"; one of SelfBuilt, Cloud_4, Cloud_5 is allowed; did you mean Cloud_4?\n\
          endpoints[0]: found \"a:1;b:2\"; a name server is host:port; write each name server as an entry of its own\n\
          endpoints[1]: found \"c\"; a name server is host:port; write a port, such as c:9876\n\
-         secret_key: found \"******\"; stars keep the stored secret, but no secret is stored; write the secret, or env:NAME or file:/path\n\
+         secret_key: found \"******\"; stars keep the stored secret, but no secret is stored; write the secret, or env:NAME or file:NAME\n\
          access_key: is missing; a secret key needs its access key; write the access key, or remove the secret key\n\
          security_token: found \"******\"; a token needs an access key; write access_key and secret_key, or remove the token\n\
          network: found \"vpx\"; there is no network of this name; did you mean vpc?\n"

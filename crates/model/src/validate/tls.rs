@@ -21,7 +21,7 @@ pub(super) fn check(definition: &TlsDefinition, findings: &mut Findings) {
             findings.add("tls.client_certificate", "", "a private key needs its certificate", fix);
         }
         (false, true) => {
-            findings.add("tls.client_key", "", "a certificate needs its private key", "write file:/path or env:NAME of the key");
+            findings.add("tls.client_key", "", "a certificate needs its private key", "write file:NAME or env:NAME of the key");
         }
         _ => {}
     }
@@ -63,10 +63,10 @@ fn check_pem(field: &str, pem: &Secret, kind: &str, findings: &mut Findings) {
     let text = pem.expose();
     let is_sound = pem.is_empty() || pem.is_reference() || text == REDACTED || (text.contains("-----BEGIN ") && text.contains(kind));
     if text.len() > LONGEST {
-        let fix = "write only what is needed, or a reference: file:/path";
+        let fix = "write only what is needed, or a reference: file:NAME";
         findings.add(field, "", format!("at most {LONGEST} bytes are allowed"), fix);
     } else if !is_sound {
         let rule = format!("PEM text with BEGIN … {kind}, or a reference to it, is needed");
-        findings.add(field, &pem.redacted(), rule, "write the text of the file, or file:/path or env:NAME");
+        findings.add(field, &pem.redacted(), rule, "write the text of the file, or file:NAME or env:NAME");
     }
 }

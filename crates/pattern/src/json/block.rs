@@ -174,7 +174,8 @@ pub(super) mod x86 {
             let is_here = std::arch::is_x86_feature_detected!("avx2")
                 && std::arch::is_x86_feature_detected!("bmi1")
                 && std::arch::is_x86_feature_detected!("bmi2")
-                && std::arch::is_x86_feature_detected!("pclmulqdq");
+                && std::arch::is_x86_feature_detected!("pclmulqdq")
+                && std::arch::is_x86_feature_detected!("popcnt");
             is_here.then_some(Self(()))
         }
     }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use tonic::{Code, Status};
 use tonic_types::StatusExt;
 
+use rocketbridge_model::printable;
 use rocketbridge_node::config::quantity::show_duration;
 
 /// A call that failed.
@@ -97,8 +98,15 @@ impl Error {
 
 impl std::fmt::Display for Refusal {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        if self.message.is_empty() { write!(formatter, "{}", self.code.description()) } else { formatter.write_str(&self.message) }?;
-        self.violations.iter().try_for_each(|(field, description)| write!(formatter, "\n  {field}: {description}"))
+        if self.message.is_empty() {
+            formatter.write_str(self.code.description())?;
+        } else {
+            formatter.write_str(&printable::line(&self.message))?;
+        }
+        self.violations.iter().try_for_each(|(field, description)| match field.as_str() {
+            "" => write!(formatter, "\n  {}", printable::line(description)),
+            field => write!(formatter, "\n  {}: {}", printable::line(field), printable::line(description)),
+        })
     }
 }
 

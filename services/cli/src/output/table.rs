@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use rocketbridge_model::printable;
+
 /// A table for people: a line of titles, then rows. Numbers stand to the right.
 #[derive(Clone, Debug)]
 pub struct Table {
@@ -24,8 +26,8 @@ impl Table {
 
     /// Adds a row.
     pub fn row<const N: usize>(&mut self, cells: [String; N]) {
-        // A line end within a cell would break the table.
-        self.rows.push(cells.iter().map(|cell| cell.replace(['\n', '\r'], " ")).collect());
+        // A line end within a cell would break the table, and so would what moves the cursor.
+        self.rows.push(cells.iter().map(|cell| printable::line(&cell.replace(['\n', '\r'], " ")).into_owned()).collect());
     }
 }
 

@@ -1,6 +1,7 @@
 //! `rocketbridge route status`.
 
 use prost::Message;
+use rocketbridge_model::printable;
 use rocketbridge_proto::route::v1::{RouteStatus, RouteStream};
 use rocketbridge_proto::stream::v1::{State, StreamStatus};
 use serde_json::Value;
@@ -92,7 +93,7 @@ fn table(status: &RouteStatus) -> Table {
 /// Why streams fail or wait, a line each.
 fn troubles(status: &RouteStatus) -> String {
     let told = status.streams.iter().filter_map(|stream| stream.status.as_ref()).filter(|own| !own.reason.is_empty());
-    let lines: String = told.map(|own| format!("{}   {}\n", own.name, own.reason.replace(['\n', '\r'], " "))).collect();
+    let lines: String = told.map(|own| format!("{}   {}\n", own.name, printable::line(&own.reason.replace(['\n', '\r'], " ")))).collect();
     if lines.is_empty() { lines } else { format!("\n{lines}") }
 }
 

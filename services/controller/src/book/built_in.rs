@@ -74,7 +74,7 @@ impl Book {
             (Some(Found { record, .. }), Some(definition)) if record.definition == definition => Step::Answer(Some(record)),
             (Some(Found { mut record, mod_revision }), Some(definition)) => {
                 record.amend(definition, clock::now());
-                Self::replacement(record, mod_revision)
+                Self::replacement(record, mod_revision)?
             }
             (None, Some(definition)) => {
                 let uid = uuid::Uuid::new_v4().to_string();

@@ -6,18 +6,18 @@
 use std::collections::BTreeMap;
 
 use futures::FutureExt;
-use rocketbridge_codec::definition::{Kind, stored};
+use rocketbridge_codec::definition::Kind;
 use rocketbridge_codec::keyspace;
 use rocketbridge_metastore::{Compare, Entry, Transaction};
 use rocketbridge_model::StreamDefinition;
 use rocketbridge_model::record::{Desired, Owner, RouteRecord, StreamRecord};
 use uuid::Uuid;
 
-use super::{Book, Found, Step};
+use super::{Book, Found, Step, fitting};
 use crate::clock;
 use crate::error::Error;
 use crate::request::Request;
-use crate::resource::{Defines, Resource};
+use crate::resource::Resource;
 
 /// What the names of all streams of routes begin with (`rocketbridge_model::route::stream_name`; a test holds the two together).
 const STREAMS: &str = "route.";
@@ -52,7 +52,7 @@ impl Book {
     pub async fn streams_of_routes(&self) -> Result<BTreeMap<String, StreamRecord>, Error> {
         let listing = self.store.list(&keyspace::definition(Kind::Stream, STREAMS)).await?;
         let read = |entry: &Entry| {
-            let record: StreamRecord = self.logged.read(entry).ok()?;
+            let record: StreamRecord = self.shelf.logged().read(entry).ok()?;
             Some((record.definition.name.clone(), record))
         };
         Ok(listing.entries.iter().filter_map(read).collect())
@@ -85,15 +85,15 @@ impl Book {
         let found = self.find::<StreamRecord>(change.stream()).await?;
         match (change, found) {
             (Change::Create(definition), None) => {
-                definition.check(&self.known().await?, &self.compiler).map_err(Error::Refused)?;
+                self.examine(&**definition, &self.known().await?).await?;
                 let made = StreamRecord::made((**definition).clone(), Uuid::new_v4().to_string(), "", clock::now());
                 let record = StreamRecord { desired: Desired::Running, owner: Some(owner), ..made };
                 let key = keyspace::definition(Kind::Stream, &definition.name);
-                let transaction = Transaction::new().when(Compare::KeyAbsent(key.clone())).put(key, stored::encode(record.clone()));
+                let transaction = Transaction::new().when(Compare::KeyAbsent(key.clone())).put(key, fitting(&record)?);
                 Ok(Step::Commit { transaction, answer: Some(record) })
             }
             (Change::Set(definition, desired), Some(found)) if found.record.owner == Some(owner.clone()) => {
-                definition.check(&self.known().await?, &self.compiler).map_err(Error::Refused)?;
+                self.examine(&**definition, &self.known().await?).await?;
                 let Found { mut record, mod_revision } = found;
                 let is_same = record.definition == **definition;
                 if is_same && record.desired == *desired {
@@ -107,7 +107,7 @@ impl Book {
                     record.amend((**definition).clone(), now);
                 }
                 record.desired = *desired;
-                Ok(Self::replacement(record, mod_revision))
+                Self::replacement(record, mod_revision)
             }
             (Change::Delete(_), Some(found)) if found.record.owner == Some(owner) => Ok(Self::removal(&found)),
             _ => Ok(Step::Answer(None)),

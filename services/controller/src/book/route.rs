@@ -37,7 +37,7 @@ impl Book {
         record.desired = desired;
         record.change += 1;
         record.update_time = now;
-        Ok(Self::replacement(record, found.mod_revision))
+        Self::replacement(record, found.mod_revision)
     }
 
     /// Notes that every topic that there was at a route's first start has its stream, unless the route has changed since it was read.
@@ -52,6 +52,6 @@ impl Book {
     async fn complete_step(&self, route: &RouteRecord) -> Result<Step<RouteRecord>, Error> {
         let found = self.find::<RouteRecord>(&route.definition.name).await?;
         let Some(found) = found.filter(|found| found.record == *route) else { return Ok(Step::Answer(None)) };
-        Ok(Self::replacement(RouteRecord { complete: true, ..found.record }, found.mod_revision))
+        Self::replacement(RouteRecord { complete: true, ..found.record }, found.mod_revision)
     }
 }

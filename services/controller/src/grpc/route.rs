@@ -82,7 +82,7 @@ impl RouteApi {
     async fn preview(&self, request: proto::PreviewRouteRequest) -> Result<proto::PreviewRouteResponse, Error> {
         let definition = protobuf::route_from(request.route.unwrap_or_default());
         let known = self.book.known().await?;
-        self.book.check(&definition, &known).map_err(Error::Refused)?;
+        self.book.checked(&definition, &known).await?;
         let stored = match self.book.get::<RouteRecord>(&definition.name).await {
             Ok(record) => record,
             Err(Error::NotFound { .. }) => RouteRecord::default(),
@@ -116,7 +116,7 @@ impl RouteApi {
             Err(error) => return Err(error),
         };
         let known = self.book.known().await?;
-        let resolved = resolve(&stream, &known).map_err(|violations| Error::CannotRun { name: request.stream.clone(), violations })?;
+        let resolved = resolve(&stream, &*known).map_err(|violations| Error::CannotRun { name: request.stream.clone(), violations })?;
         if !resolved.target.mirror {
             let fix = "a route of mode RULE spreads messages over queues, so its ends cannot be compared";
             return Err(Error::refused("name", &request.name, "only a mirror can be verified", fix));

@@ -40,7 +40,7 @@ pub(super) fn encode(error: Error) -> Status {
         Error::BreaksDependents { dependent: subject, violations } | Error::CannotRun { name: subject, violations } => {
             violations.iter().fold(builder, |builder, violation| builder.precondition(subject, violation.to_string()))
         }
-        Error::EtagStale { .. } | Error::Contended => builder,
+        Error::EtagStale { .. } | Error::Contended | Error::TooFast => builder,
         Error::Store(_) | Error::Record(_) => {
             tracing::warn!(error = %Chain(&error), "a request of the API failed");
             builder
@@ -55,6 +55,7 @@ fn grpc(code: Code) -> Grpc {
         Code::NotFound => Grpc::NotFound,
         Code::AlreadyExists => Grpc::AlreadyExists,
         Code::EtagStale | Code::Contended => Grpc::Aborted,
+        Code::TooFast => Grpc::ResourceExhausted,
         Code::NeverStarted
         | Code::NotRunning
         | Code::PartitionSilent

@@ -27,6 +27,8 @@ use crate::status::derive;
 
 /// Most characters of the reason of a skip.
 const LONGEST_REASON: usize = 1_000;
+/// Longest name of a partition: a broker's name and a number, bytes.
+const LONGEST_PARTITION: usize = 512;
 
 /// Serves streams.
 #[derive(Clone)]
@@ -92,6 +94,7 @@ impl StreamApi {
         let note = Request::new("SkipEvent", &request.request_id, request.validate_only, &request)?;
         let passing = Passing { partition: request.partition, offset: request.offset, reason: request.reason.trim().to_owned() };
         check_reason(&passing.reason)?;
+        check_partition(&passing.partition)?;
         let check = |record: StreamRecord| self.check_open(record, &passing).boxed();
         let record = self.book.skip(&request.name, &request.etag, &passing, &note, check).await?;
         self.message(record).await
@@ -167,7 +170,7 @@ impl StreamApi {
         let sources = self.book.sources(&running).await?;
         let remembered = remembered.unwrap_or_default();
         let status = |record: &StreamRecord| {
-            let resolved = rocketbridge_model::validate::resolve(record, &known).ok();
+            let resolved = rocketbridge_model::validate::resolve(record, &*known).ok();
             let run = resolved.as_ref().map(|stream| &stream.run);
             derive(record, run, sources.get(&record.uid), remembered, &owner, &gathered)
         };
@@ -242,6 +245,16 @@ impl StreamService for StreamApi {
         let acknowledged = self.book.acknowledge_gaps(&name, clock::now()).await.map_err(status::encode)?;
         tracing::info!(stream = %name, acknowledged, "gaps acknowledged");
         Ok(Response::new(proto::AcknowledgeGapsResponse { acknowledged: u32::try_from(acknowledged).unwrap_or(u32::MAX) }))
+    }
+}
+
+fn check_partition(partition: &str) -> Result<(), Error> {
+    match partition.len() {
+        0..=LONGEST_PARTITION => Ok(()),
+        length => {
+            let rule = format!("a partition's name has at most {LONGEST_PARTITION} bytes");
+            Err(Error::refused("partition", &format!("{length} bytes"), &rule, "take one of the stream's status"))
+        }
     }
 }
 

@@ -56,11 +56,12 @@ pub async fn survey(
     survey.problems.extend(expansion.problems);
     survey.wanted = expansion.streams;
     // A stream that would be refused is said, and keeps no other from being made.
-    let refused = |wanted: &Wanted| book.check(&wanted.definition, known).err().map(|violations| (wanted.source.clone(), violations));
-    for (topic, violations) in survey.wanted.iter().filter_map(refused) {
-        survey.problems.extend(violations.iter().map(|violation| format!("topic {topic}: {violation}")));
-    }
-    survey.wanted.retain(|wanted| streams.contains_key(&wanted.definition.name) || book.check(&wanted.definition, known).is_ok());
+    let problems = &mut survey.problems;
+    survey.wanted.retain(|wanted| {
+        let violations = book.check(&wanted.definition, known).err().unwrap_or_default();
+        problems.extend(violations.iter().map(|violation| format!("topic {}: {violation}", wanted.source)));
+        violations.is_empty() || streams.contains_key(&wanted.definition.name)
+    });
     let difference = difference(route, &survey.wanted, streams);
     survey.problems.extend(difference.problems);
     survey.changes = difference.changes;

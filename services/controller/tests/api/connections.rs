@@ -48,7 +48,14 @@ async fn connections_are_made_changed_listed_and_removed() {
     let got = served.connections().get_connection(GetConnectionRequest { name: "c".into() }).await.expect("there").into_inner();
     assert_eq!(got.connection, Some(made.clone()));
     assert_eq!(told(create(&served, keyed).await), (Code::AlreadyExists, "ALREADY_EXISTS".into()));
-    let moved = update(&served, Connection { endpoints: vec!["ns:1".into()], ..made.clone() }, &["endpoints"]).await.expect("sound");
+    let elsewhere = Connection { endpoints: vec!["ns:1".into()], ..made.clone() };
+    for paths in [&["endpoints"][..], &["*"], &[]] {
+        let refused = violations(update(&served, elsewhere.clone(), paths).await);
+        let rule = "the stored secret goes where it was stored for, and endpoints has changed";
+        assert!(matches!(refused.as_slice(), [one] if one.starts_with("secret_key: ") && one.contains(rule)), "{paths:?}: {refused:?}");
+    }
+    let again = Connection { secret_key: "hidden".into(), ..elsewhere };
+    let moved = update(&served, again, &["endpoints", "secret_key"]).await.expect("the secret is given again");
     assert_eq!((moved.endpoints.as_slice(), moved.secret_key.as_str()), (&["ns:1".to_owned()][..], "******"));
     assert_eq!(told(update(&served, made, &["*"]).await), (Code::Aborted, "ETAG_STALE".into()));
     create(&served, connection("b")).await.expect("sound");

@@ -1,6 +1,7 @@
 //! The API over a real server on loopback and the embedded metadata store.
 
 mod connections;
+mod limits;
 mod plan;
 mod requests;
 mod routes;

@@ -1,5 +1,7 @@
 //! The keys that a configuration may have: the one list that flags, environment and files are read by.
 
+use rocketbridge_secrets::VARIABLES;
+
 /// Which processes a key means something to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Scope {
@@ -40,6 +42,9 @@ pub(crate) const KEYS: &[Key] = &[
     list("networks", None, Scope::Any),
     list("egress.allow", None, Scope::Any),
     list("egress.deny", None, Scope::Any),
+    text("secrets.folder", None, Scope::Any),
+    text("secrets.variables", None, Scope::Any),
+    list("secrets.token_folders", None, Scope::Any),
     text("member_id", Some("--member-id"), Scope::Process),
     text("data_dir", Some("--data-dir"), Scope::Standalone),
     text("embedded_rocketmq", Some("--embedded-rocketmq"), Scope::Standalone),
@@ -51,6 +56,7 @@ pub(crate) const KEYS: &[Key] = &[
     text("etcd.ca", None, Scope::Process),
     text("etcd.cert", None, Scope::Process),
     text("etcd.key", None, Scope::Process),
+    text("etcd.compaction", None, Scope::Process),
     text("lease_ttl", Some("--lease-ttl"), Scope::Process),
     text("drain_deadline", None, Scope::Any),
     text("tls.ca", Some("--tls-ca"), Scope::Any),
@@ -122,7 +128,8 @@ pub(crate) fn nearest(name: &str) -> Option<&'static Key> {
 /// `ROCKETBRIDGE_ROUTER_PORT_9080_TCP` and the like for a service that is named `rocketbridge-router`.
 pub(crate) fn misspelt_variable(variable: &str) -> Option<&'static Key> {
     let of_kubernetes = variable.ends_with("_PORT") || variable.contains("_PORT_") || variable.contains("_SERVICE_");
-    let known = CLIENT_VARIABLES.contains(&variable) || KEYS.iter().any(|key| key.variable() == variable);
+    let known =
+        CLIENT_VARIABLES.contains(&variable) || variable.starts_with(VARIABLES) || KEYS.iter().any(|key| key.variable() == variable);
     if of_kubernetes || known {
         return None;
     }

@@ -4,9 +4,10 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use rocketbridge_model::secret::REDACTED;
+use rocketbridge_model::secret::{REDACTED, without_logins};
 use rocketbridge_model::{Cidr, Secret};
 use rocketbridge_network::Rules;
+use rocketbridge_secrets::{Folder, Secrets, Settings, VARIABLES};
 
 use super::address::Address;
 use super::key::{self, Key};
@@ -14,6 +15,9 @@ use super::layers::{Given, Layers};
 use super::problem::{Origin, Problem, Refused};
 use super::quantity::{self, ByteSize, show_duration};
 use super::{EtcdTls, LogFormat, Tls};
+
+/// Shortest prefix of variables that references may name: a shorter one begins too many names.
+const SHORTEST_PREFIX: usize = 4;
 
 /// Reads the values of one process. Every getter answers something; [`Reader::finish`] says whether it may be used.
 pub(super) struct Reader {
@@ -200,10 +204,36 @@ impl Reader {
         let Some(secret) = self.text(name).map(Secret::new) else { return Secret::default() };
         if !secret.is_reference() {
             self.refuse(name, "a reference is needed, not the secret itself", "write env:NAME or file:/path");
-        } else if let Err(error) = secret.resolve() {
+        } else if let Err(error) = Secrets::own().follow(&secret) {
             self.refuse(name, &error.reason, "name a variable that is set, or a file that can be read");
         }
         secret
+    }
+
+    /// Where references to secrets in definitions may lead; `folder` is that of files unless another is named.
+    pub(super) fn secrets(&mut self, folder: Option<PathBuf>) -> Settings {
+        let named = self.folder("secrets.folder");
+        let is_prefix = |text: &str| {
+            let is_of_a_name = |character: char| character.is_ascii_alphanumeric() || character == '_';
+            (text.chars().all(is_of_a_name) && text.len() >= SHORTEST_PREFIX).then(|| text.to_owned())
+        };
+        let rule = format!("at least {SHORTEST_PREFIX} letters, digits and _ are needed, so that references do not reach every variable");
+        let fix = format!("write {VARIABLES}, which is the default");
+        let variables = self.parsed("secrets.variables", VARIABLES.to_owned(), is_prefix, &rule, &fix);
+        let folders: Vec<PathBuf> = self.texts("secrets.token_folders").iter().map(|path| PathBuf::from(path.trim())).collect();
+        if folders.iter().any(|folder| !folder.is_absolute() || folder.parent().is_none()) {
+            self.refuse("secrets.token_folders", "absolute paths of folders are needed", "write /var/run/secrets/tokens, not a file in it");
+        }
+        Settings { folder: named.or(folder).map(Folder::new), variables, token_folders: folders.into_iter().map(Folder::new).collect() }
+    }
+
+    /// The absolute path of a folder, but not of all files.
+    fn folder(&mut self, name: &'static str) -> Option<PathBuf> {
+        let path = PathBuf::from(self.text(name)?);
+        if !path.is_absolute() || path.parent().is_none() {
+            self.refuse(name, "the absolute path of a folder is needed", "write /etc/rocketbridge/secrets");
+        }
+        Some(path)
     }
 
     /// What may be dialled. A process that listens on loopback may dial its machine unless told otherwise: its callers are there already.
@@ -226,6 +256,9 @@ impl Reader {
         let urls = self.texts(name);
         if urls.is_empty() {
             self.refuse_absent(name, "at least one http:// or https:// address is needed");
+        } else if urls.iter().any(|url| url.contains('@')) {
+            let fix = "write the user in etcd.username, and a reference to the password in etcd.password";
+            self.refuse(name, "an address holds no login", fix);
         } else if !urls.iter().all(|url| is_url(url)) {
             self.refuse(name, "addresses such as http://127.0.0.1:2379 are needed", "write http:// or https://, a host and a port");
         }
@@ -248,7 +281,8 @@ impl Reader {
             None => (String::new(), Origin::Absent),
         };
         let must_hide = key::find(name).is_some_and(Key::is_secret) && !Secret::new(value.as_str()).is_reference();
-        let value = if must_hide { REDACTED.to_owned() } else { value };
+        // Whatever the key, a URL may hold a login.
+        let value = if must_hide { REDACTED.to_owned() } else { without_logins(&value) };
         self.layers.problems.push(Problem { key: name.to_owned(), origin, value, rule: rule.to_owned(), fix: fix.to_owned() });
     }
 

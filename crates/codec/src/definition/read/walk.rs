@@ -17,21 +17,30 @@ pub(super) enum Style {
     Original,
 }
 
+/// Most violations of a document that are shown.
+const MOST: usize = 20;
+
 /// Walks one document and collects what is wrong with it.
 pub(super) struct Walk {
     style: Style,
+    /// The first ones.
     violations: Vec<Violation>,
+    /// How many there are besides.
+    more: usize,
 }
 
 impl Walk {
     /// A walk over a document of this style.
     pub(super) fn new(style: Style) -> Self {
-        Self { style, violations: Vec::new() }
+        Self { style, violations: Vec::new(), more: 0 }
     }
 
     /// Walks a document of these fields.
     pub(super) fn finish(mut self, fields: &'static [Field], members: Vec<NodeMember>) -> Result<Map<String, Value>, Vec<Violation>> {
         let object = self.message(fields, members, "");
+        if self.more > 0 {
+            self.violations.push(Violation::more(self.more));
+        }
         if self.violations.is_empty() { Ok(object) } else { Err(self.violations) }
     }
 
@@ -228,7 +237,15 @@ impl Walk {
         }
     }
 
+    fn is_full(&self) -> bool {
+        self.violations.len() >= MOST
+    }
+
     fn unknown(&mut self, fields: &'static [Field], name: &str, path: &str) {
+        if self.is_full() {
+            self.more += 1;
+            return;
+        }
         let named = |field: &'static Field| match (self.style, field.original.first()) {
             (Style::Original, Some(original)) => *original,
             _ => field.name,
@@ -242,7 +259,11 @@ impl Walk {
     }
 
     fn refuse(&mut self, path: &str, found: &str, rule: impl Into<String>, fix: impl Into<String>) -> Option<Value> {
-        self.violations.push(Violation::new(path, found, rule, fix));
+        if self.is_full() {
+            self.more += 1;
+        } else {
+            self.violations.push(Violation::new(path, found, rule, fix));
+        }
         None
     }
 }

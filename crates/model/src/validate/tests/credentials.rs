@@ -114,7 +114,7 @@ fn every_violation_of_credentials_is_named() {
         role_arn: "bridge".into(),
         role_session_name: "a b".into(),
         duration_seconds: 60,
-        policy: "x".repeat(2_049),
+        policy: String::new(),
         external_id: String::new(),
         access_key: String::new(),
         secret_key: Secret::new("******"),
@@ -133,7 +133,7 @@ fn every_violation_of_credentials_is_named() {
             instance_role: Some(InstanceRoleDefinition { role: "a/b".into(), address: "http://me:pw@host".into() }),
             ..Default::default()
         },
-        CredentialsDefinition { file: Some(FileDefinition { path: "file:keys.json".into() }), ..Default::default() },
+        CredentialsDefinition { file: Some(FileDefinition { path: "file:../keys.json".into() }), ..Default::default() },
     ]
     .into_iter()
     .map(|credentials| told(&connection(credentials)))
@@ -141,26 +141,28 @@ fn every_violation_of_credentials_is_named() {
     let found = found.concat();
     for line in [
         "credentials.static.access_key: is missing; an access key is needed; write the access key",
-        "credentials.static.secret_key: is missing; a secret key is needed; write env:NAME or file:/path of the secret key",
+        "credentials.static.secret_key: is missing; a secret key is needed; write env:NAME or file:NAME of the secret key",
         "credentials.static.security_token: found \"******\"; a token needs an access key; write access_key and secret_key, or remove the token",
         "credentials.sts.endpoint: found \"http://sts.example\"; keys are asked for by TLS; http:// is for addresses of this machine only; write https://sts.example",
         "credentials.sts.role_arn: found \"bridge\"; the ARN of this kind is acs:ram::ACCOUNT:role/NAME; write acs:ram::ACCOUNT:role/NAME, as the RAM console shows it",
         "credentials.sts.role_session_name: found \"a b\"; a session's name has 2 to 64 letters, digits, ., @, - and _; write such a name, or leave it out for rocketbridge",
         "credentials.sts.duration_seconds: found \"60\"; keys live 900 to 43200 seconds, and no longer than the role allows; write 3600, or leave it out",
-        "at most 2048 characters are allowed; shorten it",
         "credentials.sts.access_key: is missing; the access key of whoever assumes the role is needed; write the access key",
-        "credentials.sts.secret_key: found \"******\"; stars keep the stored secret, but no secret is stored; write the secret, or env:NAME or file:/path",
+        "credentials.sts.secret_key: found \"******\"; stars keep the stored secret, but no secret is stored; write the secret, or env:NAME or file:NAME",
         "credentials.oidc.endpoint: found \"sts.example/path\"; a server is https://HOST[:PORT], without a path; write https:// before the host, such as https://sts.aliyuncs.com",
         "credentials.oidc.provider_arn: found \"acs:ram::1:role/r\"; the ARN of this kind is acs:ram::ACCOUNT:oidc-provider/NAME; write acs:ram::ACCOUNT:oidc-provider/NAME, as the RAM console shows it",
         "credentials.oidc.role_arn: is missing; an ARN is needed; write acs:ram::ACCOUNT:role/NAME, as the RAM console shows it",
         "credentials.oidc.token_file: found \"/token\"; a reference to a file is needed; write file:/token",
         "credentials.instance_role.role: found \"a/b\"; a role's name consists of letters, digits, ., @, - and _; write the name of the role, not its ARN",
         "credentials.instance_role.address: found \"http://******@host\"; a server is https://HOST[:PORT], without a path; write the host and its port alone, without a path and without a login",
-        "credentials.file.path: found \"file:keys.json\"; file: must be followed by an absolute path; write file:/path",
+        "credentials.file.path: found \"file:../keys.json\"; file: must be followed by the name of a file in the folder of secrets, without ..; write file:NAME",
     ] {
         assert!(found.contains(line), "{line}\nis not in\n{found}");
     }
     assert!(!found.contains("hunter2") && !found.contains(":pw@"), "{found}");
+    let long = CredentialsDefinition { sts: Some(StsDefinition { policy: "x".repeat(2_049), ..sts() }), ..Default::default() };
+    let expected = "credentials.sts.policy: found 2049 characters; at most 2048 characters are allowed; remove 1 characters\n";
+    assert_eq!(told(&connection(long)), expected);
 }
 
 /// *Scenario*: a stream names a connection with keys, and an endpoint: the connection's own and another one. *Guarantees*: the keys are never used at a server

@@ -218,7 +218,7 @@ fn mistakes_of_networks_and_tls_are_named() {
     };
     assert_eq!(
         lines(super::super::network(&network)),
-        "egress_proxy_password: is missing; user name and password of a proxy need each other; write env:NAME or file:/path of the \
+        "egress_proxy_password: is missing; user name and password of a proxy need each other; write env:NAME or file:NAME of the \
          password, or remove the user name\n\
          egress_proxy_resolves: found \"true\"; rules of security groups need addresses, which only the proxy would know; remove it, so \
           that names are resolved here, or remove the security groups\n\
@@ -253,9 +253,9 @@ fn mistakes_of_networks_and_tls_are_named() {
     assert_eq!(
         lines(super::super::connection(&connection, &Known::default())),
         "tls.ca: found \"******\"; PEM text with BEGIN … CERTIFICATE-----, or a reference to it, is needed; write the text of the file, \
-         or file:/path or env:NAME\n\
+         or file:NAME or env:NAME\n\
          tls.client_key: found \"******\"; PEM text with BEGIN … PRIVATE KEY-----, or a reference to it, is needed; write the text of \
-          the file, or file:/path or env:NAME\n\
+          the file, or file:NAME or env:NAME\n\
          tls.client_certificate: is missing; a private key needs its certificate; write the certificate, or remove the key\n\
          tls.server_name: found \"a:b\"; a server name is a host name or an address, without a port; write the name that the \
           certificates contain\n\
