@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::name::{PartitionId, Revision};
 use crate::resolved::RocketMqSource;
-use crate::route::{Began, RouteDefinition};
+use crate::route::{Began, Direction, RouteDefinition};
 use crate::stream::StreamDefinition;
 
 /// The newest layout that this build reads and writes. A reader takes every layout up to its own.
@@ -134,8 +134,38 @@ pub struct RouteRecord {
     pub started: i64,
     /// Whether every topic that there was at the first start has its stream, so that topics found from now on are later ones.
     pub complete: bool,
+    /// Which end is in use.
+    #[serde(skip_serializing_if = "Active::is_from")]
+    pub active: Active,
     /// What its user wrote.
     pub definition: RouteDefinition,
+}
+
+/// Which end of a route is in use, as fail-overs left it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Active {
+    /// `from`: streams run from there to `to`.
+    #[default]
+    From,
+    /// Still `from`; a fail-over to `to` is under way.
+    FailingOver,
+    /// `to`: streams to there are paused, and those back run.
+    To,
+    /// Still `to`; a failback to `from` is under way.
+    FailingBack,
+}
+
+impl Active {
+    /// Whether nothing was ever failed over, or is back.
+    pub fn is_from(&self) -> bool {
+        *self == Self::From
+    }
+
+    /// Whether `to` is in use.
+    pub fn is_to(self) -> bool {
+        matches!(self, Self::To | Self::FailingBack)
+    }
 }
 
 impl RouteRecord {
@@ -143,6 +173,19 @@ impl RouteRecord {
     pub fn etag(&self) -> String {
         let uid: String = self.uid.chars().take(8).collect();
         format!("\"{uid}-{}\"", self.change)
+    }
+
+    /// Whether streams go back from `to` to `from`: always if it goes both ways, else while `to` is in use.
+    pub fn goes_back(&self) -> bool {
+        self.definition.both_ways || self.active.is_to()
+    }
+
+    /// Whether streams of a direction should run.
+    pub fn desired_of(&self, direction: Direction) -> Desired {
+        match (direction, self.desired) {
+            (Direction::Forward, Desired::Running) if self.active.is_to() => Desired::Paused,
+            (_, desired) => desired,
+        }
     }
 
     /// Whether and when its streams began.

@@ -11,11 +11,17 @@ mod selection;
 pub mod settings;
 mod sync;
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 
 pub use expand::{Began, Ends, Expansion, Wanted, expand, probe, stream_name};
-pub use selection::{Renaming, Selection, Topic};
+pub(crate) use selection::STREAM_PREFIX;
+pub use selection::{GroupSelection, Renaming, Selection, Topic, is_own_group};
 pub use sync::{Handling, Sync, SyncDefinition};
+
+/// How often the progress of groups is translated unless a route says otherwise.
+pub const TRANSLATION_INTERVAL: Duration = Duration::from_secs(1);
 
 /// A route: topics of one instance, copied to another, or both ways.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -44,6 +50,19 @@ pub struct RouteDefinition {
     /// `earliest` (default), `latest`, or milliseconds since 1970.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub start: String,
+    /// Names and patterns of consumer groups whose progress is translated; `!` before one excludes what it names.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub groups: Vec<String>,
+    /// How often progress is translated, milliseconds; absent: [`TRANSLATION_INTERVAL`].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub translation_interval_ms: Option<u32>,
+}
+
+impl RouteDefinition {
+    /// How often the progress of groups is translated.
+    pub fn translation_interval(&self) -> Duration {
+        self.translation_interval_ms.map_or(TRANSLATION_INTERVAL, |milliseconds| Duration::from_millis(milliseconds.into()))
+    }
 }
 
 /// How topics are called at the other end.

@@ -17,7 +17,7 @@ use crate::clusters::Clusters;
 use crate::grpc::{ConnectionApi, NetworkApi, RouteApi, StreamApi};
 use crate::planning;
 use crate::reports::Reports;
-use crate::route::Reconciler;
+use crate::route::{Keeper, Reconciler};
 
 /// The controller. Cheap to clone.
 #[derive(Clone)]
@@ -74,6 +74,11 @@ impl Controller {
         Reconciler::new(self.book(), Arc::clone(&self.clusters))
     }
 
+    /// Keeps the progress of the groups of routes current. A controller that runs does this by itself while it leads.
+    pub fn keeper(&self) -> Keeper {
+        Keeper::new(self.book(), Arc::clone(&self.clusters))
+    }
+
     fn book(&self) -> Book {
         Book::new(Arc::clone(&self.store), Arc::clone(&self.compiler))
     }
@@ -102,6 +107,12 @@ impl Controller {
             Ok::<(), std::convert::Infallible>(())
         };
         tasks.spawn("streams of routes", TaskKind::Background, reconcile);
+        let (keeper, leader) = (self.keeper(), election.clone());
+        let keep = async move {
+            keeper.run(leader).await;
+            Ok::<(), std::convert::Infallible>(())
+        };
+        tasks.spawn("progress of groups", TaskKind::Background, keep);
         let owners = self.owners.clone();
         Planner::start(Arc::clone(&self.store), election.clone(), seat.members, owners, units_seen, tasks);
         election

@@ -35,6 +35,8 @@ pub enum Code {
     Owned,
     /// The ends of a mirror cannot be compared now.
     NotCompared,
+    /// A fail-over or failback would lose or repeat messages, or the route is not in a state for it.
+    NotSafe,
     /// A change would break what refers to the definition.
     BreaksDependents,
     /// The stream cannot run as it is.
@@ -67,6 +69,7 @@ impl Code {
             Self::BuiltIn => "BUILT_IN",
             Self::Owned => "OWNED",
             Self::NotCompared => "NOT_COMPARED",
+            Self::NotSafe => "NOT_SAFE",
             Self::BreaksDependents => "BREAKS_DEPENDENTS",
             Self::CannotRun => "CANNOT_RUN",
             Self::Unreadable => "UNREADABLE",
@@ -175,6 +178,16 @@ pub enum Error {
         /// Why.
         reason: String,
     },
+    /// A fail-over or failback would lose or repeat messages, or the route is not in a state for it.
+    #[error("{verb} of route {name:?} is refused: {reason}")]
+    NotSafe {
+        /// The route.
+        name: String,
+        /// `failover` or `failback`.
+        verb: &'static str,
+        /// Why, and the way out.
+        reason: String,
+    },
     /// A change would break what refers to the definition.
     #[error("the change would break {dependent}: {}", join(.violations))]
     BreaksDependents {
@@ -232,6 +245,7 @@ impl Error {
             Self::BuiltIn { .. } => Code::BuiltIn,
             Self::Owned { .. } => Code::Owned,
             Self::NotCompared { .. } => Code::NotCompared,
+            Self::NotSafe { .. } => Code::NotSafe,
             Self::BreaksDependents { .. } => Code::BreaksDependents,
             Self::CannotRun { .. } => Code::CannotRun,
             Self::Unreadable { .. } => Code::Unreadable,

@@ -2,9 +2,11 @@
 
 mod connection;
 mod network;
+mod progress;
 mod route;
 mod status;
 mod stream;
+mod switch;
 
 pub use connection::ConnectionApi;
 pub use network::NetworkApi;

@@ -3,10 +3,12 @@
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::Arc;
 
+use rocketbridge_connector::{OffsetSource, Registry};
 use rocketbridge_connector_rocketmq::{Admin, Connectors, QueueReport};
 use rocketbridge_embedded_rocketmq::{Embedded, EmbeddedConfig};
-use rocketbridge_model::resolved::RocketMqConnection;
+use rocketbridge_model::resolved::{RocketMqConnection, RocketMqSource, StartPosition};
 use tempfile::TempDir;
 
 use crate::skip::skip;
@@ -162,6 +164,31 @@ impl Cluster {
     pub async fn create_topic(&self, topic: &str, queues: u32) {
         let created = self.admin().create_topic(topic, queues).await;
         created.unwrap_or_else(|error| panic!("{error}"));
+    }
+
+    /// A topic as a group reads it, from its oldest message.
+    pub(crate) fn source(&self, topic: &str, group: &str) -> Arc<dyn OffsetSource> {
+        let definition = RocketMqSource {
+            connection: self.connection(),
+            topic: topic.to_owned(),
+            tags: Vec::new(),
+            sql: None,
+            group: group.to_owned(),
+            start: StartPosition::Earliest,
+        };
+        self.connectors.source(&definition).offsets().expect("remoting reads at offsets")
+    }
+
+    /// Kills all processes of a Java cluster at once, for good.
+    ///
+    /// # Panics
+    ///
+    /// When it is no Java cluster.
+    pub fn kill(&self) {
+        let Running::Java(java) = &self.running else { panic!("only Java clusters are killed") };
+        for part in ["broker", "namesrv"] {
+            kit(&["kill9", "--name", &java.name, "--part", part]).unwrap_or_else(|output| panic!("{output}"));
+        }
     }
 
     /// Messages stored in a topic, over all queues.

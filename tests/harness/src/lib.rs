@@ -5,6 +5,7 @@
 //! - [`Brokers`]: two RocketMQ clusters, embedded in the test or real Java ones;
 //! - [`Proxy`], [`Relay`], [`Trap`]: ways into networks, the link between two regions, an address that must not be dialled;
 //! - [`Api`], [`Route`]: the stream service, and definitions of streams;
+//! - [`Consumer`]: a consumer group at work;
 //! - [`Load`], [`Audit`]: numbered messages with bodies derived from their number, and the account of what arrived.
 //!
 //! Every function panics with what it expected and what it saw: a test that cannot continue has failed. Nothing waits for a fixed time, only
@@ -16,6 +17,7 @@ mod api;
 mod audit;
 mod brokers;
 mod condition;
+mod consumer;
 mod load;
 mod mesh;
 mod message;
@@ -27,6 +29,7 @@ pub use api::{Api, Route, tls};
 pub use audit::{Audit, Report};
 pub use brokers::{Brokers, Cluster, Kind, Special, free_port};
 pub use condition::eventually;
+pub use consumer::{Consumed, Consumer};
 pub use load::Load;
 pub use mesh::{Mesh, Role};
 pub use message::{Numbered, TAGS};

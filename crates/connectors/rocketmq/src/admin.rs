@@ -21,10 +21,12 @@ use crate::route::Queue;
 use crate::tail::Tail;
 
 mod account;
+mod group;
 mod settings;
 mod topic;
 
 pub use account::Account;
+pub use group::{CommittedOffsets, Progress};
 pub use topic::TopicQueue;
 
 /// Asks one instance.

@@ -64,7 +64,8 @@ impl PartitionCommitter for Committer {
     }
 }
 
-async fn commit(client: &Client, topic: &str, group: &str, queue: &Queue, offset: u64) -> Result<(), Failure> {
+/// Commits an offset for a group (wire names).
+pub(crate) async fn commit(client: &Client, topic: &str, group: &str, queue: &Queue, offset: u64) -> Result<(), Failure> {
     let address = client.master(topic, &queue.broker).await?;
     let request = naming(Request::new(request::UPDATE_CONSUMER_OFFSET), topic, group, queue).number("commitOffset", offset);
     client.ask(&address, request).await.map(drop)
@@ -92,7 +93,7 @@ pub(crate) async fn committed(client: &Client, topic: &str, group: &str, queue: 
 async fn really_zero(client: &Client, address: &str, topic: &str, group: &str, queue: &Queue) -> bool {
     let Ok(response) = client.ask(address, Request::new(request::GET_ALL_CONSUMER_OFFSET)).await else { return true };
     let Ok(table) = json::read::<OffsetTable>(&response.body) else { return true };
-    table.offset_table.get(&format!("{topic}@{group}")).is_some_and(|queues| queues.contains_key(&queue.id))
+    table.0.get(&format!("{topic}@{group}")).is_some_and(|queues| queues.contains_key(&queue.id))
 }
 
 /// The topics and groups that a broker keeps offsets of, as pairs of wire names.
@@ -100,7 +101,7 @@ pub(crate) async fn committed_at(client: &Client, address: &str) -> Result<Vec<(
     let response = client.ask(address, Request::new(request::GET_ALL_CONSUMER_OFFSET)).await?;
     let table = json::read::<OffsetTable>(&response.body).map_err(|error| Failure::nonsense(address, format!("offsets: {error}")))?;
     let pair = |key: &String| key.rsplit_once('@').map(|(topic, group)| (topic.to_owned(), group.to_owned()));
-    Ok(table.offset_table.keys().filter_map(pair).collect())
+    Ok(table.0.keys().filter_map(pair).collect())
 }
 
 /// Adds the fields that say whose offset it is.
@@ -112,8 +113,20 @@ pub(crate) fn naming(request: Request, topic: &str, group: &str, queue: &Queue) 
         .field("bname", queue.broker.clone())
 }
 
+/// All offsets that a broker keeps: by `topic@group` (wire names), then by queue.
+#[derive(Default, Deserialize)]
+#[serde(from = "EncodedOffsets")]
+pub(crate) struct OffsetTable(pub(crate) HashMap<String, HashMap<u32, i64>>);
+
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct OffsetTable {
+struct EncodedOffsets {
+    #[serde(default)]
     offset_table: HashMap<String, HashMap<u32, i64>>,
+}
+
+impl From<EncodedOffsets> for OffsetTable {
+    fn from(encoded: EncodedOffsets) -> Self {
+        Self(encoded.offset_table)
+    }
 }

@@ -49,10 +49,10 @@ mod via;
 #[cfg(test)]
 mod witness;
 
-pub use admin::{Account, Admin, QueueOffsets, QueueProgress, TopicQueue};
+pub use admin::{Account, Admin, CommittedOffsets, Progress, QueueOffsets, QueueProgress, TopicQueue};
 pub use born::{BORN_PROPERTY, born_of};
 pub use error::refused;
-pub use mirror::{Difference, MirrorEnds, QueueReport, Translation};
+pub use mirror::{Difference, MirrorEnds, Positions, QueueReport, QueueTranslation, Translation, Translator};
 pub use position::{POSITION_PROPERTY, Position, SourceQueue, position_of};
 pub use producer::{Message, Producer};
 pub use provenance::{ORIGIN_PROPERTY, REASON_PROPERTY, TIMED_PROPERTY, origin_of};

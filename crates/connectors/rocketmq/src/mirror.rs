@@ -3,7 +3,8 @@
 //! - [`home`]: which queue of the target belongs to a queue of the source;
 //! - [`upkeep`]: the target has that queue, made after the source's settings if it must be;
 //! - [`lookback`]: what of the source the queue holds last;
-//! - [`ends`]: both ends from outside; [`search`]: an offset of one is which of the other; [`verify`]: whether they hold the same.
+//! - [`ends`]: both ends from outside; [`search`]: an offset of one is which of the other; [`verify`]: whether they hold the same;
+//! - [`translate`]: the progress of groups, again and again; [`watch`]: a message looked for once.
 //!
 //! Every message carries where it stood at the source ([`position`](crate::position)). Before the first send of a lane, and again after every send
 //! whose answer is not known, the end of the target's queue is read: what stands there is not sent again. Nothing overtakes a message that was not
@@ -42,11 +43,14 @@ mod ends;
 mod home;
 mod lookback;
 mod search;
+mod translate;
 mod upkeep;
 mod verify;
+mod watch;
 
 pub use ends::MirrorEnds;
 pub use search::Translation;
+pub use translate::{Positions, QueueTranslation, Translator};
 pub use verify::{Difference, QueueReport};
 
 use lookback::{Found, Mark, look_back};

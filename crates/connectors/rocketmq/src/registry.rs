@@ -19,7 +19,7 @@ use crate::grpc::client::Client as GrpcClient;
 use crate::grpc::consumer::Consumer;
 use crate::grpc::source::TopicSource as ReceivedSource;
 use crate::grpc::target::TopicTarget as GrpcTarget;
-use crate::mirror::{MirrorEnds, MirrorTarget, Original};
+use crate::mirror::{MirrorEnds, MirrorTarget, Original, Translator};
 use crate::presence::Presence;
 use crate::probe::GrpcOnly;
 use crate::source::TopicSource;
@@ -87,6 +87,11 @@ impl Connectors {
     /// Starts tasks that end with these connectors.
     pub fn tasks(&self) -> &Tasks {
         &self.tasks
+    }
+
+    /// Translates the progress of groups from a topic to its mirror; with `both_ways` the mirror is mirrored back.
+    pub fn translator(&self, source: (&RocketMqConnection, &str), target: (&RocketMqConnection, &str), both_ways: bool) -> Translator {
+        Translator::new(self.mirror_ends(source, target), both_ways.then(|| self.mirror_ends(target, source)))
     }
 
     pub(crate) fn client(&self, connection: &RocketMqConnection) -> Arc<Client> {

@@ -1,6 +1,25 @@
-//! Which topics a route takes, and how they are called at the other end.
+//! Which topics and groups a route takes, and how topics are called at the other end.
 
 use super::RouteDefinition;
+
+/// Groups that Apache RocketMQ keeps for itself (`MixAll` of 5.3.3).
+const SYSTEM_GROUPS: [&str; 11] = [
+    "DEFAULT_CONSUMER",
+    "TOOLS_CONSUMER",
+    "SCHEDULE_CONSUMER",
+    "FILTERSRV_CONSUMER",
+    "__MONITOR_CONSUMER",
+    "SELF_TEST_C_GROUP",
+    "CID_ONS-HTTP-PROXY",
+    "CID_ONSAPI_PERMISSION",
+    "CID_ONSAPI_OWNER",
+    "CID_ONSAPI_PULL",
+    "CID_SYS_RMQ_TRANS",
+];
+/// What other groups of RocketMQ's own begin with.
+const SYSTEM_PREFIX: &str = "CID_RMQ_SYS_";
+/// What the groups of streams begin with that do not name one.
+pub(crate) const STREAM_PREFIX: &str = "GID_rocketbridge_";
 
 /// A topic of an instance.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -15,6 +34,10 @@ pub struct Topic {
 #[derive(Clone, Copy, Debug)]
 pub struct Selection<'a>(&'a [String]);
 
+/// The names and patterns of a route's groups.
+#[derive(Clone, Copy, Debug)]
+pub struct GroupSelection<'a>(&'a [String]);
+
 /// How a route calls the topics of one end at the other.
 #[derive(Clone, Copy, Debug)]
 pub struct Renaming<'a>(&'a RouteDefinition);
@@ -28,10 +51,7 @@ impl<'a> Selection<'a> {
     /// Whether a topic is taken: something names it and nothing excludes it. RocketMQ's own topics are taken only on purpose: by their whole name, or by a
     /// pattern that begins with `%`.
     pub fn takes(&self, topic: &Topic) -> bool {
-        let wanted = self.0.iter().filter(|pattern| !pattern.starts_with('!'));
-        let is_meant = |pattern: &str| !topic.internal || !has_wildcard(pattern) || pattern.starts_with('%');
-        wanted.clone().any(|pattern| is_meant(pattern) && matches(pattern, &topic.name))
-            && !self.0.iter().filter_map(|pattern| pattern.strip_prefix('!')).any(|pattern| matches(pattern, &topic.name))
+        takes(self.0, &topic.name, |pattern| !topic.internal || !has_wildcard(pattern) || pattern.starts_with('%'))
     }
 
     /// The topics that are named without a wildcard and not excluded: they should exist.
@@ -40,6 +60,31 @@ impl<'a> Selection<'a> {
         let excluded = move |topic: &str| all.iter().filter_map(|pattern| pattern.strip_prefix('!')).any(|pattern| matches(pattern, topic));
         all.iter().map(String::as_str).filter(|name| !name.starts_with('!') && !has_wildcard(name)).filter(move |name| !excluded(name))
     }
+}
+
+impl<'a> GroupSelection<'a> {
+    /// The groups of a route.
+    pub fn of(route: &'a RouteDefinition) -> Self {
+        Self(&route.groups)
+    }
+
+    /// Whether the progress of a group is translated: something names it and nothing excludes it. The own groups of RocketMQ and RocketBridge are taken only on
+    /// purpose: by their whole name.
+    pub fn takes(&self, group: &str) -> bool {
+        let is_own = is_own_group(group);
+        takes(self.0, group, |pattern| !is_own || !has_wildcard(pattern))
+    }
+}
+
+/// Whether a group is one of RocketMQ's own, or one that a stream reads with.
+pub fn is_own_group(group: &str) -> bool {
+    SYSTEM_GROUPS.contains(&group) || group.starts_with(SYSTEM_PREFIX) || group.starts_with(STREAM_PREFIX)
+}
+
+/// Whether an entry that may take the name does, and none that begins with `!` excludes it.
+fn takes(entries: &[String], name: &str, may: impl Fn(&str) -> bool) -> bool {
+    let is_wanted = entries.iter().any(|entry| !entry.starts_with('!') && may(entry) && matches(entry, name));
+    is_wanted && !entries.iter().filter_map(|entry| entry.strip_prefix('!')).any(|pattern| matches(pattern, name))
 }
 
 impl<'a> Renaming<'a> {
@@ -147,6 +192,21 @@ mod tests {
         assert!(takes(&["%DLQ%*"], "%DLQ%g", true));
         let route = route(&["orders", "bills-*", "audit", "!audit"]);
         assert_eq!(Selection::of(&route).named().collect::<Vec<_>>(), ["orders"]);
+    }
+
+    /// *Scenario*: patterns, an exclusion and whole names, for users' groups, RocketMQ's own and those of streams. *Guarantees*: a pattern takes users' groups only; a
+    /// whole name takes any; an exclusion wins.
+    #[test]
+    fn groups_are_taken_on_purpose_only() {
+        let takes = |patterns: &[&str], name: &str| {
+            let groups = patterns.iter().map(|pattern| (*pattern).to_owned()).collect();
+            GroupSelection::of(&RouteDefinition { groups, ..Default::default() }).takes(name)
+        };
+        assert!(takes(&["billing", "stock-*"], "billing") && takes(&["stock-*"], "stock-1") && !takes(&["stock-*"], "billing"));
+        assert!(!takes(&["*", "!stock-*"], "stock-1") && takes(&["*", "!stock-*"], "billing") && !takes(&[], "billing"));
+        for own in ["TOOLS_CONSUMER", "CID_RMQ_SYS_TRANS", "GID_rocketbridge_route.dr.orders_01234567"] {
+            assert!(!takes(&["*", "?*", "CID_*", "GID_*"], own) && takes(&[own], own), "{own}");
+        }
     }
 
     /// *Scenario*: a prefix, a suffix and a topic with a name of its own. *Guarantees*: each name leads back to the topic that it came from, and to no

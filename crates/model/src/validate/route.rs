@@ -11,6 +11,8 @@ use crate::route::{RouteDefinition, probe};
 const NAME: usize = 63;
 /// Most names and patterns of topics, and most topics with a name of their own.
 const ENTRIES: usize = 1_000;
+/// Shortest and longest time between two translations, milliseconds.
+const INTERVAL: std::ops::RangeInclusive<u32> = 100..=60_000;
 
 /// Notes every violation of a route.
 pub(super) fn check(route: &RouteDefinition, references: &dyn References, checks: &dyn Checks, findings: &mut Findings) {
@@ -19,6 +21,7 @@ pub(super) fn check(route: &RouteDefinition, references: &dyn References, checks
     check_rename(route, findings);
     super::choice::one_of("mode", &route.mode, &["MIRROR", "RULE"], findings);
     check_start(&route.start, findings);
+    check_groups(route, findings);
     check_ends(route, references, checks, findings);
 }
 
@@ -42,25 +45,71 @@ fn check_topics(topics: &[String], findings: &mut Findings) {
         let fix = "write names of topics or patterns, such as orders-*, or * for all";
         findings.add("topics", &topics.join(", "), "at least one topic is needed", fix);
     }
-    if !findings.are_few("topics", topics.len(), ENTRIES) {
+    check_entries("topics", topics, check_topic, findings);
+}
+
+/// How an entry is checked: the field, the entry, and what is left of it without its wildcards.
+type Check = fn(&str, &str, &str, &mut Findings);
+
+/// Names, patterns and exclusions, each of which is checked by `check`.
+fn check_entries(list: &str, entries: &[String], check: Check, findings: &mut Findings) {
+    if !findings.are_few(list, entries.len(), ENTRIES) {
         return;
     }
-    for (index, topic) in topics.iter().enumerate() {
-        let plain: String = topic.strip_prefix('!').unwrap_or(topic).replace(['*', '?'], "");
-        let field = format!("topics[{index}]");
+    for (index, entry) in entries.iter().enumerate() {
+        let plain: String = entry.strip_prefix('!').unwrap_or(entry).replace(['*', '?'], "");
+        let field = format!("{list}[{index}]");
         if plain.contains('!') {
-            findings.add(field, topic, "! stands only at the beginning, and excludes what follows", "write one entry for each");
-        } else if topic.trim_start_matches('!').is_empty() {
-            findings.add(field, topic, "a name or a pattern is needed", "write one, or remove the entry");
-        } else if name::is_light(topic) {
-            let rule = "name servers do not list light queues, so a route cannot look for them";
-            findings.add(field, topic, rule, "make a stream for each, with its whole name as the topic");
-        } else if plain == *topic {
-            name::source_topic(&field, topic, findings);
-        } else if !plain.is_empty() {
-            name::topic(&field, &plain, findings);
+            findings.add(field, entry, "! stands only at the beginning, and excludes what follows", "write one entry for each");
+        } else if entry.trim_start_matches('!').is_empty() {
+            findings.add(field, entry, "a name or a pattern is needed", "write one, or remove the entry");
+        } else {
+            check(&field, entry, &plain, findings);
         }
     }
+}
+
+fn check_topic(field: &str, entry: &str, plain: &str, findings: &mut Findings) {
+    if name::is_light(entry) {
+        let rule = "name servers do not list light queues, so a route cannot look for them";
+        findings.add(field, entry, rule, "make a stream for each, with its whole name as the topic");
+    } else if plain == entry {
+        name::source_topic(field, entry, findings);
+    } else if !plain.is_empty() {
+        name::topic(field, plain, findings);
+    }
+}
+
+fn check_group(field: &str, _entry: &str, plain: &str, findings: &mut Findings) {
+    if !plain.is_empty() {
+        name::group(field, plain, findings);
+    }
+}
+
+/// Progress is translated by the positions that a mirror writes into messages.
+fn check_groups(route: &RouteDefinition, findings: &mut Findings) {
+    if let Some(interval) = route.translation_interval_ms {
+        let shown = interval.to_string();
+        if route.groups.is_empty() {
+            let fix = "write the groups, or leave translation_interval_ms out";
+            findings.add("translation_interval_ms", &shown, "it has an effect only together with groups", fix);
+        } else if !INTERVAL.contains(&interval) {
+            let rule = format!("{} to {} milliseconds are allowed", INTERVAL.start(), INTERVAL.end());
+            findings.add("translation_interval_ms", &shown, rule, "write such a number, or leave the field out for 1000");
+        }
+    }
+    if route.groups.is_empty() {
+        return;
+    }
+    if route.mode == "RULE" {
+        let rule = "progress of groups is translated by the positions that a mirror writes; a route of mode RULE writes none";
+        findings.add("groups", &route.groups.join(", "), rule, "leave groups out, or write mode MIRROR");
+    }
+    if route.groups.iter().all(|group| group.starts_with('!')) {
+        let fix = "write names of groups or patterns, such as billing-*, or * for all";
+        findings.add("groups", &route.groups.join(", "), "what only excludes selects no group", fix);
+    }
+    check_entries("groups", &route.groups, check_group, findings);
 }
 
 fn check_rename(route: &RouteDefinition, findings: &mut Findings) {
@@ -269,6 +318,31 @@ mod tests {
             "topics[9]: found \"%LMQ%*\"; name servers do not list light queues, so a route cannot look for them; make a stream for each, with its whole name as the topic",
         ];
         assert_eq!(said(&route), expected);
+    }
+
+    /// *Scenario*: groups by name, pattern and exclusion; groups of a route that does not mirror; only exclusions; intervals out of bounds, and without groups.
+    /// *Guarantees*: the sound ones are taken; each of the others is refused at its field, with the rule.
+    #[test]
+    fn groups_need_a_mirror() {
+        let groups = |groups: &[&str], interval| RouteDefinition {
+            groups: groups.iter().map(|group| (*group).to_owned()).collect(),
+            translation_interval_ms: interval,
+            ..sound()
+        };
+        for interval in [None, Some(100), Some(60_000)] {
+            assert_eq!(said(&groups(&["billing-*", "!billing-test", "%stock"], interval)), [] as [String; 0]);
+        }
+        let rule = RouteDefinition { mode: "RULE".into(), ..groups(&["billing"], None) };
+        for (route, expected) in [
+            (rule, "groups: found \"billing\"; progress of groups is translated by the positions that a mirror writes"),
+            (groups(&["!billing"], None), "groups: found \"!billing\"; what only excludes selects no group"),
+            (groups(&["a", "b c*"], None), "groups[1]: "),
+            (groups(&["a"], Some(99)), "translation_interval_ms: found \"99\"; 100 to 60000 milliseconds are allowed"),
+            (groups(&[], Some(1_000)), "translation_interval_ms: found \"1000\"; it has an effect only together with groups"),
+        ] {
+            let said = said(&route);
+            assert!(matches!(said.as_slice(), [one] if one.starts_with(expected)), "{expected}: {said:?}");
+        }
     }
 
     /// *Scenario*: a route whose ends are one instance, told in different ways; ends that are left out; a time in seconds. *Guarantees*: each is refused at its field.

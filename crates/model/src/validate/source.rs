@@ -8,6 +8,7 @@ use super::instance::Said;
 use super::placement::Placement;
 use super::{References, name};
 use crate::resolved::{RocketMqSource, StartPosition};
+use crate::route::STREAM_PREFIX;
 use crate::stream::{SourceRocketMqParameters, StreamDefinition};
 
 const PATH: &str = "source.source_rocketmq_parameters";
@@ -105,7 +106,7 @@ fn group(parameters: &SourceRocketMqParameters, stream: &str, uid: &str, finding
     }
     let stream: String = stream.chars().take(NAME_IN_GROUP).map(|character| if character == '.' { '-' } else { character }).collect();
     let uid: String = uid.chars().take(8).collect();
-    format!("GID_rocketbridge_{stream}_{uid}")
+    format!("{STREAM_PREFIX}{stream}_{uid}")
 }
 
 fn check_words(parameters: &SourceRocketMqParameters, findings: &mut Findings) {

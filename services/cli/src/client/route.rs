@@ -1,8 +1,8 @@
 //! What is asked of routes besides their definitions.
 
 use rocketbridge_proto::route::v1::{
-    GetRouteStatusRequest, PauseRouteRequest, PreviewRouteRequest, PreviewRouteResponse, QueueComparison, Route, RouteStatus,
-    StartRouteRequest, VerifyRouteRequest,
+    FailbackRouteRequest, FailoverRouteRequest, GetRouteStatusRequest, PauseRouteRequest, PreviewRouteRequest, PreviewRouteResponse,
+    QueueComparison, Route, RouteStatus, StartRouteRequest, SwitchProgress, VerifyRouteRequest,
 };
 
 use super::{Client, Error};
@@ -36,6 +36,19 @@ impl Client {
         let request = VerifyRouteRequest { name: name.to_owned(), stream: stream.to_owned() };
         let what = format!("verify stream/{stream}");
         Ok(self.call(&what, async { self.routes().verify_route(request).await }).await?.queues)
+    }
+
+    /// Goes on with a failover of a route, or with a failback.
+    pub async fn switch_route(&self, name: &str, is_back: bool, force: bool, validate_only: bool) -> Result<SwitchProgress, Error> {
+        let (name, mut routes) = (name.to_owned(), self.routes());
+        let what = format!("{} route/{name}", if is_back { "fail back" } else { "fail over" });
+        let answer = self.call(&what, async {
+            Ok(match is_back {
+                false => routes.failover_route(FailoverRouteRequest { name, force, validate_only }).await?.map(|answer| answer.progress),
+                true => routes.failback_route(FailbackRouteRequest { name, force, validate_only }).await?.map(|answer| answer.progress),
+            })
+        });
+        answer.await?.ok_or_else(|| self.incomplete(&what))
     }
 
     /// What a route is doing now.

@@ -43,6 +43,12 @@ pub struct Arguments {
     /// Where topics are read from at first: earliest, latest, or a time, RFC 3339 or milliseconds since 1970
     #[arg(long, value_name = "POSITION", default_value = "earliest", value_parser = position)]
     start: StartPosition,
+    /// Consumer groups whose progress is translated, separated by commas: names, patterns with * and ?, and exclusions that begin with !
+    #[arg(long, value_name = "LIST", value_delimiter = ',')]
+    groups: Vec<String>,
+    /// How often progress is translated, milliseconds; 1000 by default
+    #[arg(long, value_name = "MS", requires = "groups")]
+    translation_interval_ms: Option<u32>,
     /// Only show what the route would do
     #[arg(long)]
     dry_run: bool,
@@ -97,6 +103,8 @@ fn route(arguments: &Arguments) -> Route {
             StartPosition::Latest => "latest".to_owned(),
             StartPosition::Timestamp(time) => time.to_string(),
         },
+        groups: arguments.groups.clone(),
+        translation_interval_ms: arguments.translation_interval_ms,
         ..Default::default()
     }
 }
@@ -126,6 +134,10 @@ fn show(route: &Route, preview: &PreviewRouteResponse) -> String {
             ]);
         }
         text += &format!("\n{table}");
+    }
+    if !route.groups.is_empty() {
+        let groups = if preview.groups.is_empty() { "none is there now".to_owned() } else { preview.groups.join(", ") };
+        text += &format!("\ngroups    {groups}\n");
     }
     for problem in &preview.problems {
         text += &format!("\nproblem   {}", problem.replace(['\n', '\r'], " "));

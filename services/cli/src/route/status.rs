@@ -1,13 +1,12 @@
 //! `rocketbridge route status`.
 
 use prost::Message;
-use rocketbridge_model::printable;
-use rocketbridge_proto::route::v1::{RouteStatus, RouteStream};
+use rocketbridge_proto::route::v1::{Active, QueueProgress, RouteStatus, RouteStream};
 use rocketbridge_proto::stream::v1::{State, StreamStatus};
 use serde_json::Value;
 
 use super::create::way;
-use super::word;
+use super::{plain, word};
 use crate::client::Client;
 use crate::failure::Failure;
 use crate::output;
@@ -51,17 +50,88 @@ pub(crate) fn show(status: &RouteStatus, queues: bool) -> String {
     let mut text = format!("route/{}   {}   {streams}, {} running\n", status.name, word(status.state()), grouped(number(running)));
     text += &format!("rate        {:.0} events/s\n", status.tps);
     text += &format!("lag         {}\n", lag(status));
+    text += in_use(status.active());
     for problem in &status.problems {
-        text += &format!("problem     {}\n", problem.replace(['\n', '\r'], " "));
+        text += &format!("problem     {}\n", plain(problem));
     }
     if !status.streams.is_empty() {
         text += &format!("\n{}", table(status));
         text += &troubles(status);
     }
+    if !status.groups.is_empty() {
+        text += &format!("\n{}", groups(status));
+        text += &untranslated(status);
+    }
     if queues {
         text += &format!("\n{}", queues_of(status));
+        if !status.groups.is_empty() {
+            text += &format!("\n{}", group_queues(status));
+        }
     }
     text
+}
+
+/// Which end is in use, where a failover has changed or changes that.
+fn in_use(active: Active) -> &'static str {
+    match active {
+        Active::Unspecified | Active::From => "",
+        Active::FailingOver => "in use      the source; a failover is under way\n",
+        Active::To => "in use      the target\n",
+        Active::FailingBack => "in use      the target; a failback is under way\n",
+    }
+}
+
+/// A line for each group and topic.
+fn groups(status: &RouteStatus) -> Table {
+    let mut table = Table::new(["GROUP", "TOPIC", "WAY", "READ", "AT TARGET", "BEHIND", "PROGRESS"]).right(&[3, 4, 5]);
+    for group in &status.groups {
+        let sum = |offset: fn(&QueueProgress) -> Option<u64>| match group.queues.iter().filter_map(offset).reduce(u64::saturating_add) {
+            Some(sum) => grouped(sum),
+            None => "-".to_owned(),
+        };
+        table.row([
+            group.group.clone(),
+            group.source_topic.clone(),
+            way(group.direction()).to_owned(),
+            sum(|queue| queue.source_committed),
+            sum(|queue| queue.target_committed),
+            grouped(group.behind),
+            if group.reason.is_empty() { "translated" } else { "waits" }.to_owned(),
+        ]);
+    }
+    table
+}
+
+/// Why progress of groups waits, a line for each reason.
+fn untranslated(status: &RouteStatus) -> String {
+    let mut lines: Vec<String> = Vec::new();
+    for group in status.groups.iter().filter(|group| !group.reason.is_empty()) {
+        let line = format!("{} {}   {}\n", group.group, way(group.direction()), plain(&group.reason));
+        if !lines.contains(&line) {
+            lines.push(line);
+        }
+    }
+    if lines.is_empty() { String::new() } else { format!("\n{}", lines.concat()) }
+}
+
+fn group_queues(status: &RouteStatus) -> Table {
+    let mut table = Table::new(["GROUP", "TOPIC", "WAY", "QUEUE", "READ", "AT QUEUE", "COMMITTED", "BEHIND"]).right(&[4, 6, 7]);
+    let number = |offset: Option<u64>| offset.map_or_else(|| "-".to_owned(), grouped);
+    for group in &status.groups {
+        for queue in &group.queues {
+            table.row([
+                group.group.clone(),
+                group.source_topic.clone(),
+                way(group.direction()).to_owned(),
+                queue.source_queue.clone(),
+                number(queue.source_committed),
+                queue.target_queue.clone(),
+                number(queue.target_committed),
+                grouped(queue.behind),
+            ]);
+        }
+    }
+    table
 }
 
 fn lag(status: &RouteStatus) -> String {
@@ -93,7 +163,7 @@ fn table(status: &RouteStatus) -> Table {
 /// Why streams fail or wait, a line each.
 fn troubles(status: &RouteStatus) -> String {
     let told = status.streams.iter().filter_map(|stream| stream.status.as_ref()).filter(|own| !own.reason.is_empty());
-    let lines: String = told.map(|own| format!("{}   {}\n", own.name, printable::line(&own.reason.replace(['\n', '\r'], " ")))).collect();
+    let lines: String = told.map(|own| format!("{}   {}\n", own.name, plain(&own.reason))).collect();
     if lines.is_empty() { lines } else { format!("\n{lines}") }
 }
 

@@ -27,6 +27,8 @@ pub(crate) struct Script {
     pub(crate) preview: route::PreviewRouteResponse,
     /// Answer to VerifyRoute.
     pub(crate) compared: route::VerifyRouteResponse,
+    /// Answers to FailoverRoute and FailbackRoute, in order; the last stays. Without any the request is refused.
+    pub(crate) switches: VecDeque<route::SwitchProgress>,
     /// Answer to GetRouteStatus.
     pub(crate) route_status: route::RouteStatus,
     /// Connections that the server cannot read, and how many there are.

@@ -62,7 +62,7 @@ impl RouteService for Fake {
 
     async fn preview_route(&self, request: Request<PreviewRouteRequest>) -> Result<Response<PreviewRouteResponse>, Status> {
         let route = request.into_inner().route.expect("given");
-        let script = self.note(format!("PreviewRoute {} {}", route.name, route.topics.join(" ")));
+        let script = self.note(format!("PreviewRoute {} {} {}", route.name, route.topics.join(" "), route.groups.join(" ")));
         script.check(&route.name)?;
         Ok(Response::new(script.preview.clone()))
     }
@@ -73,8 +73,31 @@ impl RouteService for Fake {
         Ok(Response::new(script.compared.clone()))
     }
 
+    async fn failover_route(&self, request: Request<FailoverRouteRequest>) -> Result<Response<FailoverRouteResponse>, Status> {
+        let FailoverRouteRequest { name, force, validate_only } = request.into_inner();
+        let progress = self.switch(&format!("FailoverRoute {name} {force} {validate_only}"))?;
+        Ok(Response::new(FailoverRouteResponse { progress: Some(progress) }))
+    }
+
+    async fn failback_route(&self, request: Request<FailbackRouteRequest>) -> Result<Response<FailbackRouteResponse>, Status> {
+        let FailbackRouteRequest { name, force, validate_only } = request.into_inner();
+        let progress = self.switch(&format!("FailbackRoute {name} {force} {validate_only}"))?;
+        Ok(Response::new(FailbackRouteResponse { progress: Some(progress) }))
+    }
+
     async fn get_route_status(&self, request: Request<GetRouteStatusRequest>) -> Result<Response<GetRouteStatusResponse>, Status> {
         let script = self.note(format!("GetRouteStatus {}", request.into_inner().name));
         Ok(Response::new(GetRouteStatusResponse { status: Some(script.route_status.clone()) }))
+    }
+}
+
+impl Fake {
+    fn switch(&self, call: &str) -> Result<SwitchProgress, Status> {
+        let mut script = self.note(call);
+        match script.switches.len() {
+            0 => Err(Status::failed_precondition("failover of route \"dr\" is refused: group billing (c-1) still consumes at east")),
+            1 => Ok(script.switches[0].clone()),
+            _ => Ok(script.switches.pop_front().expect("two or more")),
+        }
     }
 }

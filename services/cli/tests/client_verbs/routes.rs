@@ -15,6 +15,8 @@ topics: [orders-*, '!orders-test']
 rename: {prefix: dr-, topics: [{from: orders-eu, to: eu}]}
 both_ways: true
 start: latest
+groups: [billing, 'stock-*']
+translation_interval_ms: 500
 ";
 
 const CREATE: [&str; 9] = ["route", "create", "dr", "--from", "east", "--to", "127.0.0.1:9876", "--topics", "orders-*,!orders-test"];
@@ -52,7 +54,72 @@ fn running() -> RouteStatus {
         diff_offset: 2_000,
         lag_seconds: Some(75.5),
         revision: 2,
+        groups: vec![progress("billing", Direction::Forward, ""), progress("stock", Direction::Back, "it consumes at east: c-1")],
+        active: Active::To.into(),
     }
+}
+
+fn progress(group: &str, direction: Direction, reason: &str) -> GroupProgress {
+    let queue = |id: u32, target_committed| QueueProgress {
+        source_queue: format!("broker-a/{id}"),
+        source_committed: Some(1_500),
+        target_queue: format!("broker-b/{id}"),
+        target_committed,
+        translated: Some(1_400),
+        copied: true,
+        behind: 1_400 - target_committed.unwrap_or_default(),
+    };
+    GroupProgress {
+        group: group.into(),
+        direction: direction.into(),
+        source_topic: "orders-1".into(),
+        target_topic: "dr-orders-1".into(),
+        behind: 1_500,
+        reason: reason.into(),
+        queues: vec![queue(0, Some(1_300)), queue(1, None)],
+    }
+}
+
+/// *Scenario*: a failover that waits for two steps and is done; one that is refused; one that is not done in time; a failback as a dry run, as text and as JSON. *Guarantees*: it is asked again until it is done, what it waits
+/// for is said once; a refusal and a deadline are status 1, and the latter says how to go on; the steps and groups are shown; no line is wider than 100 columns.
+#[tokio::test]
+async fn a_failover_is_asked_for_until_it_is_done() {
+    let fake = Fake::default();
+    let server = fake.serve().await;
+    let step = |text: &str, state: StepState, detail: &str| SwitchStep { text: text.into(), state: state.into(), detail: detail.into() };
+    let stands = |copied: StepState, detail: &str, done| SwitchProgress {
+        done,
+        steps: vec![
+            step("no group of the route consumes at east", StepState::Done, ""),
+            step("west holds all that east holds", copied, detail),
+            step("west is in use", if done { StepState::Done } else { StepState::Planned }, ""),
+        ],
+        groups: vec![progress("billing", Direction::Forward, "")],
+        active: if done { Active::To } else { Active::FailingOver }.into(),
+    };
+    let waits = stands(StepState::Waiting, "12 messages of east are not at west yet", false);
+    let refused = rocketbridge(&server, &["route", "failover", "dr"], "").await;
+    assert_eq!(refused.status, 1);
+    assert!(refused.remarks.contains("group billing (c-1) still consumes at east"), "{}", refused.remarks);
+    fake.script().switches = [waits.clone(), waits.clone(), stands(StepState::Done, "", true)].into();
+    let done = rocketbridge(&server, &["route", "failover", "dr", "--force"], "").await;
+    assert_eq!((done.status, done.remarks.as_str()), (0, "west holds all that east holds: 12 messages of east are not at west yet\n"));
+    golden("route_failover.txt", &done.results);
+    fake.script().switches = [waits.clone()].into();
+    let late = rocketbridge(&server, &["route", "failover", "dr", "--wait", "0s"], "").await;
+    assert_eq!(late.status, 1);
+    assert!(late.remarks.contains("ask again to go on: west holds all that east holds: 12 messages"), "{}", late.remarks);
+    let shown = rocketbridge(&server, &["route", "failback", "dr", "--dry-run"], "").await;
+    assert_eq!((shown.status, shown.remarks.as_str()), (0, ""));
+    golden("route_failback_dry_run.txt", &shown.results);
+    golden(
+        "route_failback_dry_run.json",
+        &rocketbridge(&server, &["route", "failback", "dr", "--dry-run", "-o", "json"], "").await.results,
+    );
+    assert!([&done, &shown].iter().all(|shown| shown.results.lines().all(|line| line.chars().count() <= 100)));
+    let calls = fake.script().calls.clone();
+    assert_eq!(calls[..2], ["FailoverRoute dr false false", "FailoverRoute dr true false"]);
+    assert_eq!(calls.last().map(String::as_str), Some("FailbackRoute dr false true"));
 }
 
 /// *Scenario*: a route in one line, then paused, started and deleted; one that the server refuses. *Guarantees*: it is created and started at once; each verb
@@ -62,11 +129,13 @@ async fn a_route_is_made_in_one_line() {
     let fake = Fake::default();
     let server = fake.serve().await;
     let further = ["--prefix", "dr-", "--rename", "orders-eu=eu", "--both-ways", "--start", "2023-11-14T22:13:20Z"];
-    let created = rocketbridge(&server, &[&CREATE[..], &further].concat(), "").await;
+    let groups = ["--groups", "billing,stock-*,!stock-test", "--translation-interval-ms", "500"];
+    let created = rocketbridge(&server, &[&CREATE[..], &further, &groups].concat(), "").await;
     assert_eq!((created.status, created.results.as_str()), (0, "route/dr created and started\n"), "{}", created.remarks);
     let stored = fake.script().routes["dr"].clone();
     assert_eq!((stored.start.as_str(), stored.mode.as_str(), stored.both_ways), ("1700000000000", "MIRROR", true));
     assert_eq!(stored.topics, ["orders-*", "!orders-test"]);
+    assert_eq!((stored.groups.join(" "), stored.translation_interval_ms), ("billing stock-* !stock-test".into(), Some(500)));
     let names = vec![TopicName { from: "orders-eu".into(), to: "eu".into() }];
     assert_eq!(stored.rename, Some(Rename { prefix: "dr-".into(), suffix: String::new(), topics: names }));
     for (verb, said) in [("pause", "route/dr paused\n"), ("start", "route/dr started\n"), ("delete", "route/dr deleted\n")] {
@@ -95,13 +164,15 @@ async fn a_dry_run_shows_the_difference() {
             planned("orders-test", "dr-orders-test", (0, 8), Change::Delete, Direction::Forward),
         ],
         problems: vec!["topic bills is not at east".into()],
+        groups: vec!["billing".into(), "stock-1".into()],
     };
-    let shown = rocketbridge(&server, &[&CREATE[..], &["--dry-run"]].concat(), "").await;
+    let groups = ["--groups", "billing,stock-*", "--dry-run"];
+    let shown = rocketbridge(&server, &[&CREATE[..], &groups].concat(), "").await;
     golden("route_dry_run.txt", &shown.results);
     assert!(shown.results.lines().all(|line| line.chars().count() <= 100));
-    let json = rocketbridge(&server, &[&CREATE[..], &["--dry-run", "-o", "json"]].concat(), "").await;
+    let json = rocketbridge(&server, &[&CREATE[..], &groups, &["-o", "json"]].concat(), "").await;
     golden("route_dry_run.json", &json.results);
-    assert_eq!(fake.script().calls, ["PreviewRoute dr orders-* !orders-test"; 2]);
+    assert_eq!(fake.script().calls, ["PreviewRoute dr orders-* !orders-test billing stock-*"; 2]);
 }
 
 /// *Scenario*: the status of a route, as text, with its queues, and as JSON; a list of routes; a description. *Guarantees*: the forms stay as they are; zeros are shown to programs.

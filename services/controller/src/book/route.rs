@@ -2,7 +2,7 @@
 
 use futures::FutureExt;
 use rocketbridge_codec::definition::Kind;
-use rocketbridge_model::record::{Desired, RouteRecord};
+use rocketbridge_model::record::{Active, Desired, RouteRecord};
 
 use super::{Book, Step, check_etag, check_name, not_found};
 use crate::clock;
@@ -38,6 +38,23 @@ impl Book {
         record.change += 1;
         record.update_time = now;
         Self::replacement(record, found.mod_revision)
+    }
+
+    /// Notes which end of a route is in use, unless the route has changed since it was read.
+    ///
+    /// # Errors
+    ///
+    /// The route has changed meanwhile or is gone, or the metadata store fails.
+    pub async fn turn_route(&self, route: &RouteRecord, active: Active) -> Result<RouteRecord, Error> {
+        let turned = self.change(&Request::default(), || self.turn_step(route, active).boxed()).await?;
+        turned.filter(|turned| turned.active == active).ok_or(Error::Contended)
+    }
+
+    async fn turn_step(&self, route: &RouteRecord, active: Active) -> Result<Step<RouteRecord>, Error> {
+        let found = self.find::<RouteRecord>(&route.definition.name).await?;
+        let Some(found) = found.filter(|found| found.record == *route) else { return Ok(Step::Answer(None)) };
+        let turned = RouteRecord { active, change: route.change + 1, update_time: clock::now(), ..found.record };
+        Self::replacement(turned, found.mod_revision)
     }
 
     /// Notes that every topic that there was at a route's first start has its stream, unless the route has changed since it was read.

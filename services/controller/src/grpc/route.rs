@@ -7,7 +7,8 @@ use rocketbridge_codec::definition::{Kind, Mask, protobuf};
 use rocketbridge_codec::report::timestamp;
 use rocketbridge_model::RouteDefinition;
 use rocketbridge_model::record::{Desired, RouteRecord, StreamRecord};
-use rocketbridge_model::route::Direction;
+use rocketbridge_model::resolved::RocketMqConnection;
+use rocketbridge_model::route::{Direction, GroupSelection};
 use rocketbridge_model::status::StreamStatus;
 use rocketbridge_model::validate::resolve;
 use rocketbridge_proto::route::v1 as proto;
@@ -15,14 +16,17 @@ use rocketbridge_proto::route::v1::route_service_server::{RouteService, RouteSer
 use tonic::{Request as Call, Response, Status};
 
 use super::StreamApi;
+use super::progress;
 use super::status;
 use super::stream::status_message;
+use super::switch::Switcher;
 use crate::book::{Book, Change, Update};
 use crate::clusters::{Clusters, Comparison, DifferenceKind, End};
 use crate::error::Error;
 use crate::page::page;
 use crate::request::Request;
-use crate::route::{Survey, direction_of, survey};
+use crate::route::switch::Verb;
+use crate::route::{Memory, Survey, Translating, direction_of, legs, survey};
 
 /// Serves routes.
 #[derive(Clone)]
@@ -91,18 +95,45 @@ impl RouteApi {
         let route = RouteRecord { definition, desired: Desired::Running, ..stored };
         let streams = self.book.streams_of_routes().await?;
         let survey = survey(&self.book, self.clusters.as_ref(), &route, &known, &streams).await;
-        let planned = self.planned(&route, &survey, &streams).await;
-        Ok(proto::PreviewRouteResponse { streams: planned, problems: survey.problems })
+        let (planned, (groups, unlisted)) =
+            tokio::join!(self.planned(&route, &survey, &streams), self.groups(&route.definition, survey.connections.as_ref()));
+        let problems = survey.problems.into_iter().chain(unlisted).collect();
+        Ok(proto::PreviewRouteResponse { streams: planned, problems, groups })
+    }
+
+    /// The groups that a route selects of those that its ends know, and why they cannot be listed.
+    async fn groups(
+        &self,
+        definition: &RouteDefinition,
+        connections: Option<&(RocketMqConnection, RocketMqConnection)>,
+    ) -> (Vec<String>, Vec<String>) {
+        let Some((from, to)) = connections.filter(|_| !definition.groups.is_empty()) else { return Default::default() };
+        let other = async { if definition.both_ways { self.clusters.groups(to).await } else { Ok(Vec::new()) } };
+        let (at_from, at_to) = tokio::join!(self.clusters.groups(from), other);
+        let (mut groups, mut problems) = (BTreeSet::new(), Vec::new());
+        for (end, listed) in [(&definition.from, at_from), (&definition.to, at_to)] {
+            match listed {
+                Ok(listed) => groups.extend(listed.into_iter().filter(|group| GroupSelection::of(definition).takes(group))),
+                Err(reason) => problems.push(format!("the groups of {end} cannot be listed: {reason}")),
+            }
+        }
+        (groups.into_iter().collect(), problems)
     }
 
     async fn status(&self, name: &str) -> Result<proto::RouteStatus, Error> {
         let route = self.book.get::<RouteRecord>(name).await?;
         let known = self.book.known().await?;
         let streams = self.book.streams_of_routes().await?;
-        let survey = survey(&self.book, self.clusters.as_ref(), &route, &known, &streams).await;
+        let legs = legs(&route, &known, &streams);
+        let groups = async {
+            let pass = Translating::new(self.clusters.as_ref(), &route, &legs);
+            if route.definition.groups.is_empty() { Vec::new() } else { pass.pass(&mut Memory::default(), false).await.groups }
+        };
+        let (survey, groups) = tokio::join!(survey(&self.book, self.clusters.as_ref(), &route, &known, &streams), groups);
         let own: Vec<StreamRecord> = streams.into_values().filter(|stream| direction_of(&route, stream).is_some()).collect();
         let statuses = self.streams.statuses(&own).await?;
-        Ok(status_of(&route, survey, own.into_iter().zip(statuses).collect()))
+        let groups = groups.into_iter().map(progress::message).collect();
+        Ok(proto::RouteStatus { groups, ..status_of(&route, survey, own.into_iter().zip(statuses).collect()) })
     }
 
     async fn verify(&self, request: proto::VerifyRouteRequest) -> Result<Vec<Comparison>, Error> {
@@ -126,13 +157,17 @@ impl RouteApi {
         self.clusters.compare(source, target).await.map_err(|reason| Error::NotCompared { name: request.stream, reason })
     }
 
+    fn switcher(&self, verb: Verb) -> Switcher<'_> {
+        Switcher { book: &self.book, clusters: self.clusters.as_ref(), streams: &self.streams, verb }
+    }
+
     /// What would be done with each stream, with the numbers of queues at both ends.
     async fn planned(&self, route: &RouteRecord, survey: &Survey, streams: &BTreeMap<String, StreamRecord>) -> Vec<proto::PlannedStream> {
         let mut planned = plan(route, survey, streams);
         let Some((from, to)) = &survey.connections else { return planned };
         let at = |end: Direction| {
             // A stream reads at the end where it begins, and writes at the other.
-            let topics = planned.iter().map(|stream| match stream.direction() == direction(end) {
+            let topics = planned.iter().map(|stream| match stream.direction() == progress::direction(end) {
                 true => stream.source_topic.clone(),
                 false => stream.target_topic.clone(),
             });
@@ -197,14 +232,29 @@ impl RouteService for RouteApi {
         Ok(Response::new(proto::VerifyRouteResponse { queues: compared.into_iter().map(comparison).collect() }))
     }
 
+    async fn failover_route(&self, call: Call<proto::FailoverRouteRequest>) -> Result<Response<proto::FailoverRouteResponse>, Status> {
+        let request = call.into_inner();
+        let switched =
+            self.switcher(Verb::Failover).ask(&request.name, request.force, request.validate_only).await.map_err(status::encode)?;
+        Ok(Response::new(proto::FailoverRouteResponse { progress: Some(switched) }))
+    }
+
+    async fn failback_route(&self, call: Call<proto::FailbackRouteRequest>) -> Result<Response<proto::FailbackRouteResponse>, Status> {
+        let request = call.into_inner();
+        let switched =
+            self.switcher(Verb::Failback).ask(&request.name, request.force, request.validate_only).await.map_err(status::encode)?;
+        Ok(Response::new(proto::FailbackRouteResponse { progress: Some(switched) }))
+    }
+
     async fn get_route_status(&self, call: Call<proto::GetRouteStatusRequest>) -> Result<Response<proto::GetRouteStatusResponse>, Status> {
         let status = self.status(&call.into_inner().name).await.map_err(status::encode)?;
         Ok(Response::new(proto::GetRouteStatusResponse { status: Some(status) }))
     }
 }
 
-fn message(record: RouteRecord) -> proto::Route {
+pub(super) fn message(record: RouteRecord) -> proto::Route {
     proto::Route {
+        active: progress::active(record.active).into(),
         etag: record.etag(),
         revision: record.revision.0,
         state: state(record.desired).into(),
@@ -220,13 +270,6 @@ fn state(desired: Desired) -> proto::State {
         Desired::Ready => proto::State::Ready,
         Desired::Running => proto::State::Running,
         Desired::Paused => proto::State::Paused,
-    }
-}
-
-fn direction(direction: Direction) -> proto::Direction {
-    match direction {
-        Direction::Forward => proto::Direction::Forward,
-        Direction::Back => proto::Direction::Back,
     }
 }
 
@@ -268,7 +311,7 @@ fn plan(route: &RouteRecord, survey: &Survey, streams: &BTreeMap<String, StreamR
     };
     let wanted = survey.wanted.iter().map(|wanted| proto::PlannedStream {
         stream: wanted.definition.name.clone(),
-        direction: direction(wanted.direction).into(),
+        direction: progress::direction(wanted.direction).into(),
         source_topic: wanted.source.clone(),
         target_topic: wanted.target.clone(),
         change: change_of(&wanted.definition.name).into(),
@@ -278,7 +321,7 @@ fn plan(route: &RouteRecord, survey: &Survey, streams: &BTreeMap<String, StreamR
         let (way, source_topic) = direction_of(route, record)?;
         Some(proto::PlannedStream {
             stream: name.clone(),
-            direction: direction(way).into(),
+            direction: progress::direction(way).into(),
             source_topic,
             target_topic: target_of(record),
             change: proto::Change::Delete.into(),
@@ -300,6 +343,7 @@ fn status_of(route: &RouteRecord, survey: Survey, streams: Vec<(StreamRecord, St
     let mut status = proto::RouteStatus {
         name: route.definition.name.clone(),
         state: state(route.desired).into(),
+        active: progress::active(route.active).into(),
         revision: route.revision.0,
         ..Default::default()
     };
@@ -310,7 +354,7 @@ fn status_of(route: &RouteRecord, survey: Survey, streams: Vec<(StreamRecord, St
         status.diff_offset += stream.backlog;
         let Some((way, source_topic)) = direction_of(route, &record) else { continue };
         status.streams.push(proto::RouteStream {
-            direction: direction(way).into(),
+            direction: progress::direction(way).into(),
             source_topic,
             target_topic: target_of(&record),
             gone: is_gone(&record),

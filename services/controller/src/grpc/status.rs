@@ -33,6 +33,7 @@ pub(super) fn encode(error: Error) -> Status {
         | Error::NeverStarted { name, .. }
         | Error::Owned { name, .. }
         | Error::NotCompared { name, .. }
+        | Error::NotSafe { name, .. }
         | Error::PartitionSilent { name, .. }
         | Error::InUse { name, .. }
         | Error::Unreadable { name, .. }
@@ -64,6 +65,7 @@ fn grpc(code: Code) -> Grpc {
         | Code::BuiltIn
         | Code::Owned
         | Code::NotCompared
+        | Code::NotSafe
         | Code::BreaksDependents
         | Code::CannotRun => Grpc::FailedPrecondition,
         Code::StoreUnavailable | Code::OutcomeUnknown => Grpc::Unavailable,
@@ -89,7 +91,11 @@ fn metadata(error: &Error) -> Vec<(&'static str, &str)> {
         | Error::Unreadable { name, .. }
         | Error::BuiltIn { name, .. } => vec![("name", name)],
         Error::EtagStale { name, current, .. } => vec![("name", name), ("etag", current)],
-        Error::NeverStarted { name, .. } | Error::NotCompared { name, .. } | Error::NotRunning(name) | Error::CannotRun { name, .. } => {
+        Error::NeverStarted { name, .. }
+        | Error::NotCompared { name, .. }
+        | Error::NotSafe { name, .. }
+        | Error::NotRunning(name)
+        | Error::CannotRun { name, .. } => {
             vec![("name", name)]
         }
         Error::Owned { name, route } => vec![("name", name), ("route", route)],

@@ -139,10 +139,15 @@ impl StreamApi {
     }
 
     async fn status(&self, name: &str) -> Result<proto::StreamStatus, Error> {
+        self.full_status(name).await.map(status_message)
+    }
+
+    /// What a stream is doing, with what is remembered of its partitions where nobody reads them.
+    pub(super) async fn full_status(&self, name: &str) -> Result<StreamStatus, Error> {
         let record = self.book.get::<StreamRecord>(name).await?;
         let remembered = self.book.partitions(&record).await?;
         let statuses = self.statuses_with(std::slice::from_ref(&record), Some(&remembered)).await?;
-        Ok(statuses.into_iter().next().map(status_message).unwrap_or_default())
+        Ok(statuses.into_iter().next().unwrap_or_default())
     }
 
     /// What these streams are doing: each member is asked once, and only about streams that should run.

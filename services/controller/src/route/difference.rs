@@ -23,11 +23,12 @@ pub fn difference(route: &RouteRecord, wanted: &[Wanted], streams: &BTreeMap<Str
     let owner = Some(Owner::of(route));
     for stream in wanted {
         let name = &stream.definition.name;
+        let desired = route.desired_of(stream.direction);
         match streams.get(name) {
             Some(existing) if existing.owner == owner => {
                 let definition = kept_start(existing, &stream.definition);
-                if definition != existing.definition || existing.desired != route.desired {
-                    difference.changes.push(Change::Set(Box::new(definition), route.desired));
+                if definition != existing.definition || existing.desired != desired {
+                    difference.changes.push(Change::Set(Box::new(definition), desired));
                 }
             }
             Some(_) => difference.problems.push(format!(
@@ -35,7 +36,7 @@ pub fn difference(route: &RouteRecord, wanted: &[Wanted], streams: &BTreeMap<Str
                 stream.source
             )),
             // A paused route gets the streams of new topics when it is started.
-            None if route.desired == Desired::Running => difference.changes.push(Change::Create(Box::new(stream.definition.clone()))),
+            None if desired == Desired::Running => difference.changes.push(Change::Create(Box::new(stream.definition.clone()))),
             None => {}
         }
     }
@@ -70,6 +71,7 @@ fn kept_start(existing: &StreamRecord, wanted: &StreamDefinition) -> StreamDefin
 #[cfg(test)]
 mod tests {
     use rocketbridge_model::RouteDefinition;
+    use rocketbridge_model::record::Active;
     use rocketbridge_model::route::{Began, Ends, Topic, expand};
 
     use super::*;
@@ -131,6 +133,28 @@ mod tests {
         moved.definition.to = "north".into();
         let changes = difference(&moved, &wanted(&moved, &["orders-1", "orders-2"]), &streams).changes;
         assert_eq!(shown(&changes), ["set route.dr.orders-1 Running", "set route.dr.orders-2 Running"]);
+    }
+
+    /// *Scenario*: a route that has failed over, and is back. *Guarantees*: streams forward are paused and none is made meanwhile; those back run; then forward runs again.
+    #[test]
+    fn streams_forward_are_paused_while_the_other_end_is_in_use() {
+        let mut route = route(Desired::Running);
+        route.definition.both_ways = true;
+        let topics =
+            |names: &[&str]| -> Vec<Topic> { names.iter().map(|name| Topic { name: (*name).to_owned(), internal: false }).collect() };
+        let (one, two) = (topics(&["orders-1"]), topics(&["orders-1", "orders-2"]));
+        let wanted = |from: &[Topic]| expand(&route.definition, Began::default(), Ends { from: Some(from), to: Some(&one) }, &[]).streams;
+        let mut streams = stored(&route, &wanted(&one));
+        let failed_over = RouteRecord { active: Active::To, ..route.clone() };
+        assert_eq!(shown(&difference(&failed_over, &wanted(&two), &streams).changes), ["set route.dr.orders-1 Paused"]);
+        streams.get_mut("route.dr.orders-1").expect("stored").desired = Desired::Paused;
+        assert_eq!(difference(&failed_over, &wanted(&two), &streams), Difference::default());
+        assert_eq!(
+            shown(&difference(&route, &wanted(&two), &streams).changes),
+            ["set route.dr.orders-1 Running", "create route.dr.orders-2"]
+        );
+        let paused = RouteRecord { desired: Desired::Paused, ..failed_over };
+        assert_eq!(shown(&difference(&paused, &wanted(&one), &streams).changes), ["set route.dr.back.orders-1 Paused"]);
     }
 
     /// *Scenario*: a stream of the wanted name is somebody's own, or that of a former route of the same name. *Guarantees*: it is left alone, and said.

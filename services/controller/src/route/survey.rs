@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use rocketbridge_model::Violation;
 use rocketbridge_model::record::{RouteRecord, StreamRecord};
 use rocketbridge_model::resolved::RocketMqConnection;
 use rocketbridge_model::route::{Direction, Ends, Wanted, expand, probe};
 use rocketbridge_model::validate::{Known, resolve};
+use rocketbridge_model::{RouteDefinition, Violation};
 
 use super::difference::{difference, direction_of};
 use crate::book::{Book, Change};
@@ -42,7 +42,7 @@ pub async fn survey(
             return Survey { problems, ..Survey::default() };
         }
     };
-    let both_ways = route.definition.both_ways;
+    let both_ways = route.goes_back();
     let other = async { if both_ways { Some(clusters.topics(&to).await) } else { None } };
     let (from_topics, to_topics) = tokio::join!(clusters.topics(&from), other);
     let mut survey = Survey { is_whole: from_topics.is_ok() && to_topics.as_ref().is_none_or(Result::is_ok), ..Survey::default() };
@@ -52,7 +52,7 @@ pub async fn survey(
     survey.problems.extend(failed.map(|reason| unlisted(&route.definition.to, reason)));
     let existing: Vec<(Direction, String)> = streams.values().filter_map(|stream| direction_of(route, stream)).collect();
     let seen = Ends { from: from_topics.as_deref().ok(), to: to_topics.as_ref().and_then(|topics| topics.as_deref().ok()) };
-    let expansion = expand(&route.definition, route.began(), seen, &existing);
+    let expansion = expand(&RouteDefinition { both_ways, ..route.definition.clone() }, route.began(), seen, &existing);
     survey.problems.extend(expansion.problems);
     survey.wanted = expansion.streams;
     // A stream that would be refused is said, and keeps no other from being made.

@@ -1,6 +1,8 @@
 //! The API over a real server on loopback and the embedded metadata store.
 
 mod connections;
+mod groups;
+mod instances;
 mod limits;
 mod plan;
 mod requests;

@@ -131,7 +131,7 @@ async fn an_end_that_does_not_answer_undoes_nothing() {
     assert_eq!(reconcile(&served).await, [] as [&str; 0]);
     let both = ["route.dr.back.e-orders STARTING e-orders>orders", "route.dr.orders STARTING orders>e-orders"];
     assert_eq!(streams(&served).await, both);
-    served.clusters.0.lock().clear();
+    served.clusters.clear();
     assert_eq!(reconcile(&served).await.len(), 2);
     assert_eq!(streams(&served).await, both);
     assert_eq!(status(&served).await.problems.len(), 2);
@@ -251,7 +251,7 @@ async fn a_mirror_is_verified_stream_by_stream() {
     let compared = (queues[0].source_queue.as_str(), queues[0].target_queue.as_str(), queues[0].from, queues[0].to);
     assert_eq!(compared, ("127.0.0.1:9876/orders", "127.0.0.1:9877/orders", 3, 9));
     assert!(violations(verify("route.dr.bills").await)[0].starts_with("stream:"));
-    served.clusters.0.lock().remove(WEST);
+    served.clusters.remove(WEST);
     assert_eq!(told(verify("route.dr.orders").await), (Code::FailedPrecondition, "NOT_COMPARED".to_owned()));
     update(&served, Route { name: "dr".into(), mode: "RULE".into(), ..Default::default() }, &["mode"]).await;
     reconcile(&served).await;

@@ -1,18 +1,14 @@
 //! A controller that serves on loopback, and what tests ask of it.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use parking_lot::Mutex;
 use rocketbridge_assignment::Owners;
-use rocketbridge_controller::clusters::{Comparison, End};
-use rocketbridge_controller::{Clusters, Controller, Reports};
+use rocketbridge_controller::{Controller, Reports};
 use rocketbridge_metastore::{Embedded, Metastore};
 use rocketbridge_model::MemberId;
-use rocketbridge_model::resolved::RocketMqConnection;
-use rocketbridge_model::route::Topic;
 use rocketbridge_model::status::StreamReport;
 use rocketbridge_program::Compiler;
 use rocketbridge_proto::connection::v1::Connection;
@@ -28,6 +24,8 @@ use tonic::transport::{Channel, Server};
 use tonic::{Code, Status};
 use tonic_types::StatusExt;
 
+use crate::instances::Written;
+
 /// What one member answers.
 type Answer = (MemberId, Result<Vec<StreamReport>, String>);
 
@@ -41,43 +39,6 @@ impl Reports for Told {
             Some(answers) => std::future::ready(answers).boxed(),
             None => std::future::pending().boxed(),
         }
-    }
-}
-
-/// Instances whose topics, with their numbers of queues, the test wrote, by the first endpoint; any other does not answer.
-#[derive(Debug, Default)]
-pub(crate) struct Written(pub(crate) Mutex<BTreeMap<String, BTreeMap<String, u32>>>);
-
-impl Written {
-    /// Sets the topics of an instance.
-    pub(crate) fn set(&self, endpoint: &str, topics: &[(&str, u32)]) {
-        let topics = topics.iter().map(|(name, queues)| ((*name).to_owned(), *queues)).collect();
-        self.0.lock().insert(endpoint.to_owned(), topics);
-    }
-
-    fn of(&self, connection: &RocketMqConnection) -> Option<BTreeMap<String, u32>> {
-        self.0.lock().get(&connection.endpoints[0]).cloned()
-    }
-}
-
-impl Clusters for Written {
-    fn topics<'a>(&'a self, connection: &'a RocketMqConnection) -> BoxFuture<'a, Result<Vec<Topic>, String>> {
-        let topics = self.of(connection).ok_or_else(|| "no answer within 5 s".to_owned());
-        let topic = |name: String| Topic { internal: name.starts_with('%'), name };
-        std::future::ready(topics.map(|topics| topics.into_keys().map(topic).collect())).boxed()
-    }
-
-    /// Says which topics it was asked to compare.
-    fn compare<'a>(&'a self, source: End<'a>, target: End<'a>) -> BoxFuture<'a, Result<Vec<Comparison>, String>> {
-        let name = |end: End<'_>| format!("{}/{}", end.connection.endpoints[0], end.topic);
-        let comparison = Comparison { source: name(source), target: name(target), compared: 3..9, messages: 6, ..Default::default() };
-        let reached = self.of(target.connection).map(|_| vec![comparison]);
-        std::future::ready(reached.ok_or_else(|| "no answer".to_owned())).boxed()
-    }
-
-    fn queues<'a>(&'a self, connection: &'a RocketMqConnection, topics: Vec<String>) -> BoxFuture<'a, BTreeMap<String, u32>> {
-        let known = self.of(connection).unwrap_or_default();
-        std::future::ready(known.into_iter().filter(|(topic, _)| topics.contains(topic)).collect()).boxed()
     }
 }
 

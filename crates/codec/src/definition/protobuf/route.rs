@@ -21,6 +21,8 @@ pub fn route_from(message: route::Route) -> RouteDefinition {
         both_ways: message.both_ways,
         mode: message.mode,
         start: message.start,
+        groups: message.groups,
+        translation_interval_ms: message.translation_interval_ms,
     }
 }
 
@@ -41,6 +43,8 @@ pub fn route_to(definition: RouteDefinition) -> route::Route {
         both_ways: definition.both_ways,
         mode: definition.mode,
         start: definition.start,
+        groups: definition.groups,
+        translation_interval_ms: definition.translation_interval_ms,
         ..Default::default()
     }
 }

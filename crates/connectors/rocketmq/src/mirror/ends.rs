@@ -9,28 +9,31 @@ use rocketbridge_connector::{Code, Error, PullLimits};
 use rocketbridge_model::Event;
 
 use super::home::home;
-use super::search::{Search, Translation, Untranslated};
+use super::search::{Search, Seen, Translation, Untranslated};
 use super::verify::{Comparison, Print, QueueReport};
 use super::{LIMITS, as_source};
 use crate::client::Client;
 use crate::error::Failure;
 use crate::offsets::Offsets;
 use crate::position::{Position, SourceQueue, position_of};
-use crate::route::Queue;
+use crate::route::{Queue, Route};
 use crate::source::Topic;
 use crate::via::Guard;
 
+/// How many messages are read where a message is expected.
+const GLIMPSE: PullLimits = PullLimits { events: 16, ..LIMITS };
+
 /// Both ends of a mirror. It needs no more than to read, and changes nothing.
 pub struct MirrorEnds {
-    source: End,
-    target: End,
-    guard: Guard,
+    pub(super) source: End,
+    pub(super) target: End,
+    pub(super) guard: Guard,
 }
 
 /// A topic of an instance.
-struct End {
+pub(super) struct End {
     client: Arc<Client>,
-    topic: String,
+    pub(super) topic: String,
     wire: String,
     as_source: Topic,
 }
@@ -48,9 +51,13 @@ impl MirrorEnds {
     /// An end cannot be reached, or its topic is not there.
     pub async fn queues(&self) -> Result<BTreeMap<Queue, Queue>, Error> {
         let (source, target) = (self.source.route().await?, self.target.route().await?);
-        let (sources, targets) = (source.brokers(), target.brokers());
-        let homes = source.readable().iter().filter_map(|queue| Some((queue.clone(), home(queue, &sources, &targets)?)));
-        Ok(homes.filter(|(_, home)| target.readable().contains(home)).collect())
+        Ok(homes(&source, &target))
+    }
+
+    /// The same, from routes that may be half a minute old: for those who look again and again.
+    pub(super) async fn known_queues(&self) -> Result<BTreeMap<Queue, Queue>, Error> {
+        let (source, target) = (self.source.known_route().await?, self.target.known_route().await?);
+        Ok(homes(&source, &target))
     }
 
     /// Where a consumer goes on at the target that has read everything before an offset of a queue of the source. It misses nothing: where the mirror
@@ -180,12 +187,19 @@ impl MirrorEnds {
         self.queues().await?.remove(queue).ok_or_else(missing)
     }
 
-    fn marked(&self, queue: &Queue) -> SourceQueue {
+    pub(super) fn marked(&self, queue: &Queue) -> SourceQueue {
         SourceQueue::of_topic(self.source.client.settings(), &self.source.topic, queue.clone())
     }
 }
 
-fn untranslated(error: Untranslated<Failure>, attempt: String) -> Error {
+/// The home at the target of each queue of the source that has one there.
+fn homes(source: &Route, target: &Route) -> BTreeMap<Queue, Queue> {
+    let (sources, targets) = (source.brokers(), target.brokers());
+    let homes = source.readable().iter().filter_map(|queue| Some((queue.clone(), home(queue, &sources, &targets)?)));
+    homes.filter(|(_, home)| target.readable().contains(home)).collect()
+}
+
+pub(super) fn untranslated(error: Untranslated<Failure>, attempt: String) -> Error {
     match error {
         Untranslated::Read(failure) => failure.during(attempt),
         Untranslated::TooFar => Error::new(Code::Internal, attempt, "messages of other producers are too many between those of the mirror"),
@@ -198,12 +212,19 @@ impl End {
         Self { client, topic: topic.to_owned(), wire, as_source }
     }
 
-    async fn route(&self) -> Result<Arc<crate::route::Route>, Error> {
-        let attempt = || format!("find the queues of topic {} through name server {}", self.topic, self.client.name_servers());
-        self.client.fresh_route(&self.wire).await.map_err(|failure| failure.during(attempt()))
+    async fn route(&self) -> Result<Arc<Route>, Error> {
+        self.client.fresh_route(&self.wire).await.map_err(|failure| failure.during(self.attempt()))
     }
 
-    async fn bounds(&self, queue: &Queue) -> Result<(u64, u64), Failure> {
+    async fn known_route(&self) -> Result<Arc<Route>, Error> {
+        self.client.route(&self.wire).await.map_err(|failure| failure.during(self.attempt()))
+    }
+
+    fn attempt(&self) -> String {
+        format!("find the queues of topic {} through name server {}", self.topic, self.client.name_servers())
+    }
+
+    pub(super) async fn bounds(&self, queue: &Queue) -> Result<(u64, u64), Failure> {
         let address = self.client.master(&self.wire, &queue.broker).await?;
         let offsets = Offsets { client: &self.client, topic: &self.wire, queue, address: Some(&address) };
         let (minimum, maximum) = (offsets.minimum().await?, offsets.maximum().await?);
@@ -211,7 +232,7 @@ impl End {
     }
 
     /// When the broker stored the oldest message that the queue holds, milliseconds since 1970; 0 if it holds none.
-    async fn since(&self, queue: &Queue) -> Result<i64, Failure> {
+    pub(super) async fn since(&self, queue: &Queue) -> Result<i64, Failure> {
         let (minimum, maximum) = self.bounds(queue).await?;
         if minimum >= maximum {
             return Ok(0);
@@ -221,17 +242,29 @@ impl End {
         Ok(pulled.events.first().map_or(0, |event| event.envelope.store_timestamp))
     }
 
-    async fn read(&self, queue: &Queue, offset: u64) -> Result<(Vec<Event>, u64), Failure> {
+    pub(super) async fn read(&self, queue: &Queue, offset: u64) -> Result<(Vec<Event>, u64), Failure> {
+        self.read_within(queue, offset, LIMITS).await
+    }
+
+    async fn read_within(&self, queue: &Queue, offset: u64, limits: PullLimits) -> Result<(Vec<Event>, u64), Failure> {
         let address = self.client.master(&self.wire, &queue.broker).await?;
-        let pulled = self.as_source.look_at(&address, queue, offset, LIMITS).await?;
+        let pulled = self.as_source.look_at(&address, queue, offset, limits).await?;
         if pulled.next_offset <= offset {
             return Err(Failure::nonsense(&address, format!("no message at offset {offset}, which is below the end")));
         }
         Ok((pulled.events, pulled.next_offset))
     }
 
-    async fn seen(&self, queue: &Queue, offset: u64) -> Result<super::search::Seen, Failure> {
-        let (events, next) = self.read(queue, offset).await?;
-        Ok((events.iter().map(|event| (event.offset, position_of(&event.envelope.properties))).collect(), next))
+    pub(super) async fn seen(&self, queue: &Queue, offset: u64) -> Result<Seen, Failure> {
+        Ok(marks_of(self.read(queue, offset).await?))
     }
+
+    /// The same of a few messages.
+    pub(super) async fn glimpse(&self, queue: &Queue, offset: u64) -> Result<Seen, Failure> {
+        Ok(marks_of(self.read_within(queue, offset, GLIMPSE).await?))
+    }
+}
+
+fn marks_of((events, next): (Vec<Event>, u64)) -> Seen {
+    (events.iter().map(|event| (event.offset, position_of(&event.envelope.properties))).collect(), next)
 }

@@ -17,6 +17,9 @@ pub(crate) mod request {
     pub(crate) const DELETE_ACL_CONFIG: i32 = 51;
     pub(crate) const GET_ROUTE_BY_TOPIC: i32 = 105;
     pub(crate) const GET_BROKER_CLUSTER_INFO: i32 = 106;
+    pub(crate) const UPDATE_AND_CREATE_SUBSCRIPTION_GROUP: i32 = 200;
+    pub(crate) const GET_ALL_SUBSCRIPTION_GROUP_CONFIG: i32 = 201;
+    pub(crate) const GET_CONSUMER_CONNECTION_LIST: i32 = 203;
     pub(crate) const GET_ALL_TOPICS: i32 = 206;
     pub(crate) const DELETE_TOPIC_IN_BROKER: i32 = 215;
     pub(crate) const DELETE_TOPIC_IN_NAME_SERVER: i32 = 216;
@@ -44,6 +47,7 @@ pub(crate) mod response {
     pub(crate) const QUERY_NOT_FOUND: i32 = 22;
     pub(crate) const SUBSCRIPTION_GROUP_NOT_EXIST: i32 = 26;
     pub(crate) const INVALID_PARAMETER: i32 = 29;
+    pub(crate) const CONSUMER_NOT_ONLINE: i32 = 206;
     pub(crate) const FLOW_CONTROL: i32 = 215;
     pub(crate) const NOT_LEADER_FOR_QUEUE: i32 = 501;
     pub(crate) const GO_AWAY: i32 = 1500;

@@ -17,6 +17,7 @@ pub(crate) use crate::fidelity::{
     born_times_are_kept, dead_letters_are_read_by_name, keys_keep_spaces_and_brackets, light_queues_are_read_by_name,
     transactions_come_once_they_are_committed,
 };
+pub(crate) use crate::groups::{groups_are_seen_and_set_from_outside, progress_is_translated_there_and_back};
 pub(crate) use crate::mirror::{
     a_mirror_finds_its_last_message_among_others, a_mirror_sends_nothing_twice, a_mirror_without_a_permit_sends_nothing,
     a_mirrors_topic_follows_the_source, a_mirrors_topic_is_made_after_the_source, a_ring_of_mirrors_ends,

@@ -8,6 +8,7 @@ mod certificates;
 mod cluster;
 mod credentials;
 mod fidelity;
+mod groups;
 mod mirror;
 mod raw;
 mod session;
@@ -92,6 +93,8 @@ contract![
     a_mirrors_topic_is_made_after_the_source,
     a_ring_of_mirrors_ends,
     both_ends_of_a_mirror_are_looked_at,
+    progress_is_translated_there_and_back,
+    groups_are_seen_and_set_from_outside,
     a_broker_that_is_back_is_used_at_once,
 ];
 

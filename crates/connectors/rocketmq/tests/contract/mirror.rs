@@ -15,7 +15,7 @@ use crate::session::{Session, body, deliver_from, event, read};
 const BROKER: &str = "source-broker";
 
 /// Where the events of a queue of the source come from.
-fn origin_of(source: &RocketMqSource, queue: u32, queues: u32) -> Origin {
+pub(crate) fn origin_of(source: &RocketMqSource, queue: u32, queues: u32) -> Origin {
     Origin {
         region: source.connection.region.clone(),
         instance: source.connection.instance.clone(),
@@ -38,11 +38,11 @@ fn stored_at(mut event: Event, stored: i64) -> Event {
     event
 }
 
-async fn mirrored(target: &Arc<dyn Target>, origin: &Origin, events: Vec<Event>) -> Vec<Result<Arrival, Error>> {
+pub(crate) async fn mirrored(target: &Arc<dyn Target>, origin: &Origin, events: Vec<Event>) -> Vec<Result<Arrival, Error>> {
     deliver_from(target, origin, &Permit::always(), events).await
 }
 
-fn count(results: &[Result<Arrival, Error>], arrival: Arrival) -> usize {
+pub(crate) fn count(results: &[Result<Arrival, Error>], arrival: Arrival) -> usize {
     results.iter().filter(|result| result.as_ref().is_ok_and(|found| *found == arrival)).count()
 }
 
@@ -123,10 +123,17 @@ pub(crate) async fn nothing_overtakes_what_a_mirror_cannot_deliver(cluster: &mut
     let target = session.mirror(&source, &topic);
     let mut group = events(0..10);
     group[4].envelope.body = vec![0; 16 * 1024 * 1024].into();
-    let results = mirrored(&target, &origin, group).await;
-    let codes: Vec<_> = results.iter().map(|result| result.as_ref().err().map(Error::code)).collect();
     let mut expected = [Some(Code::Unavailable); 10];
     expected[..4].fill(None);
+    let mut codes = Vec::new();
+    // A broker may answer what is too long by closing the connection: that counts as its answer when it does so again.
+    for _ in 0..2 {
+        let results = mirrored(&target, &origin, group.clone()).await;
+        codes = results.iter().map(|result| result.as_ref().err().map(Error::code)).collect();
+        if codes != expected {
+            break;
+        }
+    }
     expected[4] = Some(Code::Rejected);
     ensure!(codes == expected, "{codes:?}");
     ensure!(held(&session, &topic, &source, 0, 4).await? == all(0..4));
