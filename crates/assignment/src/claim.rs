@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use rocketbridge_metastore as metastore;
 use rocketbridge_metastore::{Compare, Entry, Metastore, Transaction};
-use rocketbridge_model::{Epoch, MemberId};
+use rocketbridge_model::{Epoch, MemberId, Region};
 use rocketbridge_runtime::{Backoff, Chain};
 use serde::{Deserialize, Serialize};
 
@@ -29,12 +29,14 @@ pub struct Claims {
 pub(crate) struct Holder {
     pub(crate) member: MemberId,
     pub(crate) address: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) region: Option<Region>,
 }
 
 impl Claims {
-    /// Claims for `member`, whose sessions are served at `address`.
-    pub fn new(store: Arc<dyn Metastore>, member: MemberId, address: String) -> Self {
-        Self { store, holder: Holder { member, address } }
+    /// Claims for `member`, whose sessions are served at `address`, in `region` if it was told one.
+    pub fn new(store: Arc<dyn Metastore>, member: MemberId, address: String, region: Option<Region>) -> Self {
+        Self { store, holder: Holder { member, address, region } }
     }
 
     /// Claims a unit under a term. Repeating a claim is safe: one whose answer was lost is recognised as this process's own.

@@ -19,6 +19,7 @@ pub mod ownership;
 pub mod plan;
 pub mod planner;
 pub mod plans;
+pub mod shortage;
 pub mod stage;
 pub mod unit;
 mod value;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use rocketbridge_codec::keyspace;
 use rocketbridge_metastore::{Entry, Metastore, Mirror, Single, Snapshot};
-use rocketbridge_model::{Epoch, MemberId};
+use rocketbridge_model::{Epoch, MemberId, Region};
 use rocketbridge_runtime::Tasks;
 
 use crate::claim::Holder;
@@ -18,6 +18,8 @@ pub struct Owner {
     pub member: MemberId,
     /// Where its sessions are served, `host:port`.
     pub address: String,
+    /// Where it runs. `None`: no region was configured.
+    pub region: Option<Region>,
     /// The number of this ownership. An owner with a lower one is a former owner.
     pub epoch: Epoch,
 }
@@ -97,7 +99,7 @@ impl Owned {
 }
 
 fn read(entry: &Entry) -> Option<Owner> {
-    let Holder { member, address } = decode(entry)?;
+    let Holder { member, address, region } = decode(entry)?;
     let epoch = Epoch(entry.create_revision);
-    Some(Owner { member, address, epoch })
+    Some(Owner { member, address, region, epoch })
 }

@@ -18,7 +18,7 @@ use futures::FutureExt;
 use futures::future::BoxFuture;
 use futures::stream::{FuturesUnordered, StreamExt};
 use rocketbridge_metastore::Metastore;
-use rocketbridge_model::{Epoch, MemberId};
+use rocketbridge_model::{Epoch, MemberId, Region};
 use rocketbridge_runtime::tasks::Failure;
 use rocketbridge_runtime::{Backoff, Chain, Shutdown, TaskHandle, TaskKind, Tasks};
 use tokio::sync::watch;
@@ -82,6 +82,8 @@ pub struct Parts {
     pub member: MemberId,
     /// Where its sessions are served, `host:port`.
     pub address: String,
+    /// Where it runs; `None` if no region was configured.
+    pub region: Option<Region>,
     /// The plans of all streams.
     pub plans: Plans,
     /// The owners of all units.
@@ -103,7 +105,7 @@ impl Ownership {
     /// Starts the loop. When `tasks` drain, it drains all units and ends; the lease is to be given back then.
     pub fn start(parts: Parts, tasks: &Tasks) -> Self {
         let (sender, owned) = watch::channel(Arc::default());
-        let claims = Claims::new(Arc::clone(&parts.store), parts.member.clone(), parts.address.clone());
+        let claims = Claims::new(Arc::clone(&parts.store), parts.member.clone(), parts.address.clone(), parts.region.clone());
         let reconciler = Reconciler {
             parts,
             claims,

@@ -94,7 +94,7 @@ fn plan_stage(members: &[&Member], units: &[&Unit], previous: &Assignment, assig
 }
 
 /// The members that may own a unit.
-fn candidates(members: &[&Member], unit: &Unit) -> Result<BTreeSet<usize>, Reason> {
+pub(crate) fn candidates(members: &[&Member], unit: &Unit) -> Result<BTreeSet<usize>, Reason> {
     let reaches = |member: &Member| {
         let network = unit.network.as_ref();
         network.is_none_or(|network| member.networks.is_empty() || member.networks.contains(network))

@@ -36,7 +36,7 @@ fn child() {
         let tasks = Tasks::new(Shutdown::new());
         let lease = Lease::start(Arc::clone(&store), Duration::from_secs(3), &tasks).expect("long enough");
         let term = lease.term().await;
-        let claims = Claims::new(store, MemberId::new("child"), "child:1".into());
+        let claims = Claims::new(store, MemberId::new("child"), "child:1".into(), None);
         claims.claim(&term, &unit()).await.expect("it is free");
         (lease, term)
     });
@@ -136,7 +136,7 @@ async fn a_stopped_owner_knows_at_once() {
     let tasks = Tasks::new(Shutdown::new());
     let lease = Lease::start(Arc::clone(&store), Duration::from_secs(10), &tasks).expect("long enough");
     let term = lease.term().await;
-    let claims = Claims::new(store, MemberId::new("other"), "other:1".into());
+    let claims = Claims::new(store, MemberId::new("other"), "other:1".into(), None);
     let takeover = async {
         loop {
             match claims.claim(&term, &unit()).await {

@@ -251,6 +251,7 @@ impl Process {
             lease: lease.clone(),
             member: id.clone(),
             address: format!("{name}:1"),
+            region: None,
             plans: plans.clone(),
             owners,
             handler: Arc::clone(&worker) as _,

@@ -2,9 +2,9 @@
 
 use std::future::Future;
 
-use rocketbridge_assignment::{Stage, UnitKind};
+use rocketbridge_assignment::{Owner, Stage, UnitKind};
 use rocketbridge_model::session::{DispatchRequest, FilterRequest, Open};
-use rocketbridge_transport::{ClientSession, Dialer, Error};
+use rocketbridge_transport::{ClientSession, Destination, Dialer, Error};
 
 /// Requests of one kind of session.
 pub trait Carry: Sized + Send + 'static {
@@ -20,8 +20,8 @@ pub trait Carry: Sized + Send + 'static {
     /// The shard that a unit of the stage is.
     fn shard(unit: &UnitKind) -> Option<u32>;
 
-    /// Opens a session.
-    fn dial<'a>(dialer: &'a Dialer, address: &'a str) -> impl Future<Output = Result<ClientSession<Self>, Error>> + Send + 'a;
+    /// Opens a session to the owner of a shard.
+    fn dial<'a>(dialer: &'a Dialer, owner: &'a Owner) -> impl Future<Output = Result<ClientSession<Self>, Error>> + Send + 'a;
 }
 
 impl Carry for FilterRequest {
@@ -39,8 +39,8 @@ impl Carry for FilterRequest {
         if let UnitKind::FilterShard(shard) = unit { Some(*shard) } else { None }
     }
 
-    fn dial<'a>(dialer: &'a Dialer, address: &'a str) -> impl Future<Output = Result<ClientSession<Self>, Error>> + Send + 'a {
-        dialer.filter(address)
+    fn dial<'a>(dialer: &'a Dialer, owner: &'a Owner) -> impl Future<Output = Result<ClientSession<Self>, Error>> + Send + 'a {
+        dialer.filter(to(owner))
     }
 }
 
@@ -59,7 +59,11 @@ impl Carry for DispatchRequest {
         if let UnitKind::DispatchShard(shard) = unit { Some(*shard) } else { None }
     }
 
-    fn dial<'a>(dialer: &'a Dialer, address: &'a str) -> impl Future<Output = Result<ClientSession<Self>, Error>> + Send + 'a {
-        dialer.dispatch(address)
+    fn dial<'a>(dialer: &'a Dialer, owner: &'a Owner) -> impl Future<Output = Result<ClientSession<Self>, Error>> + Send + 'a {
+        dialer.dispatch(to(owner))
     }
+}
+
+fn to(owner: &Owner) -> Destination<'_> {
+    Destination { address: &owner.address, region: owner.region.as_ref() }
 }

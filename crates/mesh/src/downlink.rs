@@ -259,9 +259,9 @@ impl<Q: Carry> Downlink<Q> {
 
 async fn open<Q: Carry>(dialer: Dialer, owner: Owner, mut open: Open) -> Result<(ClientSession<Q>, Credit), Error> {
     open.shard_epoch = Epoch(owner.epoch.0);
-    let address = owner.address.clone();
+    let address = &owner.address;
     let opening = async {
-        let mut session = Q::dial(&dialer, &address).await?;
+        let mut session = Q::dial(&dialer, &owner).await?;
         let gone = || Error::new(Code::Unavailable, format!("the {} at {address} closed the session while it was opened", Q::STAGE.name()));
         session.requests.send(Q::open(open)).await.map_err(|_| gone())?;
         match session.answers.next().await {

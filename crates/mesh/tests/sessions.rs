@@ -54,7 +54,7 @@ impl Locate for Place {
 }
 
 fn owner(epoch: u64) -> Option<Owner> {
-    Some(Owner { member: MemberId::new("m"), address: String::new(), epoch: Epoch(epoch) })
+    Some(Owner { member: MemberId::new("m"), address: String::new(), region: None, epoch: Epoch(epoch) })
 }
 
 /// What the store says: of every uid one stream, and of every partition the same owner.

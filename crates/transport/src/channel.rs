@@ -7,6 +7,7 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use parking_lot::Mutex;
+use rocketbridge_model::Region;
 use rocketbridge_model::session::LARGEST_EVENT;
 use tonic::transport::{Channel, Endpoint};
 
@@ -26,13 +27,19 @@ pub const PING: Duration = Duration::from_secs(5);
 /// Channels by address.
 pub struct Channels {
     tls: Option<Tls>,
+    region: Option<Region>,
     open: Mutex<HashMap<String, Channel>>,
 }
 
 impl Channels {
-    /// No channels yet. With `tls`, every channel uses mutual TLS.
-    pub fn new(tls: Option<Tls>) -> Self {
-        Self { tls, open: Mutex::new(HashMap::new()) }
+    /// No channels yet. With `tls`, every channel uses mutual TLS. `region` is where this process runs, if it was told.
+    pub fn new(tls: Option<Tls>, region: Option<Region>) -> Self {
+        Self { tls, region, open: Mutex::new(HashMap::new()) }
+    }
+
+    /// Whether the way to a member in `region` is a long one: it runs in another region than this process. Unknown regions are near.
+    pub fn is_far(&self, region: Option<&Region>) -> bool {
+        matches!((&self.region, region), (Some(here), Some(there)) if here != there)
     }
 
     /// The channel to `host:port`. It connects when it is first used.

@@ -4,11 +4,13 @@ use std::sync::Arc;
 
 use futures::StreamExt;
 use rocketbridge_codec::session as codec;
+use rocketbridge_model::Region;
 use rocketbridge_model::session::{DispatchRequest, FilterRequest};
 use rocketbridge_proto::dispatch::v1::dispatch_service_client::DispatchServiceClient;
 use rocketbridge_proto::filter::v1::filter_service_client::FilterServiceClient;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
+use tonic::codec::CompressionEncoding;
 
 use crate::channel::{Channels, MESSAGE_LIMIT};
 use crate::error::Error;
@@ -25,33 +27,51 @@ pub enum Dialer {
     Grpc(Arc<Channels>),
 }
 
+/// A member to open sessions to.
+#[derive(Clone, Copy, Debug)]
+pub struct Destination<'a> {
+    /// Where it serves, `host:port`.
+    pub address: &'a str,
+    /// Where it runs; `None` if nobody said.
+    pub region: Option<&'a Region>,
+}
+
+/// How batches are compressed on their way to another region. What comes back is small, and is not.
+const FAR: CompressionEncoding = CompressionEncoding::Zstd;
+
 impl Dialer {
     /// Opens a session to a filter. An unreachable member is an error here or the first answer.
-    pub async fn filter(&self, address: &str) -> Result<ClientSession<FilterRequest>, Error> {
+    pub async fn filter(&self, to: Destination<'_>) -> Result<ClientSession<FilterRequest>, Error> {
         let channels = match self {
             Self::Local(switchboard) => return switchboard.filter(),
             Self::Grpc(channels) => channels,
         };
-        let mut client = FilterServiceClient::new(channels.to(address)?)
+        let mut client = FilterServiceClient::new(channels.to(to.address)?)
             .max_decoding_message_size(MESSAGE_LIMIT)
             .max_encoding_message_size(MESSAGE_LIMIT);
+        if channels.is_far(to.region) {
+            client = client.send_compressed(FAR);
+        }
         let (requests, outgoing) = mpsc::channel(DEPTH);
         let response = client.session(ReceiverStream::new(outgoing).map(codec::encode_filter_request)).await;
-        session(requests, response, format!("the filter at {address}"), |message| message.answer)
+        session(requests, response, format!("the filter at {}", to.address), |message| message.answer)
     }
 
     /// Opens a session to a dispatcher. An unreachable member is an error here or the first answer.
-    pub async fn dispatch(&self, address: &str) -> Result<ClientSession<DispatchRequest>, Error> {
+    pub async fn dispatch(&self, to: Destination<'_>) -> Result<ClientSession<DispatchRequest>, Error> {
         let channels = match self {
             Self::Local(switchboard) => return switchboard.dispatch(),
             Self::Grpc(channels) => channels,
         };
-        let mut client = DispatchServiceClient::new(channels.to(address)?)
+        let mut client = DispatchServiceClient::new(channels.to(to.address)?)
             .max_decoding_message_size(MESSAGE_LIMIT)
             .max_encoding_message_size(MESSAGE_LIMIT);
+        if channels.is_far(to.region) {
+            client = client.send_compressed(FAR);
+        }
         let (requests, outgoing) = mpsc::channel(DEPTH);
         let response = client.session(ReceiverStream::new(outgoing).map(codec::encode_dispatch_request)).await;
-        session(requests, response, format!("the dispatcher at {address}"), |message| message.answer)
+        session(requests, response, format!("the dispatcher at {}", to.address), |message| message.answer)
     }
 }
 

@@ -9,6 +9,7 @@ use rocketbridge_proto::filter::v1::filter_service_server::{FilterService, Filte
 use rocketbridge_proto::{dispatch::v1 as dispatch, filter::v1 as filter, session::v1 as session};
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
+use tonic::codec::CompressionEncoding;
 use tonic::{Request, Response, Status, Streaming};
 
 use crate::channel::MESSAGE_LIMIT;
@@ -19,12 +20,18 @@ use crate::status;
 
 /// The service of a filter.
 pub fn filter_service(accept: AcceptFilter) -> FilterServiceServer<impl FilterService> {
-    FilterServiceServer::new(Filter(accept)).max_decoding_message_size(MESSAGE_LIMIT).max_encoding_message_size(MESSAGE_LIMIT)
+    FilterServiceServer::new(Filter(accept))
+        .max_decoding_message_size(MESSAGE_LIMIT)
+        .max_encoding_message_size(MESSAGE_LIMIT)
+        .accept_compressed(CompressionEncoding::Zstd)
 }
 
 /// The service of a dispatcher.
 pub fn dispatch_service(accept: AcceptDispatch) -> DispatchServiceServer<impl DispatchService> {
-    DispatchServiceServer::new(Dispatch(accept)).max_decoding_message_size(MESSAGE_LIMIT).max_encoding_message_size(MESSAGE_LIMIT)
+    DispatchServiceServer::new(Dispatch(accept))
+        .max_decoding_message_size(MESSAGE_LIMIT)
+        .max_encoding_message_size(MESSAGE_LIMIT)
+        .accept_compressed(CompressionEncoding::Zstd)
 }
 
 struct Filter(AcceptFilter);

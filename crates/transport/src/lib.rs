@@ -31,7 +31,7 @@ pub mod switchboard;
 pub mod tls;
 
 pub use channel::Channels;
-pub use dialer::Dialer;
+pub use dialer::{Destination, Dialer};
 pub use error::{Code, Error};
 pub use limits::Limits;
 pub use role::Role;

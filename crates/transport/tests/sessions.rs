@@ -9,7 +9,7 @@ use rocketbridge_model::session::{Answer, Batch, Credit, FilterRequest};
 use rocketbridge_model::{Envelope, Event, Outcome, OutcomeRange, Revision};
 use rocketbridge_transport::server::{Listener, Services};
 use rocketbridge_transport::session::ServerSession;
-use rocketbridge_transport::{Channels, Code, Dialer, Error, Limits, Switchboard, grpc};
+use rocketbridge_transport::{Channels, Code, Destination, Dialer, Error, Limits, Switchboard, grpc};
 
 /// Answers every batch with one range of deliveries; a batch of no events with a refusal.
 fn echo(session: ServerSession<FilterRequest>) {
@@ -33,6 +33,10 @@ fn echo(session: ServerSession<FilterRequest>) {
     });
 }
 
+fn near(address: &str) -> Destination<'_> {
+    Destination { address, region: None }
+}
+
 fn batch(first_receipt: u64, events: usize) -> FilterRequest {
     let event = Event { offset: 1, envelope: Envelope { body: Bytes::from(vec![255; 100_000]), ..Envelope::default() }, attributes: None };
     FilterRequest::Batch(Batch { first_receipt, revision: Revision(1), events: vec![event; events] })
@@ -40,7 +44,7 @@ fn batch(first_receipt: u64, events: usize) -> FilterRequest {
 
 /// Scenario: batches larger together than every default window, then a refusal. Guarantees: each is answered, the refusal keeps its kind.
 async fn conversation(dialer: Dialer, address: &str) {
-    let mut session = dialer.filter(address).await.expect("the server is up");
+    let mut session = dialer.filter(near(address)).await.expect("the server is up");
     for index in 0..20 {
         session.requests.send(batch(index * 50, 50)).await.expect("open");
         let Some(Ok(Answer::Outcomes(ranges))) = session.answers.next().await else { panic!("an outcome is owed") };
@@ -64,9 +68,9 @@ async fn over_grpc() {
         drop(stopped.await);
         Duration::from_millis(200)
     }));
-    conversation(Dialer::Grpc(Arc::new(Channels::new(None))), &address).await;
+    conversation(Dialer::Grpc(Arc::new(Channels::new(None, None))), &address).await;
     // Scenario: a session is open while the server stops. Guarantees: the server ends within its grace.
-    let open = Dialer::Grpc(Arc::new(Channels::new(None))).filter(&address).await.expect("up");
+    let open = Dialer::Grpc(Arc::new(Channels::new(None, None))).filter(near(&address)).await.expect("up");
     stop.send(()).expect("the server runs");
     server.await.expect("no panic").expect("a clean end");
     drop(open);
@@ -76,7 +80,7 @@ async fn over_grpc() {
 async fn within_the_process() {
     let switchboard = Arc::new(Switchboard::default());
     let dialer = Dialer::Local(switchboard.clone());
-    assert!(matches!(dialer.filter("").await.map(|_| ()), Err(Error { code: Code::Unavailable, .. })));
+    assert!(matches!(dialer.filter(near("")).await.map(|_| ()), Err(Error { code: Code::Unavailable, .. })));
     switchboard.register_filter(Arc::new(echo));
     conversation(dialer, "").await;
 }
@@ -84,7 +88,7 @@ async fn within_the_process() {
 #[tokio::test]
 async fn nobody_listens() {
     let address = Listener::bind("127.0.0.1:0").await.expect("loopback").address().to_string();
-    let error = Dialer::Grpc(Arc::new(Channels::new(None))).filter(&address).await.map(|_| ()).expect_err("closed port");
+    let error = Dialer::Grpc(Arc::new(Channels::new(None, None))).filter(near(&address)).await.map(|_| ()).expect_err("closed port");
     assert_eq!(error.code, Code::Unavailable);
     assert!(error.message.contains(&address), "{error}");
 }

@@ -26,6 +26,7 @@ pub struct Controller {
     reports: Arc<dyn Reports>,
     clusters: Arc<dyn Clusters>,
     owners: Owners,
+    members: Members,
     compiler: Arc<Compiler>,
 }
 
@@ -35,8 +36,6 @@ pub struct Seat {
     pub lease: Lease,
     /// Its identity.
     pub member: MemberId,
-    /// Everybody.
-    pub members: Members,
 }
 
 impl Controller {
@@ -46,9 +45,10 @@ impl Controller {
         reports: Arc<dyn Reports>,
         clusters: Arc<dyn Clusters>,
         owners: Owners,
+        members: Members,
         compiler: Compiler,
     ) -> Self {
-        Self { store, reports, clusters, owners, compiler: Arc::new(compiler) }
+        Self { store, reports, clusters, owners, members, compiler: Arc::new(compiler) }
     }
 
     /// The services of the API, for a server.
@@ -61,7 +61,7 @@ impl Controller {
     /// Adds the services of the API to those of a server.
     pub fn add_services(&self, routes: &mut RoutesBuilder) {
         let book = self.book();
-        let streams = StreamApi::new(book.clone(), Arc::clone(&self.reports), self.owners.clone());
+        let streams = StreamApi::new(book.clone(), Arc::clone(&self.reports), self.owners.clone(), self.members.clone());
         routes
             .add_service(RouteApi::new(book.clone(), Arc::clone(&self.clusters), streams.clone()).into_service())
             .add_service(streams.into_service())
@@ -114,7 +114,7 @@ impl Controller {
         };
         tasks.spawn("progress of groups", TaskKind::Background, keep);
         let owners = self.owners.clone();
-        Planner::start(Arc::clone(&self.store), election.clone(), seat.members, owners, units_seen, tasks);
+        Planner::start(Arc::clone(&self.store), election.clone(), self.members.clone(), owners, units_seen, tasks);
         election
     }
 }

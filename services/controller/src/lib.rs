@@ -3,7 +3,7 @@
 //! - [`book`]: the definitions, changed one at a time; [`resource`]: what their kinds have in common; [`request`]: requests that take effect once;
 //! - [`route`]: the streams of routes, kept as the routes want them; [`clusters`]: the instances that routes copy between;
 //! - [`page`]: pages of lists;
-//! - [`reports`]: what members report; [`status`]: what a stream is doing, derived from it;
+//! - [`reports`]: what members report; [`status`]: what a stream is doing, derived from it; [`placement`]: where processes are missing;
 //! - [`examination`]: checks, away from the threads that serve; [`shelf`]: what was resolved, kept by revision;
 //! - [`pace`]: how fast definitions may change; [`compaction`]: how the store is kept from filling up;
 //! - [`unreadable`]: records that cannot be read, left out and named;
@@ -22,6 +22,7 @@ pub mod examination;
 pub mod grpc;
 pub mod pace;
 pub mod page;
+mod placement;
 pub mod planning;
 pub mod reports;
 pub mod request;

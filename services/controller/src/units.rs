@@ -25,18 +25,41 @@ pub fn units(streams: &[(Arc<StreamRecord>, Resolved)], sources: &BTreeMap<Strin
     units
 }
 
+/// One unit of each stage of a stream: where all units of the stage should be worked on.
+pub fn representatives(stream: &Stream) -> [Unit; 3] {
+    let places = Places::of(stream);
+    [
+        places.router.unit(stream, UnitKind::Discovery),
+        places.filter.unit(stream, UnitKind::FilterShard(0)),
+        places.dispatcher.unit(stream, UnitKind::DispatchShard(0)),
+    ]
+}
+
 fn push(units: &mut Vec<Unit>, stream: &Stream, source: Option<&SourceRecord>) {
-    let near_source = Near::to(&stream.source.connection);
-    let near_target = Near::to(&stream.target.connection);
-    let filter = Near { region: near_source.region.clone(), network: None };
-    units.push(near_source.unit(stream, UnitKind::Discovery));
+    let Places { router, filter, dispatcher } = Places::of(stream);
+    units.push(router.unit(stream, UnitKind::Discovery));
     let partitions = source.map(|source| source.partitions.as_slice()).unwrap_or_default();
     for partition in partitions.iter().filter(|partition| partition.gone.is_none()) {
-        units.push(near_source.unit(stream, UnitKind::Partition(partition.id.clone())));
+        units.push(router.unit(stream, UnitKind::Partition(partition.id.clone())));
     }
     for shard in 0..stream.run.shards {
         units.push(filter.unit(stream, UnitKind::FilterShard(shard)));
-        units.push(near_target.unit(stream, UnitKind::DispatchShard(shard)));
+        units.push(dispatcher.unit(stream, UnitKind::DispatchShard(shard)));
+    }
+}
+
+/// Where the units of each stage should be worked on.
+struct Places {
+    router: Near,
+    filter: Near,
+    dispatcher: Near,
+}
+
+impl Places {
+    fn of(stream: &Stream) -> Self {
+        let router = Near::to(&stream.source.connection);
+        let filter = Near { region: router.region.clone(), network: None };
+        Self { router, filter, dispatcher: Near::to(&stream.target.connection) }
     }
 }
 
@@ -58,17 +81,21 @@ impl Near {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod fixture {
+    use rocketbridge_model::StreamDefinition;
     use rocketbridge_model::connection::ConnectionDefinition;
     use rocketbridge_model::network::NetworkDefinition;
-    use rocketbridge_model::record::SourcePartition;
     use rocketbridge_model::validate::{Known, resolve};
-    use rocketbridge_model::{PartitionId, StreamDefinition};
     use serde_json::json;
 
     use super::*;
 
-    fn stream(name: &str, desired: Desired) -> StreamRecord {
+    /// A stream from the region qingdao, in the network vpc, to the region hohhot.
+    pub(crate) fn between_regions() -> Stream {
+        resolve(&stream("s", Desired::Running), &known()).expect("a stream")
+    }
+
+    pub(super) fn stream(name: &str, desired: Desired) -> StreamRecord {
         let definition: StreamDefinition = serde_json::from_value(json!({
             "name": name, "filter_pattern": "{}", "run_options": {"maximum_tasks": 2},
             "source": {"source_rocketmq_parameters": {"connection": "qingdao", "topic": "orders"}},
@@ -79,7 +106,7 @@ mod tests {
         StreamRecord { uid: format!("uid of {name}"), desired, definition, ..Default::default() }
     }
 
-    fn known() -> Known {
+    pub(super) fn known() -> Known {
         let connection = |name: &str, network: &str| ConnectionDefinition {
             name: name.into(),
             region: name.into(),
@@ -90,6 +117,16 @@ mod tests {
         let network = NetworkDefinition { name: "vpc".into(), ..Default::default() };
         Known { connections: vec![connection("qingdao", "vpc"), connection("hohhot", "")], networks: vec![network] }
     }
+}
+
+#[cfg(test)]
+mod tests {
+    use rocketbridge_model::PartitionId;
+    use rocketbridge_model::record::SourcePartition;
+    use rocketbridge_model::validate::{Known, resolve};
+
+    use super::fixture::{known, stream};
+    use super::*;
 
     fn resolved(records: &[StreamRecord], known: &Known) -> Vec<(Arc<StreamRecord>, Resolved)> {
         records.iter().map(|record| (Arc::new(record.clone()), Arc::new(resolve(record, known)))).collect()

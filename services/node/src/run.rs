@@ -71,8 +71,10 @@ pub async fn run(setup: Setup, shutdown: Shutdown, ready: impl FnOnce(SocketAddr
     let tasks = Tasks::new(shutdown.clone());
     let address = setup.listener.address();
     let mut keepers = Keepers::start(setup.store, setup.lease_store, setup.lease_ttl).await?;
+    let region = Some(setup.region).filter(|region| !region.is_empty());
     let builder = Builder {
         member: setup.id.clone(),
+        region: region.clone(),
         stages: setup.stages.clone(),
         serves_sessions: setup.serves_sessions,
         tls: setup.tls.clone(),
@@ -90,7 +92,7 @@ pub async fn run(setup: Setup, shutdown: Shutdown, ready: impl FnOnce(SocketAddr
     let member = Member {
         id: setup.id,
         stages: setup.stages,
-        region: Some(setup.region).filter(|region| !region.is_empty()),
+        region,
         networks: setup.networks,
         address: (setup.advertise)(address),
         capacity: 1,
@@ -140,6 +142,7 @@ fn own(keepers: &Keepers, member: &Member, stages: Stages, drain_deadline: Durat
         lease: keepers.lease.clone(),
         member: member.id.clone(),
         address: member.address.clone(),
+        region: member.region.clone(),
         plans: keepers.plans.clone(),
         owners: keepers.owners.clone(),
         handler: Arc::new(stages),

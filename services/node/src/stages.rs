@@ -13,7 +13,7 @@ use rocketbridge_delivery::Budget;
 use rocketbridge_dispatcher::Dispatcher;
 use rocketbridge_filter::Filter;
 use rocketbridge_mesh::Reception;
-use rocketbridge_model::MemberId;
+use rocketbridge_model::{MemberId, Region};
 use rocketbridge_pattern::Limits;
 use rocketbridge_program::Compiler;
 use rocketbridge_router::{Router, Settings, Surroundings};
@@ -37,6 +37,8 @@ const LEAST: u64 = 64 << 10;
 pub(crate) struct Builder<'a> {
     /// The process.
     pub(crate) member: MemberId,
+    /// Where it runs; `None` if no region was configured.
+    pub(crate) region: Option<Region>,
     /// Which stages it has.
     pub(crate) stages: Vec<Stage>,
     /// Whether others open sessions to them.
@@ -67,7 +69,7 @@ impl Builder<'_> {
     /// Builds every stage. Nothing is owned and nothing served before ownership and server start.
     pub(crate) async fn build(self) -> anyhow::Result<(Stages, Services)> {
         let switchboard = Arc::new(Switchboard::default());
-        let channels = Arc::new(Channels::new(self.tls.clone()));
+        let channels = Arc::new(Channels::new(self.tls.clone(), self.region.clone()));
         // A process with several stages has all of them, so it never has to dial another.
         let is_alone = self.stages.len() > 1;
         let dialer = if is_alone { Dialer::Local(switchboard.clone()) } else { Dialer::Grpc(channels.clone()) };
@@ -146,9 +148,9 @@ impl Builder<'_> {
         let Keepers { store, lease, members, owners, .. } = self.keepers;
         let reports = Ask { own: (self.member.clone(), reporter), members: members.clone(), channels };
         let compiler = Compiler::new(self.limits.clone());
-        let controller =
-            Controller::new(store.clone(), Arc::new(reports), Arc::new(Asked::new(self.connectors.clone())), owners.clone(), compiler);
-        let seat = Seat { lease: lease.clone(), member: self.member.clone(), members: members.clone() };
+        let clusters = Arc::new(Asked::new(self.connectors.clone()));
+        let controller = Controller::new(store.clone(), Arc::new(reports), clusters, owners.clone(), members.clone(), compiler);
+        let seat = Seat { lease: lease.clone(), member: self.member.clone() };
         controller.run(seat, self.tasks);
         controller
     }

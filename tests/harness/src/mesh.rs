@@ -10,6 +10,8 @@ use crate::process::Process;
 
 /// How long the ownerships of a dead process last.
 const LEASE_TTL: &str = "4s";
+/// Where a process listens that nobody has to know beforehand.
+const ANY_PORT: &str = "127.0.0.1:0";
 
 /// The role of a process of the mesh.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,25 +50,36 @@ impl Mesh {
     }
 
     fn begin(etcd: &Etcd, certificates: Option<PathBuf>, variables: &[(&str, &str)]) -> Self {
-        let mut mesh = Self {
-            processes: Vec::new(),
-            directory: tempfile::tempdir().expect("a temporary directory"),
-            etcd: etcd.endpoints.join(","),
-            certificates,
-            variables: variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect(),
-            started: 0,
-        };
+        let mut mesh = Self::empty(etcd, variables);
+        mesh.certificates = certificates;
         use Role::{Controller, Dispatcher, Filter, Router};
         for role in [Controller, Router, Router, Filter, Filter, Dispatcher, Dispatcher] {
-            mesh.spawn(role);
+            mesh.spawn(role, ANY_PORT, &[]);
         }
         mesh.processes.iter_mut().for_each(|(_, process)| process.serving());
         mesh
     }
 
+    /// A mesh without processes.
+    pub fn empty(etcd: &Etcd, variables: &[(&str, &str)]) -> Self {
+        Self {
+            processes: Vec::new(),
+            directory: tempfile::tempdir().expect("a temporary directory"),
+            etcd: etcd.endpoints.join(","),
+            certificates: None,
+            variables: variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect(),
+            started: 0,
+        }
+    }
+
     /// Adds a process and waits until it serves.
     pub fn add(&mut self, role: Role) -> &Process {
-        self.spawn(role);
+        self.add_at(role, ANY_PORT, &[])
+    }
+
+    /// Adds a process that listens at an address, with more arguments, and waits until it serves.
+    pub fn add_at(&mut self, role: Role, listen: &str, more: &[&str]) -> &Process {
+        self.spawn(role, listen, more);
         let (_, process) = self.processes.last_mut().expect("one was just added");
         process.serving();
         process
@@ -103,11 +116,11 @@ impl Mesh {
         self.directory.path()
     }
 
-    fn spawn(&mut self, role: Role) {
+    fn spawn(&mut self, role: Role, listen: &str, more: &[&str]) {
         self.started += 1;
         let name = format!("{}-{}", role.verb(), self.started);
-        let places = ["--etcd", &self.etcd, "--etcd-prefix", "/test", "--listen", "127.0.0.1:0"];
-        let mut arguments = [&[role.verb(), "--member-id", &name, "--lease-ttl", LEASE_TTL][..], &places].concat();
+        let places = ["--etcd", &self.etcd, "--etcd-prefix", "/test", "--listen", listen];
+        let mut arguments = [&[role.verb(), "--member-id", &name, "--lease-ttl", LEASE_TTL][..], &places, more].concat();
         let files = self.certificates.as_ref().map(|folder| {
             ["ca.pem".to_owned(), format!("{}.pem", role.verb()), format!("{}.key", role.verb())]
                 .map(|file| folder.join(file).display().to_string())

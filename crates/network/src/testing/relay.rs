@@ -2,6 +2,8 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -22,6 +24,7 @@ const ON_THE_LINK: usize = 4_096;
 #[derive(Debug)]
 pub struct Relay {
     address: SocketAddr,
+    carried: Arc<AtomicU64>,
     accepting: JoinHandle<()>,
 }
 
@@ -30,8 +33,11 @@ impl Relay {
     pub async fn start(at: &str, to: SocketAddr, delay: Duration, rate: Option<u64>) -> Self {
         let listener = TcpListener::bind(at).await.unwrap_or_else(|error| panic!("a relay at {at}: {error}"));
         let address = listener.local_addr().expect("it listens");
+        let carried = Arc::new(AtomicU64::new(0));
+        let counter = Arc::clone(&carried);
         let accepting = tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
+                let counter = Arc::clone(&counter);
                 tokio::spawn(async move {
                     // A link of this delay needs a round trip before a connection stands.
                     tokio::time::sleep(delay * 2).await;
@@ -40,14 +46,20 @@ impl Relay {
                         return;
                     }
                     let ((from_client, to_client), (from_server, to_server)) = (client.into_split(), server.into_split());
-                    let there = pass(from_client, to_server, delay, rate);
-                    let back = pass(from_server, to_client, delay, rate);
+                    let unread = AtomicU64::new(0);
+                    let there = pass(from_client, to_server, delay, rate, &counter);
+                    let back = pass(from_server, to_client, delay, rate, &unread);
                     // An end that is gone shows at the other end by its closed direction.
                     let _ = tokio::join!(there, back);
                 });
             }
         });
-        Self { address, accepting }
+        Self { address, carried, accepting }
+    }
+
+    /// Bytes that clients have sent through it.
+    pub fn carried(&self) -> u64 {
+        self.carried.load(Ordering::Relaxed)
     }
 
     /// Where it listens.
@@ -62,7 +74,7 @@ impl Drop for Relay {
     }
 }
 
-async fn pass(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, delay: Duration, rate: Option<u64>) -> io::Result<()> {
+async fn pass(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, delay: Duration, rate: Option<u64>, carried: &AtomicU64) -> io::Result<()> {
     let (sender, mut receiver) = mpsc::channel::<(Instant, Vec<u8>)>(ON_THE_LINK);
     let reading = async move {
         let mut free = Instant::now();
@@ -73,6 +85,7 @@ async fn pass(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, delay: Duration, 
             }
             // The link carries one chunk after the other, each for as long as its bytes take.
             let length = u64::try_from(chunk.len()).unwrap_or(u64::MAX);
+            carried.fetch_add(length, Ordering::Relaxed);
             let taken = rate.map_or(Duration::ZERO, |rate| Duration::from_nanos(length.saturating_mul(1_000_000_000) / rate.max(1)));
             free = free.max(Instant::now()) + taken;
             if sender.send((free + delay, chunk)).await.is_err() {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use futures::FutureExt;
-use rocketbridge_assignment::{Owners, UnitId};
+use rocketbridge_assignment::{Members, Owners, UnitId};
 use rocketbridge_codec::definition::secrets::Guarded;
 use rocketbridge_codec::definition::{Kind, Mask, protobuf};
 use rocketbridge_codec::report::{self, timestamp};
@@ -21,6 +21,7 @@ use crate::book::{Book, Passing, Update};
 use crate::clock;
 use crate::error::Error;
 use crate::page::page;
+use crate::placement;
 use crate::reports::{Reports, gather};
 use crate::request::Request;
 use crate::status::derive;
@@ -36,12 +37,13 @@ pub struct StreamApi {
     book: Book,
     reports: Arc<dyn Reports>,
     owners: Owners,
+    members: Members,
 }
 
 impl StreamApi {
     /// Serves the streams of a book, with what their owners report.
-    pub fn new(book: Book, reports: Arc<dyn Reports>, owners: Owners) -> Self {
-        Self { book, reports, owners }
+    pub fn new(book: Book, reports: Arc<dyn Reports>, owners: Owners, members: Members) -> Self {
+        Self { book, reports, owners, members }
     }
 
     /// The service for a server.
@@ -174,10 +176,15 @@ impl StreamApi {
         let known = known?;
         let sources = self.book.sources(&running).await?;
         let remembered = remembered.unwrap_or_default();
+        let members = self.members.all();
         let status = |record: &StreamRecord| {
             let resolved = rocketbridge_model::validate::resolve(record, &*known).ok();
             let run = resolved.as_ref().map(|stream| &stream.run);
-            derive(record, run, sources.get(&record.uid), remembered, &owner, &gathered)
+            let mut status = derive(record, run, sources.get(&record.uid), remembered, &owner, &gathered);
+            if let Some(stream) = resolved.filter(|_| record.desired == Desired::Running) {
+                placement::explain(&mut status, &stream, &members);
+            }
+            status
         };
         Ok(records.iter().map(status).collect())
     }

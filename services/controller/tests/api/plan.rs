@@ -28,7 +28,7 @@ async fn a_leading_controller_plans_what_runs() {
         started_at: String::new(),
     };
     let _registration = Registration::start(Arc::clone(&served.store), lease.clone(), member, members.clone(), &served.tasks);
-    let _election = served.controller.run(Seat { lease, member: id.clone(), members }, &served.tasks);
+    let _election = served.controller.run(Seat { lease, member: id.clone() }, &served.tasks);
     let mut plans = Plans::start(Arc::clone(&served.store), &served.tasks);
 
     let uid = served.create(sound("s")).await.expect("sound").uid;

@@ -32,7 +32,7 @@ struct Fixed;
 
 impl Locate for Fixed {
     fn owner(&self) -> Option<Owner> {
-        Some(Owner { member: MemberId::new("d"), address: String::new(), epoch: Epoch(1) })
+        Some(Owner { member: MemberId::new("d"), address: String::new(), region: None, epoch: Epoch(1) })
     }
 
     fn changed(&mut self) -> BoxFuture<'_, ()> {
