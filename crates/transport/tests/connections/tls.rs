@@ -11,7 +11,7 @@ use rocketbridge_model::{Epoch, Origin, testing};
 use rocketbridge_transport::report::{Nothing, ask, member_service};
 use rocketbridge_transport::server::Services;
 use rocketbridge_transport::tls::Tls;
-use rocketbridge_transport::{Channels, Code, Dialer, Role, ServerSession, grpc};
+use rocketbridge_transport::{Channels, Code, Destination, Dialer, Role, ServerSession, grpc};
 use tokio::io::AsyncWriteExt;
 
 use crate::world::Server;
@@ -58,7 +58,8 @@ async fn filter(authority: &Authority) -> Server {
 /// Opens a session to a filter with a certificate.
 async fn open(server: &Server, tls: Tls) -> Result<(), rocketbridge_transport::Error> {
     let address = server.address.to_string();
-    let mut session = Dialer::Grpc(Arc::new(Channels::new(Some(tls)))).filter(&address).await?;
+    let mut session =
+        Dialer::Grpc(Arc::new(Channels::new(Some(tls), None))).filter(Destination { address: &address, region: None }).await?;
     let open = Open {
         stream: testing::version(),
         origin: Arc::new(Origin::default()),
@@ -84,7 +85,7 @@ async fn a_role_opens_what_it_is_for() {
     open(&server, authority.issue(&[Role::Dispatcher, Role::Router])).await.expect("a router too");
     assert_eq!(open(&server, Authority::new().issue(&[Role::Router])).await.expect_err("a stranger").code(), Code::Unavailable);
 
-    let reports = async |role| ask(&Channels::new(Some(authority.issue(&[role]))), &server.address.to_string(), Vec::new()).await;
+    let reports = async |role| ask(&Channels::new(Some(authority.issue(&[role])), None), &server.address.to_string(), Vec::new()).await;
     assert_eq!(reports(Role::Controller).await, Ok(Vec::new()));
     for role in [Role::Router, Role::Filter, Role::Dispatcher] {
         assert!(reports(role).await.is_err(), "{role}");

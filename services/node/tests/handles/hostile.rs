@@ -8,7 +8,7 @@ use futures::StreamExt;
 use rocketbridge_assignment::UnitKind;
 use rocketbridge_model::session::{Answer, Batch, FilterRequest, Open, StreamVersion};
 use rocketbridge_model::{Envelope, Epoch, Event, Origin, PartitionId, Revision};
-use rocketbridge_transport::{Channels, ClientSession, Code, Dialer, Error};
+use rocketbridge_transport::{Channels, ClientSession, Code, Destination, Dialer, Error};
 
 use crate::world::{Node, Taste, World, route, terms};
 
@@ -27,8 +27,8 @@ async fn honest(world: &World, node: &Node) -> Open {
 }
 
 async fn opened(node: &Node, open: Open) -> (ClientSession<FilterRequest>, Result<Answer, Error>) {
-    let dialer = Dialer::Grpc(Arc::new(Channels::new(None)));
-    let mut session = dialer.filter(&node.address).await.expect("anybody on loopback reaches it");
+    let dialer = Dialer::Grpc(Arc::new(Channels::new(None, None)));
+    let mut session = dialer.filter(Destination { address: &node.address, region: None }).await.expect("anybody on loopback reaches it");
     session.requests.send(FilterRequest::Open(Box::new(open))).await.expect("it is open");
     let answer = tokio::time::timeout(Duration::from_secs(20), session.answers.next()).await.expect("an answer comes");
     (session, answer.expect("an answer"))
