@@ -122,14 +122,14 @@ fn check_rename(route: &RouteDefinition, findings: &mut Findings) {
     if !findings.are_few("rename.topics", rename.topics.len(), ENTRIES) {
         return;
     }
-    let (mut froms, mut tos) = (HashSet::new(), HashSet::new());
+    let (mut names, mut renamed) = (HashSet::new(), HashSet::new());
     for (index, pair) in rename.topics.iter().enumerate() {
         name::topic(&format!("rename.topics[{index}].from"), &pair.from, findings);
         name::target_topic(&format!("rename.topics[{index}].to"), &pair.to, findings);
-        if !froms.insert(pair.from.as_str()) {
+        if !names.insert(pair.from.as_str()) {
             findings.add(format!("rename.topics[{index}].from"), &pair.from, "each topic has one other name", "remove one of the two");
         }
-        if !tos.insert(pair.to.as_str()) {
+        if !renamed.insert(pair.to.as_str()) {
             findings.add(format!("rename.topics[{index}].to"), &pair.to, "two topics cannot become one", "write another name");
         }
     }
