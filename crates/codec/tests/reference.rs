@@ -205,7 +205,7 @@ fn the_reference_says_what_the_protocol_says() {
 #[test]
 fn every_text_and_list_has_a_limit() {
     // What the server sets, of any length that it likes.
-    const OUTPUT: [&str; 6] = ["uid", "etag", "state_reason", "route", "create_time", "update_time"];
+    const OUTPUT: [&str; 7] = ["uid", "etag", "state_reason", "route", "active", "create_time", "update_time"];
     let protocol = Protocol::read();
     let mut waiting: Vec<String> = PAGES.iter().filter(|page| !page.fields.is_empty()).map(|page| page.message.to_owned()).collect();
     let (mut seen, mut limited) = (Vec::new(), Vec::new());

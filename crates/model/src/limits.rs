@@ -150,6 +150,7 @@ pub const LIMITS: &[Limit] = &[
     text("Route", "from", LIST),
     text("Route", "to", LIST),
     texts("Route", "topics", 1_000, NAME + 1),
+    texts("Route", "groups", 1_000, LONGER_NAME + 1),
     text("Route", "mode", WORD),
     text("Route", "start", WORD),
     text("Rename", "prefix", NAME),

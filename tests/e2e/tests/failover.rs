@@ -17,6 +17,9 @@ const DEADLINE: Duration = Duration::from_secs(120);
 /// Longest time that progress is behind: the interval of translation, that of commits, and a busy machine.
 const BEHIND: Duration = Duration::from_secs(4);
 
+/// Four clusters of Java at once are too much for a small machine, so the tests take turns.
+static TURN: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
+
 /// Two clusters with a route of `orders` between them.
 struct Drill {
     brokers: Brokers,
@@ -114,6 +117,7 @@ fn lost(consumed: &[Consumed], produced: u64) -> Vec<u64> {
 }
 
 async fn drill(kind: Kind, both_ways: bool) {
+    let _turn = TURN.lock().await;
     let Some(drill) = Drill::start(kind, both_ways).await else { return };
     let Brokers { source, target } = &drill.brokers;
     let (at_source, at_target) = (Load::new(source, "orders", QUEUES, 1), Load::new(target, "orders", QUEUES, 1));
@@ -168,6 +172,7 @@ async fn a_drill_loses_and_repeats_nothing_on_apache_rocketmq_5_3() {
 /// consumed again.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_dead_cluster_is_left_by_force() {
+    let _turn = TURN.lock().await;
     let Some(drill) = Drill::start(Kind::Java("5.3.3"), false).await else { return };
     Load::new(&drill.brokers.source, "orders", QUEUES, 1).send(0..20_000).await;
     drill.mirrored(20_000).await;

@@ -56,7 +56,8 @@ async fn a_stream_goes_through_proxies() {
     let brokers = Brokers::start(Kind::Embedded).await.expect("embedded ones start");
     let directory = tempfile::tempdir().expect("a temporary directory");
     let (socks, http) = (Proxy::start("127.0.0.1:0", Some(("me", "hunter2"))).await, Proxy::start("127.0.0.1:0", None).await);
-    let standalone = Standalone::start_with(directory.path(), &[("PROXY_PASSWORD", "hunter2"), ("OTHER_PASSWORD", "hunter3")]);
+    let standalone =
+        Standalone::start_with(directory.path(), &[("ROCKETBRIDGE_SECRET_PROXY", "hunter2"), ("ROCKETBRIDGE_SECRET_OTHER", "hunter3")]);
     let api = standalone.api().await;
     let networks = |password: &str| {
         format!(
@@ -69,7 +70,7 @@ async fn a_stream_goes_through_proxies() {
             brokers.target.name_server(),
         )
     };
-    apply(directory.path(), api.server(), &networks("PROXY_PASSWORD"));
+    apply(directory.path(), api.server(), &networks("ROCKETBRIDGE_SECRET_PROXY"));
     brokers.create_topic("orders", QUEUES).await;
     let load = Load::new(&brokers.source, "orders", QUEUES, 1);
     let audit = Audit::follow(&brokers.target, "orders", QUEUES, 1).await;
@@ -98,7 +99,7 @@ async fn a_stream_goes_through_proxies() {
     }
 
     api.pause("proxied").await;
-    apply(directory.path(), api.server(), &networks("OTHER_PASSWORD"));
+    apply(directory.path(), api.server(), &networks("ROCKETBRIDGE_SECRET_OTHER"));
     api.start("proxied").await;
     let told = api
         .wait("proxied", "says what the proxy refuses", DEADLINE, |status| status.reason.contains("refuses the user or the password"))

@@ -3,6 +3,7 @@
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::Arc;
 
 use rocketbridge_connector::{OffsetSource, Registry};
@@ -278,7 +279,10 @@ struct Java {
 
 impl Java {
     fn start(version: &str, region: &str, special: &Special) -> Self {
-        let name = format!("e2e-{region}-{}-{}", version.replace('.', "-"), std::process::id());
+        // Tests of one process may start clusters of one version side by side.
+        static STARTED: AtomicU32 = AtomicU32::new(0);
+        let number = STARTED.fetch_add(1, Ordering::Relaxed);
+        let name = format!("e2e-{region}-{}-{}-{number}", version.replace('.', "-"), std::process::id());
         let directory = std::env::temp_dir().join("rocketbridge-rocketmq").join(&name);
         let mut last = String::new();
         // Another process may take the ports in between.
