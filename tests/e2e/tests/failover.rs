@@ -178,6 +178,12 @@ async fn a_dead_cluster_is_left_by_force() {
     drill.mirrored(20_000).await;
     let consumer = Consumer::start(&drill.brokers.source, "orders", GROUP).await;
     consumer.wait(6_000, DEADLINE).await;
+    eventually("progress has been translated", DEADLINE, async || {
+        let groups = drill.status().await.groups;
+        let is_there = groups.iter().flat_map(|group| &group.queues).any(|queue| queue.target_committed.is_some());
+        if is_there { Ok(()) } else { Err(format!("{groups:?}")) }
+    })
+    .await;
     drill.brokers.source.kill();
     let died = tokio::time::Instant::now();
     let mut consumed = consumer.stop().await;

@@ -18,6 +18,8 @@ use crate::brokers::Cluster;
 use crate::condition::eventually;
 use crate::message::Numbered;
 
+/// How long it may take until a topic can be followed.
+const FOUND: Duration = Duration::from_secs(30);
 /// How many examples of each kind of fault a report keeps.
 const EXAMPLES: usize = 5;
 /// Properties that RocketMQ or the bridge adds.
@@ -88,8 +90,11 @@ struct Account {
 impl Audit {
     /// Follows a topic that receives the load of a seed, sent to a number of queues.
     pub async fn follow(cluster: &Cluster, topic: &str, queues: u32, seed: u64) -> Self {
-        let begun = cluster.admin().tail(topic, &[], StartPosition::Earliest).await;
-        let mut tail = begun.unwrap_or_else(|error| panic!("{error}"));
+        // A name server may hear of a topic a little later than whoever made it.
+        let mut tail = eventually("the topic can be followed", FOUND, async || {
+            cluster.admin().tail(topic, &[], StartPosition::Earliest).await.map_err(|error| error.to_string())
+        })
+        .await;
         let account = Arc::new(Mutex::new(Account::new(queues, seed)));
         let filling = account.clone();
         let reading = tokio::spawn(async move {

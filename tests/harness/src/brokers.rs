@@ -3,8 +3,8 @@
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use rocketbridge_connector::{OffsetSource, Registry};
 use rocketbridge_connector_rocketmq::{Admin, Connectors, QueueReport};

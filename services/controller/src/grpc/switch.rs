@@ -130,7 +130,11 @@ impl Switcher<'_> {
         }
         let groups: Vec<GroupProgress> = pass.groups.into_iter().filter(|group| group.direction == self.direction()).collect();
         let silent = [left, other].map(|end| pass.told[end].as_ref().err().cloned());
-        let repeated = if silent[0].is_some() { self.repeated(&way, &groups).await } else { 0 };
+        let repeated = match silent[0] {
+            None => Some(0),
+            Some(_) if groups.is_empty() && !route.definition.groups.is_empty() => None,
+            Some(_) => Some(self.repeated(&way, &groups).await),
+        };
         let names = [route.definition.from.clone(), route.definition.to.clone()];
         let forward = legs.iter().filter(|leg| leg.direction == Direction::Forward);
         let facts = Facts {

@@ -68,8 +68,8 @@ pub struct Facts {
     pub uncopied: Option<u64>,
     /// Progress that is not set at the other end, each with the reason, for people.
     pub unsettled: Vec<String>,
-    /// Most messages that groups read again at the other end.
-    pub repeated: u64,
+    /// Most messages that groups read again at the other end; `None` if the route selects groups and the progress of none is known.
+    pub repeated: Option<u64>,
     /// Streams that are not yet as they should be when the other end is in use.
     pub unready: Vec<String>,
 }
@@ -187,11 +187,12 @@ fn copy(verb: Verb, facts: &Facts, force: bool) -> Standing {
         };
     }
     let known = uncopied.unwrap_or_else(|| format!("all messages that {left} is known to have held are at {other}"));
-    let found = format!(
-        "{left} is gone: {known}; what it took after it last answered is not known. At most {} messages are read again",
-        facts.repeated
-    );
-    match force || (facts.uncopied == Some(0) && facts.repeated == 0) {
+    let repeats = match facts.repeated {
+        Some(repeated) => format!("At most {repeated} messages are read again"),
+        None => format!("No progress of its groups is known at {other}: they begin where their clients say, which may lose messages"),
+    };
+    let found = format!("{left} is gone: {known}; what it took after it last answered is not known. {repeats}");
+    match force || (facts.uncopied == Some(0) && facts.repeated == Some(0)) {
         true => Standing::Done(found),
         false => Standing::Refused(format!("{found}. Bring {left} back, or accept this with {} --force", verb.word())),
     }
@@ -226,7 +227,7 @@ mod tests {
             consuming: Ok(BTreeMap::new()),
             uncopied: Some(0),
             unsettled: Vec::new(),
-            repeated: 0,
+            repeated: Some(0),
             unready: Vec::new(),
         }
     }
@@ -291,7 +292,7 @@ mod tests {
     #[test]
     fn a_dead_end_is_left_by_force_only() {
         let dead = Facts { silent: [Some("no answer within 5 s".into()), None], consuming: Err("no answer".into()), ..facts() };
-        let lossy = Facts { uncopied: Some(12), repeated: 34, ..dead.clone() };
+        let lossy = Facts { uncopied: Some(12), repeated: Some(34), ..dead.clone() };
         let (step, text) = said(Verb::Failover, &lossy, false);
         assert_eq!(step, Some(Step::Copy));
         for part in ["refused: east is gone: 12 messages of east are not at west", "At most 34 messages are read again", "--force"] {
@@ -299,7 +300,10 @@ mod tests {
         }
         let unknown = Facts { uncopied: None, ..dead.clone() };
         assert!(said(Verb::Failover, &unknown, false).1.contains("how many messages of east are not at west is not known"));
-        assert_eq!(said(Verb::Failover, &Facts { repeated: 1, ..dead.clone() }, false).0, Some(Step::Copy));
+        assert_eq!(said(Verb::Failover, &Facts { repeated: Some(1), ..dead.clone() }, false).0, Some(Step::Copy));
+        let (step, text) = said(Verb::Failover, &Facts { repeated: None, ..dead.clone() }, false);
+        assert_eq!(step, Some(Step::Copy), "a group whose progress was never translated would begin at the end");
+        assert!(text.contains("No progress of its groups is known at west"), "{text}");
         let unsettled = vec!["group billing: east does not answer".to_owned()];
         for forced in [lossy, unknown] {
             assert_eq!(said(Verb::Failover, &Facts { unsettled: unsettled.clone(), ..forced }, true).0, Some(Step::Turn));
