@@ -1,18 +1,28 @@
 //! `rocketbridge rocketmq`: sends to topics and reads from them, so that nobody needs other tools to try a stream.
 //!
-//! It goes through the connector that streams use, and asks nothing of a RocketBridge server.
+//! It goes through the connector that streams use, groups and access control through `rocketmq-client-rust`, and asks nothing of a RocketBridge server.
 
 use std::time::Duration;
 
 use clap::Subcommand;
+#[cfg(feature = "administration")]
+use rocketbridge_connector::Error;
+#[cfg(feature = "administration")]
+use rocketbridge_connector_rocketmq::Connectors;
 use rocketbridge_model::Secret;
 use rocketbridge_model::resolved::{Credentials, Keys, RocketMqConnection};
 use rocketbridge_model::validate::endpoint;
+#[cfg(feature = "administration")]
+use rocketbridge_rocketmq_admin::Administration;
 
 use crate::failure::Failure;
 use crate::output::{Console, Format};
 
+#[cfg(feature = "administration")]
+pub mod acl;
 pub mod bodies;
+#[cfg(feature = "administration")]
+pub mod group;
 pub mod send;
 pub mod tail;
 pub mod topic;
@@ -32,6 +42,19 @@ pub enum Verb {
     CreateTopic(topic::CreateArguments),
     /// Delete a topic with all its messages
     DeleteTopic(topic::DeleteArguments),
+    #[cfg(feature = "administration")]
+    /// List the subscription groups
+    Groups(group::ListArguments),
+    #[cfg(feature = "administration")]
+    /// Show how far a group is in each queue, and its members
+    DescribeGroup(group::DescribeArguments),
+    #[cfg(feature = "administration")]
+    /// Let a group begin elsewhere in a topic
+    ResetOffset(group::ResetArguments),
+    #[cfg(feature = "administration")]
+    /// Users and rules of access control
+    #[command(subcommand)]
+    Acl(acl::Verb),
 }
 
 /// How to reach a cluster.
@@ -63,7 +86,26 @@ pub async fn run(verb: &Verb, patience: Duration, format: Format, console: &mut 
         Verb::DescribeTopic(arguments) => topic::describe(arguments, format, console).await,
         Verb::CreateTopic(arguments) => topic::create(arguments, console).await,
         Verb::DeleteTopic(arguments) => topic::delete(arguments, console).await,
+        #[cfg(feature = "administration")]
+        Verb::Groups(arguments) => group::list(arguments, format, console).await,
+        #[cfg(feature = "administration")]
+        Verb::DescribeGroup(arguments) => group::describe(arguments, format, console).await,
+        #[cfg(feature = "administration")]
+        Verb::ResetOffset(arguments) => group::reset(arguments, format, console).await,
+        #[cfg(feature = "administration")]
+        Verb::Acl(verb) => acl::run(verb, format, console).await,
     }
+}
+
+/// Administers an instance for the length of a verb.
+#[cfg(feature = "administration")]
+async fn administer<T>(instance: &Instance, work: impl AsyncFnOnce(&Administration) -> Result<T, Error>) -> Result<T, Failure> {
+    let failed = |error: Error| Failure::Failed(error.to_string());
+    let connectors = Connectors::new();
+    let administration = Administration::open(&connectors, &instance.connection()?).await.map_err(failed)?;
+    let outcome = work(&administration).await;
+    administration.close().await;
+    outcome.map_err(failed)
 }
 
 /// A name server in its plain form. The error says what to write instead.
