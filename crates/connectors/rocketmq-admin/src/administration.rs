@@ -9,6 +9,7 @@ use rocketbridge_connector::{Code, Error};
 use rocketbridge_connector_rocketmq::{Admin, Connectors, refused};
 use rocketbridge_model::resolved::{Protocol, RocketMqConnection};
 use rocketbridge_network::Code as FaultCode;
+use rocketbridge_runtime::Chain;
 use rocketmq_client_rust::{
     AclClientRPCHook, BrokerAdmin, ClientError, ClientResult, ClientRuntime, ClientRuntimeConfig, DefaultMQAdminExt, SessionCredentials,
     TelemetryHandle,
@@ -61,7 +62,7 @@ impl Administration {
         let relays = Arc::new(Relays::new(connectors.dialer(connection), connectors.tasks().clone()));
         let signer = signer(connectors, connection).await.map_err(|reason| Error::new(Code::Unavailable, attempt.clone(), reason))?;
         let hook = Arc::new(Hook::new(signer, Arc::clone(&relays)));
-        let failed = |error: ClientError| Error::new(Code::Internal, attempt.clone(), chain(&error));
+        let failed = |error: ClientError| Error::new(Code::Internal, attempt.clone(), Chain(&error).to_string());
         let context = RuntimeContext::from_current("rocketbridge-rocketmq-admin");
         let config = ClientRuntimeConfig { shutdown_timeout: END, ..ClientRuntimeConfig::default() };
         let runtime = ClientRuntime::try_new(context.service_context("administration"), config, TelemetryHandle::noop()).map_err(failed)?;
@@ -153,7 +154,7 @@ impl Administration {
             let code = if fault.code() == FaultCode::Unavailable { Code::Unavailable } else { Code::Denied };
             return Error::new(code, attempt, format!("{address}: {fault}"));
         }
-        Error::new(Code::Unavailable, attempt, format!("{address}: {}", chain(error)))
+        Error::new(Code::Unavailable, attempt, format!("{address}: {}", Chain(error)))
     }
 }
 
@@ -168,15 +169,4 @@ async fn signer(connectors: &Connectors, connection: &RocketMqConnection) -> Res
         false => SessionCredentials::with_token(key, secret, token.security_token.expose()),
     };
     Ok(Some(AclClientRPCHook::new(credentials)))
-}
-
-/// An error with its sources: the library's own text says little.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(error) = source {
-        text = format!("{text}: {error}");
-        source = error.source();
-    }
-    text
 }
